@@ -1,0 +1,197 @@
+"""The contract of a place that runs jobs. A backend author reads this module and writes one like it.
+
+Calls come from one event loop, in this order: ``start``, then any of the others, then ``close``. A backend sees no
+store, no tracker and no front end; it may be dropped at any moment without ``close`` (the controller was killed), and
+a new instance over the same ``context.folder`` must find every job again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
+from qwex.state import JobState, JobStatus, Position, QueueInfo, Why
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from qwex.spec import JobSpec
+
+__all__ = [
+    "Backend",
+    "BackendContext",
+    "BackendOptions",
+    "BackendUnavailable",
+    "Capability",
+    "InvalidSpec",
+    "JobState",
+    "JobStatus",
+    "Plan",
+    "Position",
+    "QueueInfo",
+    "Why",
+]
+
+
+class Capability:
+    """What a backend can do beyond the contract; declared, so that tests and front ends can ask."""
+
+    QUEUES = "queues"  #: ``queues()`` answers, ``spec.queue`` is honoured
+    EXPLAIN = "explain"  #: ``explain()`` answers
+    PRIORITY = "priority"
+    PREEMPTION = "preemption"
+    GPU = "gpu"
+    TIMEOUT = "timeout"  #: ``spec.timeout`` is enforced
+    VALUES = "values"  #: ``value()`` gives back ``spec.outputs``
+    INHERITS_ENVIRONMENT = "inherits-environment"  #: jobs see the submitting client's environment and folder
+
+
+class BackendOptions(BaseModel):
+    """Base of a backend's own options: each field becomes a CLI flag, a magic flag, schema and docs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the controller asks a backend to run: one attempt of one job."""
+
+    run_id: str
+    spec: JobSpec
+    user: str
+    #: Rises with every start. The first is 1; a backend that starts a job again by itself (preemption) counts on.
+    attempt: int = 1
+    #: A 0600 JSON file with the submitting client's environment, or None. Never shown, logged or stored elsewhere.
+    environment: Path | None = None
+    #: URLs of the bytes of ``spec.inputs`` that are not inline, by digest.
+    blobs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BackendContext:
+    """What a backend is given when it is made."""
+
+    #: Its own folder (0700), kept between instances.
+    folder: Path
+    #: The section of the configuration that has the backend's name, unchecked.
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+RequestT = TypeVar("RequestT")
+
+
+class Backend(ABC, Generic[RequestT]):
+    """A place that runs jobs. ``RequestT`` is what it sends: a manifest, a batch script, a command line."""
+
+    name: ClassVar[str]
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    Options: ClassVar[type[BackendOptions]] = BackendOptions
+    #: Seconds between two polls of the default ``watch``: first and longest.
+    poll: ClassVar[tuple[float, float]] = (0.2, 60.0)
+
+    def __init__(self, context: BackendContext) -> None:
+        self.context = context
+        self._known: set[str] = set()
+        self._adopted = asyncio.Event()
+
+    async def start(self) -> None:
+        """Take up what an earlier instance left; called once, before any other call."""
+
+    async def close(self) -> None:
+        """Let go of resources. Jobs go on."""
+
+    @abstractmethod
+    def render(self, plan: Plan) -> RequestT:
+        """What ``submit`` would send. Pure: no I/O, the same answer for the same plan; what ``--dry-run`` prints.
+
+        Raises:
+            InvalidSpec: the job can never run here (unknown queue, more than the queue can ever have, …).
+        """
+
+    @abstractmethod
+    async def submit(self, request: RequestT) -> str:
+        """Hand the request over and return the backend's own id of the job.
+
+        After return the job is the backend's, and survives this process. After a raise nothing was started. The
+        same run id and attempt twice is one job.
+
+        Raises:
+            InvalidSpec: refused for good.
+            BackendUnavailable: try again later.
+        """
+
+    @abstractmethod
+    async def cancel(self, native_id: str) -> None:
+        """Ask the job to end: SIGTERM, the job's grace, then by force. Safe to repeat; no effect after the end."""
+
+    @abstractmethod
+    async def status(self, native_ids: Sequence[str]) -> dict[str, JobStatus]:
+        """The jobs' states now, many at once. Unknown ids are left out, never invented."""
+
+    async def watch(self) -> AsyncIterator[tuple[str, JobStatus]]:
+        """Every change of a job's status, from now on, until ``close``. May repeat itself; never goes back.
+
+        This default polls ``status`` for jobs that were adopted (``submit`` adopts what it starts), backing off while
+        nothing changes. Override it where the place can notify.
+        """
+        seen: dict[str, JobStatus] = {}
+        pause = self.poll[0]
+        while True:
+            changed = False
+            self._adopted.clear()
+            for native_id, status in (await self.status(sorted(self._known))).items():
+                if seen.get(native_id) != status:
+                    seen[native_id] = status
+                    changed = True
+                    yield native_id, status
+                if status.state.terminal:
+                    self._known.discard(native_id)
+                    seen.pop(native_id, None)
+            pause = self.poll[0] if changed else min(pause * 2, self.poll[1])
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._adopted.wait(), pause)
+                pause = self.poll[0]
+
+    def adopt(self, native_id: str) -> None:
+        """Watch the job from now on: one that ``submit`` has just started, or that an earlier instance did."""
+        self._known.add(native_id)
+        self._adopted.set()
+
+    @abstractmethod
+    def output(self, native_id: str, after: Position) -> AsyncIterator[bytes]:
+        """The runner's event records after ``after``, in order: each item is one or more whole lines.
+
+        Follows a running job; ends once the job has ended and everything was given. No record is lost or doubled
+        when a reader comes back with the position of the last one it saw.
+        """
+
+    async def value(self, native_id: str, attempt: int, name: str) -> AsyncIterator[bytes]:
+        """The bytes of an output value that the job has announced.
+
+        Raises:
+            NotFound: no such value.
+        """
+        raise NotFound(f"{self.name} keeps no values")
+        yield b""
+
+    async def queues(self) -> list[QueueInfo]:
+        """The queues a user may name; empty without the capability."""
+        return []
+
+    async def explain(self, native_id: str) -> Why | None:
+        """Why the job waits, or None where that is not known."""
+        return None
+
+    async def preflight(self, plan: Plan) -> Why | None:
+        """What would happen if the plan were submitted now, without doing it."""
+        return None
+
+    async def forget(self, native_id: str) -> None:
+        """The job is deleted from qwex: remove what is left of it. Safe to repeat."""

@@ -1,0 +1,126 @@
+"""The folder an attempt runs in: how a plan becomes files, and how the runner is started on them.
+
+Any backend that can put files beside a process can run jobs with these functions; the runner
+(``qwex.runner``, standard library only) does the rest. Files of a job folder:
+
+===================  ==================================================================================
+``job.json``         what to run, written by ``write``
+``events.jsonl``     the attempt's records (see ``qwex.events``), written by the runner, created exclusively
+``bell``             a FIFO; when it exists the runner writes a byte after each flush, and holds it open for life
+``stop``             ``{"reason": …, "message": …}``: why the attempt is to end, written by ``stop`` before SIGTERM
+``values/<name>``    output values, each whole or absent
+===================  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qwex.events import is_type
+from qwex.state import JobState, JobStatus, Reason
+
+if TYPE_CHECKING:
+    from qwex.backend import Plan
+
+__all__ = ["BOOT", "RUNNER", "describe", "lines", "outcome", "runner_argv", "stop", "write", "write_description"]
+
+#: The runner's package folder; it is also importable alone, under the name ``qwex_runner``.
+RUNNER = Path(__file__).parent / "runner"
+
+#: Loads the runner from its folder into any interpreter, with or without qwex installed there.
+BOOT = (
+    "import sys,importlib.util as u;"
+    "s=u.spec_from_file_location('qwex_runner',sys.argv[1]+'/__init__.py',submodule_search_locations=[sys.argv[1]]);"
+    "m=u.module_from_spec(s);sys.modules['qwex_runner']=m;s.loader.exec_module(m);"
+    "sys.exit(m.main(sys.argv[2:]))"
+)
+
+
+def describe(plan: Plan, *, limits: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The contents of ``job.json``."""
+    spec = plan.spec
+    return {
+        "version": 1,
+        "run_id": plan.run_id,
+        "attempt": plan.attempt,
+        "source": spec.source.model_dump(),
+        "args": list(spec.args),
+        "env": dict(spec.env),
+        "environment": str(plan.environment) if plan.environment else None,
+        "cwd": spec.cwd,
+        "inputs": {name: value.model_dump() for name, value in spec.inputs.items()},
+        "blobs": dict(plan.blobs),
+        "outputs": list(spec.outputs),
+        "limits": {"timeout": spec.timeout, "grace": spec.grace, **(limits or {})},
+    }
+
+
+def write(plan: Plan, folder: Path, *, limits: dict[str, Any] | None = None, bell: bool = False) -> None:
+    """Make ``folder`` (0700) ready for the runner. Input values that are blobs are read where they lie."""
+    write_description(describe(plan, limits=limits), folder, bell=bell)
+
+
+def write_description(description: dict[str, Any], folder: Path, *, bell: bool = False) -> None:
+    """``write``, for a backend that kept what ``describe`` said.
+
+    Raises:
+        FileExistsError: the folder is there already.
+    """
+    folder.mkdir(parents=True, mode=0o700)
+    data = json.dumps(description).encode()
+    fd = os.open(folder / "job.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+    if bell:
+        os.mkfifo(folder / "bell", 0o600)
+
+
+def runner_argv(folder: Path, python: str | None = None) -> list[str]:
+    """The command that runs the attempt in ``folder`` and ends with its exit code."""
+    return [python or sys.executable, "-c", BOOT, str(RUNNER), "run", str(folder)]
+
+
+def stop(folder: Path, reason: str, message: str) -> None:
+    """Leave word why the attempt is to end; send the runner SIGTERM after it."""
+    # Whole or absent, since the runner may read it while a second cancel writes it again.
+    part = folder / f".stop-{os.getpid()}"
+    part.write_text(json.dumps({"reason": reason, "message": message}), encoding="utf-8")
+    part.replace(folder / "stop")
+
+
+def lines(folder: Path, offset: int, size: int = 1 << 20) -> list[bytes]:
+    """Whole lines of ``events.jsonl`` from byte ``offset`` on, about ``size`` bytes of them; empty when that is all."""
+    try:
+        with (folder / "events.jsonl").open("rb") as file:
+            file.seek(offset)
+            return [line for line in file.readlines(size) if line.endswith(b"\n")]
+    except FileNotFoundError:
+        return []
+
+
+def outcome(folder: Path) -> JobStatus | None:
+    """How the attempt ended, from its ``exit`` record; None as long as there is none."""
+    try:
+        size = (folder / "events.jsonl").stat().st_size
+    except FileNotFoundError:
+        return None
+    tail = lines(folder, max(size - _EXIT_BYTES, 0), _EXIT_BYTES)
+    if not tail or not is_type(tail[-1], "exit"):
+        return None
+    exit: dict[str, Any] = json.loads(tail[-1])
+    state = _STATES.get(exit["reason"], JobState.FAILED)
+    return JobStatus(state, exit["reason"], exit["message"], exit["code"], exit["attempt"])
+
+
+#: More than an ``exit`` record is long.
+_EXIT_BYTES = 64 * 1024
+#: Reasons that are not failures. A preempted attempt is over, and its job goes back to the queue.
+_STATES = {
+    Reason.NONE.value: JobState.SUCCEEDED,
+    Reason.CANCELLED_BY_USER.value: JobState.CANCELLED,
+    Reason.PREEMPTED.value: JobState.QUEUED,
+}

@@ -1,0 +1,162 @@
+"""The options of a submission, described once: CLI flags, magic flags, JSON schema and docs come from this model."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from qwex.errors import InvalidSpec
+from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
+from qwex.spec import JobSpec, Source, validated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Flag", "SubmitOptions", "flags", "read_pairs"]
+
+
+def _as_written(parse: Any) -> Any:
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _list(value: Any) -> Any:
+    return [value] if isinstance(value, (str, int)) else value
+
+
+Many = Annotated[tuple[str, ...], BeforeValidator(_list)]
+
+
+class SubmitOptions(BaseModel):
+    """How to run a job. Every field is a flag; ``short`` and ``metavar`` are in the field's extra."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    gpu: Annotated[str, _as_written(parse_gpu)] | None = Field(
+        None, description="GPUs: 1, A100:2, A100:80GB:2, 24GB..80GB:1", json_schema_extra={"metavar": "GPU"}
+    )
+    cpu: Annotated[str, _as_written(parse_cpu)] | None = Field(
+        None, description="CPU cores: 2, 0.5, 500m (default 1)", json_schema_extra={"metavar": "CORES"}
+    )
+    mem: Annotated[str, _as_written(parse_memory)] | None = Field(
+        None, description="memory: 512Mi, 4Gi", json_schema_extra={"metavar": "SIZE"}
+    )
+    queue: str | None = Field(
+        None, description="queue to stand in", json_schema_extra={"metavar": "NAME", "short": "q"}
+    )
+    priority: int | None = Field(None, description="higher goes first (default 0)", json_schema_extra={"metavar": "N"})
+    time: Annotated[str, _as_written(parse_duration)] | None = Field(
+        None, description="longest running time: 90s, 15m, 1h30m", json_schema_extra={"metavar": "TIME", "short": "t"}
+    )
+    name: str | None = Field(None, description="a name for people", json_schema_extra={"metavar": "NAME", "short": "n"})
+    env: Many = Field((), description="set a variable in the job", json_schema_extra={"metavar": "K=V", "short": "e"})
+    retries: int | None = Field(
+        None, description="start again this often when the code fails", json_schema_extra={"metavar": "N"}
+    )
+    retry_on: Many = Field((), description="only retry these exit codes", json_schema_extra={"metavar": "CODE"})
+    python: str | None = Field(None, description="interpreter to run with", json_schema_extra={"metavar": "PATH"})
+    cwd: str | None = Field(None, description="working folder of the job", json_schema_extra={"metavar": "FOLDER"})
+    tag: Many = Field((), description="a label to find the job by", json_schema_extra={"metavar": "K=V"})
+    experiment: str | None = Field(None, description="experiment it belongs to", json_schema_extra={"metavar": "NAME"})
+    backend: str | None = Field(
+        None, description="place that runs it", json_schema_extra={"metavar": "NAME", "short": "b"}
+    )
+    option: Many = Field((), description="an option of the backend's own", json_schema_extra={"metavar": "K=V"})
+
+    def spec(self, source: Source, **more: Any) -> JobSpec:
+        """The job these options describe; ``more`` are further fields of ``JobSpec``.
+
+        Raises:
+            InvalidSpec: lists every problem.
+        """
+        raw: dict[str, Any] = {
+            "source": source,
+            "name": self.name,
+            "env": read_pairs(self.env, "env"),
+            "cwd": self.cwd,
+            "runtime": _given(python=self.python),
+            "resources": _given(gpu=self.gpu, cpu=self.cpu, memory=self.mem),
+            "queue": self.queue,
+            "priority": self.priority,
+            "timeout": self.time,
+            "retries": _given(failures=self.retries, exit_codes=self.retry_on or None),
+            "tags": read_pairs(self.tag, "tag"),
+            "experiment": self.experiment,
+            "backend": self.backend,
+            "backend_options": read_pairs(self.option, "option"),
+        }
+        result: JobSpec = validated(JobSpec, **{**_given(**raw), **_given(**more)})
+        return result
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> SubmitOptions:
+        """Options from what a front end parsed; what is None or empty there comes from ``defaults``.
+
+        Raises:
+            InvalidSpec: lists every problem, by the flags' names.
+        """
+        given = {name: value for name, value in raw.items() if value not in (None, (), [])}
+        result: SubmitOptions = validated(cls, **{**(defaults or {}), **given})
+        return result
+
+
+class Flag(NamedTuple):
+    """One option as a command line shows it."""
+
+    name: str  #: the field's name, such as ``retry_on``
+    long: str  #: ``--retry-on``
+    short: str  #: ``-q`` or empty
+    kind: type  #: str or int
+    many: bool  #: may be given several times
+    metavar: str
+    help: str
+
+
+def flags(model: type[BaseModel] = SubmitOptions) -> list[Flag]:
+    """The model's fields as flags, in order; works for a backend's ``Options`` too."""
+    return [_flag(name, field) for name, field in model.model_fields.items()]
+
+
+def _flag(name: str, field: Any) -> Flag:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    short = f"-{extra['short']}" if "short" in extra else ""
+    metavar = str(extra.get("metavar", name.upper()))
+    kind = _plain_type(field.annotation)
+    many = kind in (tuple, list)
+    shown = int if kind is int else str
+    return Flag(name, "--" + name.replace("_", "-"), short, shown, many, metavar, field.description or "")
+
+
+def _plain_type(annotation: Any) -> Any:
+    """``int`` from ``int | None``, ``tuple`` from ``tuple[str, ...]``."""
+    origin = typing.get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return _plain_type(next(arg for arg in typing.get_args(annotation) if arg is not type(None)))
+    return _plain_type(typing.get_args(annotation)[0]) if origin is Annotated else origin or annotation
+
+
+def read_pairs(pairs: Sequence[str], flag: str) -> dict[str, str]:
+    """``{"K": "V"}`` from ``["K=V"]``.
+
+    Raises:
+        InvalidSpec: a pair has no ``=``, or a key stands twice.
+    """
+    read: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InvalidSpec.of(flag, f"{pair!r} is not of the form K=V")
+        if key in read:
+            raise InvalidSpec.of(flag, f"{key!r} stands twice")
+        read[key] = value
+    return read
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

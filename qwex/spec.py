@@ -1,0 +1,216 @@
+"""What a job is: frozen data, validated once, the same in every front end and backend. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from qwex.errors import InvalidSpec
+from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
+
+__all__ = [
+    "INLINE_LIMIT",
+    "RUN_ID",
+    "JobSpec",
+    "Notebook",
+    "Resources",
+    "Retries",
+    "Runtime",
+    "Source",
+    "Value",
+    "mint_run_id",
+    "validated",
+]
+
+#: A run id is a DNS label of at most 52 characters (Kubernetes adds suffixes to a Job's name), RFC 1123.
+RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?")
+#: Values up to this many bytes travel inside the spec, larger ones as blobs.
+INLINE_LIMIT = 16 * 1024
+#: No control characters: these texts end up in terminals, labels and HTML.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LONGEST_NAME = 200
+#: A longer list of problems helps nobody.
+_MOST_PROBLEMS = 20
+#: Words of a command, names, variables: no job needs more, and what is wrong with each is listed one by one.
+_MANY = 10_000
+_PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def _plain(text: str) -> str:
+    if not _PLAIN.fullmatch(text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _checked(parse: Any) -> Any:
+    """A validator that keeps the text as written once ``parse`` accepts it."""
+
+    def check(value: Any) -> str:
+        parse(value)
+        return str(value).strip()
+
+    return BeforeValidator(check)
+
+
+def _environment_name(name: str) -> str:
+    if not re.fullmatch(r"[^=\x00-\x1f\x7f]+", name):
+        raise ValueError(f"{name!r} is not a name of an environment variable")
+    return name
+
+
+def _identifier(name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is not a Python name")
+    return name
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("no argument or variable can hold a NUL character")
+    return text
+
+
+Word = Annotated[str, AfterValidator(_no_nul)]
+Plain = Annotated[str, AfterValidator(_plain)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")]
+Name = Annotated[str, AfterValidator(_identifier)]
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=8_000_000)
+
+
+class Value(_Frozen):
+    """A value on its way in or out: bytes inline (base64) or by digest (a blob of the controller's)."""
+
+    digest: str = Field("", pattern=r"^(sha256:[0-9a-f]{64})?$", description="sha256:… of the bytes")
+    size: int = Field(0, ge=0, description="bytes")
+    format: Literal["cloudpickle", "json", "bytes"] = "cloudpickle"
+    type_name: Plain = Field("", max_length=_LONGEST_NAME)
+    data: str = Field("", description="base64 of the bytes when inline, else empty")
+
+
+class Source(_Frozen):
+    """The code. ``text`` is a cell's or script's; a command's words are in ``JobSpec.args``."""
+
+    kind: Literal["cell", "script", "function", "command"]
+    text: str = ""
+    name: Plain = Field("", max_length=1024, description="file, function or cell name, as shown in tracebacks")
+    line_offset: int = Field(0, ge=0, description="lines of the notebook's cell above the first line of text")
+    execution_count: int | None = Field(None, ge=0, description="the cell's number in the notebook, In [n]")
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the text."""
+        return "sha256:" + hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class Resources(_Frozen):
+    """Amounts as Kubernetes writes them; ``gpu`` in the grammar ``1``, ``A100:2``, ``24GB..80GB:1``."""
+
+    cpu: Annotated[str, _checked(parse_cpu)] = "1"
+    memory: Annotated[str, _checked(parse_memory)] | None = None
+    gpu: Annotated[str, _checked(parse_gpu)] | None = None
+
+
+class Retries(_Frozen):
+    """How often a failed job starts again, kept apart by whose fault it was."""
+
+    failures: int = Field(0, ge=0, le=100, description="times, when the job's own code fails")
+    exit_codes: tuple[int, ...] = Field((), description="only for these exit codes; empty means any")
+    infrastructure: int = Field(1, ge=0, le=100, description="times, when the place failed (node lost, process lost)")
+
+
+class Runtime(_Frozen):
+    """Where the code runs: an image on a cluster, an interpreter on this machine."""
+
+    image: Plain | None = None
+    python: Plain | None = Field(None, description="path of the interpreter; default the submitting one")
+    packages: tuple[Plain, ...] = Field((), max_length=_MANY)
+
+
+class Notebook(_Frozen):
+    """The notebook a cell came from."""
+
+    path: Plain = ""
+    cell_id: Plain = ""
+
+
+class JobSpec(_Frozen):
+    """One job as its user described it."""
+
+    source: Source
+    name: Plain = Field("", max_length=200)
+    args: tuple[Word, ...] = Field((), max_length=_MANY)
+    env: dict[Annotated[str, AfterValidator(_environment_name)], Word] = Field({}, description="variables to set")
+    cwd: Plain = Field("", description="working folder; default the submitting client's")
+    runtime: Runtime = Runtime()
+    resources: Resources = Resources()
+    queue: Label | None = None
+    priority: int = Field(0, ge=-1_000_000, le=1_000_000, description="higher goes first")
+    timeout: Duration | None = Field(None, description="seconds of running time after which the job is ended")
+    grace: Duration = Field(30.0, description="seconds between SIGTERM and SIGKILL")
+    retries: Retries = Retries()
+    inputs: dict[Name, Value] = {}
+    outputs: tuple[Name, ...] = Field((), max_length=_MANY)
+    tags: dict[Label, Plain] = {}
+    experiment: Plain = ""
+    notebook: Notebook | None = None
+    group: Label | None = Field(None, description="jobs submitted as one array share it")
+    backend: Label | None = None
+    backend_options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _complete(self) -> JobSpec:
+        kind = self.source.kind
+        if kind == "command" and not self.args:
+            raise ValueError("source: a command needs at least one word in args")
+        if kind in ("cell", "script") and not self.source.text.strip():
+            raise ValueError(f"source: the {kind} is empty")
+        if len(set(self.outputs)) != len(self.outputs):
+            raise ValueError("outputs: a name stands twice")
+        return self
+
+    @property
+    def title(self) -> str:
+        """A name for people."""
+        word = self.args[0] if self.source.kind == "command" else self.source.kind
+        title = self.name or self.source.name.rsplit("/", 1)[-1] or word.rsplit("/", 1)[-1]
+        return _CONTROL.sub("�", title)[:_LONGEST_NAME] or self.source.kind
+
+
+def mint_run_id(name: str) -> str:
+    """``<slug>-<random>``, the job's one name in every system; unique without asking anyone."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower().rsplit("/", 1)[-1].removesuffix(".py")).strip("-")
+    if not slug or not slug[0].isalpha():
+        slug = f"job-{slug}"
+    return f"{slug[:40].rstrip('-')}-{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"
+
+
+def validated(build: Any, *args: Any, **kwargs: Any) -> Any:
+    """``build(*args, **kwargs)``, with pydantic's errors turned into one ``InvalidSpec`` that lists the problems."""
+    try:
+        return build(*args, **kwargs)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        problems = [(_field(e["loc"]), _sentence(e)) for e in found[:_MOST_PROBLEMS]]
+        if len(found) > _MOST_PROBLEMS:
+            problems.append(("", f"and {len(found) - _MOST_PROBLEMS:,} more problems"))
+        raise InvalidSpec("; ".join(f"{f}: {m}" if f else m for f, m in problems), problems=problems) from None
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location if part != "[key]")
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no such field"
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ")
