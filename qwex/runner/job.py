@@ -1,0 +1,95 @@
+"""``job.json`` as the runner reads it, and what a job needs around it: environment, search path, working folder."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from typing import Any, NamedTuple
+
+__all__ = ["Job", "Source", "enter"]
+
+
+class Source(NamedTuple):
+    """The code; see ``qwex.spec.Source``."""
+
+    kind: str
+    text: str = ""
+    name: str = ""
+    line_offset: int = 0
+    execution_count: int | None = None
+
+
+class Job(NamedTuple):
+    """What to run. Keys of ``job.json`` that this version does not know are left out."""
+
+    folder: str
+    run_id: str
+    attempt: int
+    source: Source
+    args: list[str]
+    env: dict[str, str]
+    environment: str | None
+    cwd: str
+    inputs: dict[str, dict[str, Any]]
+    blobs: dict[str, str]
+    outputs: list[str]
+
+    @classmethod
+    def read(cls, request: dict[str, Any]) -> Job:
+        """From the supervisor's request."""
+        fields = {key: value for key, value in request["job"].items() if key in cls._fields}
+        source = {key: value for key, value in fields.pop("source").items() if key in Source._fields}
+        return cls(folder=request["folder"], source=Source(**source), **fields)
+
+    @property
+    def filename(self) -> str:
+        """The script's absolute path, as tracebacks show it."""
+        return os.path.abspath(self.source.name or "script.py")
+
+
+def enter(job: Job) -> None:
+    """Make this process the job's: environment, module search path, working folder.
+
+    Raises:
+        OSError: the environment cannot be read or the folder not entered.
+    """
+    before = os.environ.get("PYTHONPATH", "")
+    _apply_environment(_environment(job))
+    if job.cwd:
+        os.chdir(job.cwd)
+    _apply_pythonpath(before, os.environ.get("PYTHONPATH", ""))
+    sys.path[:] = [entry for entry in sys.path if entry]  # "" is there from this process's own -c
+    sys.path.insert(0, os.path.dirname(job.filename) if job.source.kind == "script" else "")
+    importlib.invalidate_caches()
+
+
+def _environment(job: Job) -> dict[str, str]:
+    if job.environment is None:
+        environment = dict(os.environ)
+    else:
+        with open(job.environment, encoding="utf-8", errors="surrogateescape") as file:
+            environment = json.load(file)
+    return {**environment, **job.env, "QWEX_RUN_ID": job.run_id, "QWEX_ATTEMPT": str(job.attempt)}
+
+
+def _apply_environment(environment: dict[str, str]) -> None:
+    """Only what differs is set, since each variable costs a call into C."""
+    zone = os.environ.get("TZ")
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+    if os.environ.get("TZ") != zone:
+        time.tzset()
+
+
+def _apply_pythonpath(before: str, after: str) -> None:
+    if before == after:
+        return
+    gone = set(before.split(os.pathsep))
+    sys.path[:] = [entry for entry in sys.path if entry not in gone]
+    sys.path[:0] = [os.path.abspath(entry) for entry in after.split(os.pathsep) if entry]

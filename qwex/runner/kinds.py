@@ -1,0 +1,130 @@
+"""What each kind of source means, and how its end becomes an exit code."""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import linecache
+import os
+import signal
+import sys
+import types
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import cell, tracebacks, values
+from .exits import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .channel import Channel
+    from .job import Job
+
+    Namespace = dict[str, Any]
+
+__all__ = ["Ended", "run"]
+
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+
+
+class Ended(NamedTuple):
+    """The worker's exit code and what it says about it."""
+
+    code: int
+    outcome: Outcome = Outcome()
+
+
+def run(job: Job, channel: Channel) -> Ended:
+    """Run the source with its inputs and save its outputs; every exception becomes an ``error`` record."""
+    try:
+        if job.source.kind == "command":
+            return _command(job)
+        return _python(job, channel)
+    except tracebacks.Reported as reported:
+        return Ended(1, Outcome("Exception", tracebacks.headline(reported.error)))
+    except BaseException as error:
+        channel.send("error", **tracebacks.describe(error))
+        return Ended(1, Outcome("Exception", tracebacks.headline(error)))
+
+
+def _python(job: Job, channel: Channel) -> Ended:
+    inputs = values.load(job.inputs, job.blobs)
+    code, namespace = _KINDS[job.source.kind](job, inputs, channel)
+    if not code:
+        names = ["return", *job.outputs] if job.source.kind == "function" else job.outputs
+        for record in values.save(names, namespace, os.path.join(job.folder, "values")):
+            channel.send("value", **record)
+    # As at the end of Python itself: what was left open is closed, and so written out.
+    namespace.clear()
+    gc.collect()
+    return Ended(code)
+
+
+def _cell(job: Job, inputs: Namespace, channel: Channel) -> tuple[int, Namespace]:
+    try:
+        return 0, cell.run(job.source, inputs, channel)
+    except SystemExit as end:
+        return _exit_code(end), {}
+
+
+def _script(job: Job, inputs: Namespace, channel: Channel) -> tuple[int, Namespace]:
+    """The frozen text as ``__main__``, whatever the file holds by now."""
+    filename, text = job.filename, job.source.text
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__file__=filename, __builtins__=builtins, __cached__=None, **inputs)
+    sys.modules["__main__"] = module
+    sys.argv = [job.source.name, *job.args]
+    code = 0
+    try:
+        exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    except SystemExit as end:
+        code = _exit_code(end)
+    except BaseException:
+        if sys.excepthook is not sys.__excepthook__:
+            sys.excepthook(*sys.exc_info())
+        raise
+    return code, module.__dict__
+
+
+def _function(job: Job, inputs: Namespace, channel: Channel) -> tuple[int, Namespace]:
+    args, kwargs = inputs["__call__"]
+    try:
+        value = inputs["__function__"](*args, **kwargs)
+        if isinstance(value, types.CoroutineType):
+            import asyncio
+
+            value = asyncio.run(value)
+    except SystemExit as end:
+        return _exit_code(end) or 1, {}
+    return 0, {"return": value}
+
+
+def _command(job: Job) -> Ended:
+    """Become the program; only a program that cannot be started returns."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(job.args[0], job.args, os.environ)  # noqa: S606
+    except FileNotFoundError:
+        code, message = _NOT_FOUND, f"Command not found: {job.args[0]}"
+    except (OSError, ValueError) as error:
+        code, message = _NOT_EXECUTABLE, f"{job.args[0]} cannot be run: {getattr(error, 'strerror', None) or error}"
+    print(message, file=sys.stderr)  # noqa: T201
+    return Ended(code, Outcome("StartFailed", message))
+
+
+def _exit_code(end: SystemExit) -> int:
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code & 0xFF
+    print(end.code, file=sys.stderr)  # noqa: T201
+    return 1
+
+
+_KINDS: dict[str, Callable[[Job, dict[str, Any], Channel], tuple[int, dict[str, Any]]]] = {
+    "cell": _cell,
+    "script": _script,
+    "function": _function,
+}

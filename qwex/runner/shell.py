@@ -1,0 +1,182 @@
+"""A plain IPython shell: no kernel, no sockets, no history; what it shows becomes records."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import tempfile
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.compilerop import CachingCompiler
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from . import tracebacks
+from .channel import encode_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .channel import Channel
+    from .job import Source
+
+__all__ = ["prepare", "rehearse", "run", "warm"]
+
+
+def run(source: Source, text: str, inputs: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Run the cell; see ``cell.run``."""
+    shell = prepare()
+    shell.channel = channel
+    shell.execution_count = source.execution_count or 1
+    shell.user_ns.update(inputs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="To exit: use")
+        result = shell.run_cell(text, store_history=True)
+    error = result.error_before_exec or result.error_in_exec
+    if isinstance(error, SystemExit):
+        raise error
+    if error is not None:
+        raise tracebacks.Reported(error)
+    namespace: dict[str, Any] = shell.user_ns
+    return namespace
+
+
+@lru_cache
+def prepare() -> Any:
+    """The process's shell."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    shell: Any = Shell.instance(
+        config=config, display_pub_class=_Publisher, displayhook_class=_ResultHook, compiler_class=_Compiler
+    )
+    atexit.unregister(shell.atexit_operations)
+    return shell
+
+
+def warm() -> None:
+    """Load what tracebacks need, and rehearse."""
+    rehearse()
+    try:
+        raise ValueError
+    except ValueError as error:
+        prepare().InteractiveTB.structured_traceback(ValueError, error, error.__traceback__)
+
+
+def rehearse() -> None:
+    """Run a cell and forget it.
+
+    After a fork this makes the pages that every cell writes to this process's own, ahead of the job.
+    """
+    shell = prepare()
+    shell.channel = _Nowhere()
+    before = dict(shell.user_ns)
+    shell.run_cell("1")
+    for name in shell.user_ns.keys() - before.keys():
+        del shell.user_ns[name]
+    shell.user_ns.update(before)
+    shell.user_ns["_oh"].clear()
+    shell.displayhook._ = ""
+    gc.collect()
+
+
+class _Nowhere:
+    """A channel for rehearsals."""
+
+    def send(self, type: str, **fields: Any) -> None:
+        encode_record(type, fields)
+
+
+class Shell(InteractiveShell):
+    """IPython's shell with the log as its screen."""
+
+    channel: Any = None
+    #: ``!command`` writes to fd 1 and 2 itself and streams, instead of through a pseudo-terminal.
+    system = InteractiveShell.system_raw
+
+    def init_virtualenv(self) -> None:
+        """The interpreter was chosen with care; VIRTUAL_ENV adds nothing to it."""
+
+    def init_profile_dir(self, profile_dir: Any) -> None:
+        """The user's profile, or an empty one where the home folder cannot be written."""
+        try:
+            super().init_profile_dir(profile_dir)  # type: ignore[no-untyped-call]
+        except OSError:
+            self.ipython_dir = tempfile.mkdtemp(prefix="qwex-ipython-")
+            super().init_profile_dir(profile_dir)  # type: ignore[no-untyped-call]
+
+    @contextlib.contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """IPython would keep a copy of all output in memory."""
+        yield
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show the exception that was raised; a cell's own exit is none."""
+        kind, error, _ = self._get_exc_info(exc_tuple)  # type: ignore[no-untyped-call]
+        if issubclass(kind, SystemExit):
+            return
+        if _holds_group(error):
+            # IPython prints those itself, past _showtraceback.
+            self._showtraceback(kind, error, tracebacks.render(error))
+        else:
+            super().showtraceback(exc_tuple, *args, **kwargs)
+
+    def show_usage_error(self, exc: BaseException) -> None:
+        """A misused magic fails the job as any error does."""
+        self._showtraceback(type(exc), exc, [f"UsageError: {exc}"])
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
+        lines = "\n".join(stb).split("\n")
+        self.channel.send("error", **tracebacks.describe(evalue, lines))
+
+
+class _Compiler(CachingCompiler):
+    """Names the cell's code as its traceback does."""
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        return f"Cell In[{number}]"
+
+
+class _Publisher(DisplayPublisher):
+    def publish(
+        self,
+        data: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+        source: Any = None,
+        *,
+        transient: dict[str, Any] | None = None,
+        update: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        kind = "update_display" if update else "display"
+        self.shell.channel.send(kind, data=data, metadata=metadata or {}, transient=transient or {})
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.shell.channel.send("clear_output", wait=wait)
+
+
+class _ResultHook(DisplayHook):
+    shell: Any
+
+    def write_output_prompt(self) -> None:
+        """The record carries the number."""
+
+    def write_format_data(self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None) -> None:
+        metadata = md_dict or {}
+        self.shell.channel.send("result", data=format_dict, metadata=metadata, execution_count=self.prompt_count)
+
+    def finish_displayhook(self) -> None:
+        self._is_active = False
+
+
+def _holds_group(error: BaseException | None) -> bool:
+    while error is not None:
+        if hasattr(error, "exceptions") and hasattr(error, "derive"):
+            return True
+        error = error.__context__
+    return False

@@ -1,0 +1,129 @@
+"""Values on their way into a job and out of it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import pickle
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["InputError", "OutputError", "load", "save"]
+
+_PROTOCOL = 5
+
+
+class InputError(Exception):
+    """An input of the job cannot be loaded here; the message names it."""
+
+
+class OutputError(Exception):
+    """An output of the job does not exist or cannot be pickled; the message names it."""
+
+
+def load(inputs: dict[str, dict[str, Any]], blobs: dict[str, str]) -> dict[str, Any]:
+    """The objects by name.
+
+    Raises:
+        InputError: naming the value that cannot be loaded.
+    """
+    loaded = {}
+    for name, value in inputs.items():
+        try:
+            loaded[name] = _decode(value.get("format", "cloudpickle"), _bytes(value, blobs))
+        except Exception as error:
+            what = {"__function__": "the function", "__call__": "its arguments"}.get(name, f"input {name!r}")
+            raise InputError(f"{what} cannot be loaded here: {type(error).__name__}: {error}") from error
+    return loaded
+
+
+def save(names: Sequence[str], namespace: dict[str, Any], folder: str) -> list[dict[str, Any]]:
+    """Write the named values, all or none, and return their ``value`` records.
+
+    Raises:
+        OutputError: naming the value that does not exist or cannot be written.
+    """
+    if not names:
+        return []
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    records = []
+    try:
+        for name in names:
+            records.append(_write(name, namespace, os.path.join(folder, name + ".tmp")))
+        for name in names:
+            os.replace(os.path.join(folder, name + ".tmp"), os.path.join(folder, name))
+    except BaseException:
+        for name in names:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name + ".tmp"))
+        raise
+    return records
+
+
+def _bytes(value: dict[str, Any], blobs: dict[str, str]) -> bytes:
+    digest = value.get("digest")
+    if value.get("data") or not digest or digest not in blobs:
+        return base64.b64decode(value.get("data") or "")
+    with open(unquote(urlsplit(blobs[digest]).path), "rb") as file:
+        return file.read()
+
+
+def _decode(format: str, data: bytes) -> Any:
+    if format == "bytes":
+        return data
+    return json.loads(data) if format == "json" else pickle.loads(data)  # noqa: S301
+
+
+def _write(name: str, namespace: dict[str, Any], path: str) -> dict[str, Any]:
+    if name not in namespace:
+        raise OutputError(f"output {name!r} is not defined at the end of the job")
+    value = namespace[name]
+    try:
+        with open(path, "wb") as file:
+            sink = _Sink(file)
+            _dump(value, sink)
+    except Exception as error:
+        raise OutputError(f"output {name!r} cannot be saved: {type(error).__name__}: {error}") from error
+    digest = "sha256:" + sink.digest.hexdigest()
+    return {
+        "name": name,
+        "type_name": _type_name(type(value)),
+        "size": sink.size,
+        "digest": digest,
+        "format": "cloudpickle",
+    }
+
+
+def _dump(value: Any, sink: _Sink) -> None:
+    try:
+        import cloudpickle
+    except ImportError:
+        pickle.dump(value, sink, protocol=_PROTOCOL)
+    else:
+        cloudpickle.dump(value, sink, protocol=_PROTOCOL)
+
+
+def _type_name(kind: type) -> str:
+    module = kind.__module__
+    return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
+
+
+class _Sink:
+    """A file that knows the size and digest of what went into it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Write all of ``data``."""
+        self.digest.update(data)
+        self.size += memoryview(data).nbytes
+        return self._file.write(data)
