@@ -1,0 +1,127 @@
+"""After a start: every job that had not ended is taken up where the log and the backend say it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from qwex.controller.eventlog import whole_lines
+from qwex.controller.job import LiveJob, changed
+from qwex.controller.lifecycle import times
+from qwex.controller.records import find, last_position
+from qwex.state import JobState, JobStatus, Reason
+
+if TYPE_CHECKING:
+    from qwex.backend import Backend
+    from qwex.controller.backends import Backends
+    from qwex.controller.eventlog import EventLog, Logs
+    from qwex.controller.handover import Handover
+    from qwex.controller.lifecycle import Lifecycle
+    from qwex.controller.registry import Registry
+    from qwex.controller.store import Store
+
+__all__ = ["adopt", "load"]
+
+log = logging.getLogger(__name__)
+
+_PAUSE = (0.5, 60.0)
+_MANY = 1000
+
+
+def load(store: Store, logs: Logs, registry: Registry, lifecycle: Lifecycle) -> None:
+    """Take the jobs into memory, each as far as its log has come: a kill may have kept that from the row."""
+    for row in store.live():
+        job = LiveJob.of_row(row)
+        registry.add(job)
+        if logs.path(job.id).exists():
+            job.log = logs.write(job.record)
+            _fold(job, job.log)
+            if job.record.state.terminal:
+                _finish(job, logs, lifecycle)
+    for row in store.unsettled():
+        lifecycle.tracking.ended(LiveJob.of_row(row))
+
+
+async def adopt(registry: Registry, backends: Backends, handover: Handover, lifecycle: Lifecycle) -> None:
+    """Ask every backend for the jobs it should have, as often as it takes."""
+    by_backend: dict[str, list[LiveJob]] = {}
+    for job in registry:
+        if not job.record.state.terminal:
+            by_backend.setdefault(job.record.backend, []).append(job)
+    await asyncio.gather(*(_adopt_all(name, jobs, backends, handover, lifecycle) for name, jobs in by_backend.items()))
+
+
+async def _adopt_all(
+    name: str, jobs: list[LiveJob], backends: Backends, handover: Handover, lifecycle: Lifecycle
+) -> None:
+    pause = _PAUSE[0]
+    while True:
+        try:
+            backend = await backends.get(name)
+            backends.watch(name)
+            for first in range(0, len(jobs), _MANY):
+                await _adopt(backend, jobs[first : first + _MANY], handover, lifecycle)
+            return
+        except Exception as error:
+            log.warning("jobs of %s wait to be taken up again: %s", name, error)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _PAUSE[1])
+
+
+async def _adopt(backend: Backend[Any], jobs: list[LiveJob], handover: Handover, lifecycle: Lifecycle) -> None:
+    for job in jobs:
+        if job.record.native_id is None and not job.record.state.terminal:
+            await handover.again(job)
+        elif job.record.native_id:
+            backend.adopt(job.record.native_id)
+    known = await backend.status([job.record.native_id for job in jobs if job.record.native_id])
+    for job in jobs:
+        if job.record.native_id and not job.record.state.terminal:
+            await _take_up(job, known.get(job.record.native_id), handover, lifecycle)
+            if job.cancelling:
+                await backend.cancel(job.record.native_id)
+
+
+async def _take_up(job: LiveJob, status: JobStatus | None, handover: Handover, lifecycle: Lifecycle) -> None:
+    state = job.record.state
+    if status is None and state is JobState.RUNNING:
+        message = "the backend does not know the job any more"
+        lifecycle.on_status(job, JobStatus(JobState.FAILED, Reason.LOST.value, message))
+    elif status is None or (status.attempt is not None and status.attempt < job.record.attempt):
+        # Never arrived, or a retry that was recorded and not yet handed over.
+        await handover.again(job)
+    elif status.state is JobState.QUEUED and state in (JobState.ADMITTED, JobState.RUNNING):
+        lifecycle.begin_again(job)
+    else:
+        if state is JobState.RUNNING:
+            lifecycle.resume(job)
+        lifecycle.on_status(job, status)
+
+
+def _fold(job: LiveJob, story: EventLog) -> None:
+    for _, lines in whole_lines(story.fd) if story.fd >= 0 else ():
+        job.position = last_position(lines) or job.position
+        for value in find(lines, "value"):
+            job.produced = {**job.produced, value["name"]: value}
+        for exit in find(lines, "exit"):
+            job.exit = exit
+        for state in find(lines, "state"):
+            _fold_state(job, state)
+    if job.exit and job.exit.get("attempt") != job.record.attempt:
+        job.exit = None
+
+
+def _fold_state(job: LiveJob, said: dict[str, Any]) -> None:
+    state, record = JobState(said["state"]), job.record
+    if said["attempt"] < record.attempt or (state, said["attempt"]) == (record.state, record.attempt):
+        return
+    fields = {name: said[name] for name in ("attempt", "reason", "message", "exit_code")}
+    job.record = changed(record, state=state, **fields, **times(state, said["ts"]))
+
+
+def _finish(job: LiveJob, logs: Logs, lifecycle: Lifecycle) -> None:
+    """The job's end is in its log, and was not in its row."""
+    exit = job.exit or {}
+    job.record = changed(job.record, peak_memory=exit.get("peak_memory"), cpu_time=exit.get("cpu_time"))
+    lifecycle.ended(job)

@@ -1,0 +1,99 @@
+"""The shapes of answers, as ``openapi.json`` describes them; the routes write them as plain JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+# Read by pydantic when the schema is made, so they are imported for real.
+from qwex.plugins import PluginInfo  # noqa: TC001
+from qwex.record import JobRecord  # noqa: TC001
+from qwex.state import QueueInfo, Why  # noqa: TC001
+
+__all__ = ["Backends", "Health", "JobList", "JobPage", "Plugins", "Preflight", "Problem", "Queues"]
+
+
+@dataclass(frozen=True)
+class JobList:
+    """The jobs of one request."""
+
+    jobs: list[JobRecord]
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """Jobs, newest first; ``total`` counts all that match, ``next_cursor`` leads to the rest."""
+
+    jobs: list[JobRecord]
+    next_cursor: str | None
+    total: int
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What would happen, and what would be sent."""
+
+    why: Why | None
+    rendered: str
+
+
+@dataclass(frozen=True)
+class Queues:
+    """The queues a job may name."""
+
+    queues: list[QueueInfo]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A place that runs jobs; ``options`` is the JSON schema of ``backend_options``."""
+
+    name: str
+    capabilities: list[str]
+    options: dict[str, Any]
+    plugin: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Backends:
+    """The backends that are installed."""
+
+    backends: list[Backend]
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """The plugins, those that failed too."""
+
+    plugins: list[PluginInfo]
+
+
+@dataclass(frozen=True)
+class Health:
+    """The controller answers."""
+
+    status: str
+    version: str
+    pid: int
+    api: int
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A refusal (RFC 9457); ``code`` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    problems: list[FieldProblem]

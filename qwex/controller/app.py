@@ -1,0 +1,269 @@
+"""The routes: each reads a request, calls one use case and writes the answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from qwex.controller import problems
+from qwex.controller.auth import LOCAL, Caller, Tokens, local_caller
+from qwex.controller.bodies import BatchBody, PreflightBody, ResubmitBody, SubmitBody
+from qwex.controller.operations import OPERATIONS
+from qwex.controller.store import Filter
+from qwex.controller.streams import Wanted
+from qwex.controller.submission import Entry
+from qwex.controller.web import Endless, Json, body, flag, limited, moment, natural
+from qwex.errors import InvalidSpec, NotFound, QwexError, nearest
+from qwex.state import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.types import Message, Receive, Scope, Send
+
+    from qwex.config import Settings
+    from qwex.controller.idle import Idle
+    from qwex.controller.service import Service
+
+__all__ = ["App"]
+
+log = logging.getLogger(__name__)
+
+_OPEN = frozenset(operation.path for operation in OPERATIONS if operation.open)
+_PAGE = 50
+_LONGEST_PAGE = 1000
+
+
+class App:
+    """The ASGI application: knows who asks, counts who is being answered, and turns errors into problems."""
+
+    def __init__(self, service: Service, settings: Settings, idle: Idle, tokens: Tokens | None = None) -> None:
+        api = Api(service, settings, idle)
+        self._idle = idle
+        self._tokens = tokens or Tokens({})
+        self._local = local_caller()
+        routes = [Route(each.path, getattr(api, each.name), methods=[each.method]) for each in OPERATIONS]
+        self._router = Router(routes, redirect_slashes=False, default=_no_route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        scope["app"] = self
+        with self._idle.request():
+            try:
+                scope["qwex.caller"] = self._caller(scope)
+                await self._router(scope, receive, watched)
+            except Exception as error:
+                if started:
+                    raise
+                await _refuse(error, scope)(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> Caller | None:
+        """Over the Unix socket the owner, elsewhere whom the token names."""
+        if scope.get(LOCAL, False):
+            return self._local
+        if scope["path"] in _OPEN:
+            return None
+        given = dict(scope["headers"]).get(b"authorization")
+        return self._tokens.caller(given.decode("latin-1") if given else None)
+
+
+class Api:
+    """One method per operation of the table."""
+
+    def __init__(self, service: Service, settings: Settings, idle: Idle) -> None:
+        self._service = service
+        self._settings = settings
+        self._idle = idle
+        self._openapi: bytes | None = None
+
+    async def submit(self, request: Request) -> Response:
+        asked = await body(request, SubmitBody, self._settings.max_body)
+        entry = Entry(asked.spec, asked.run_id, request.headers.get("idempotency-key"))
+        (done,) = await self._service.submit([entry], _caller(request), asked.environment)
+        return Json(vars(done.record), 201 if done.created else 200)
+
+    async def submit_many(self, request: Request) -> Response:
+        asked = await body(request, BatchBody, self._settings.max_body)
+        entries = [Entry(one.spec, one.run_id) for one in asked.jobs]
+        done = await self._service.submit(entries, _caller(request), asked.environment)
+        return Json({"jobs": [vars(one.record) for one in done]}, 201 if all(one.created for one in done) else 200)
+
+    async def list(self, request: Request) -> Response:
+        limit = natural(request.query_params.get("limit"), "limit", _PAGE, _LONGEST_PAGE)
+        page = await self._service.page(_filter(request), max(limit, 1), request.query_params.get("cursor"))
+        jobs = [vars(record) for record in page.records]
+        return Json({"jobs": jobs, "next_cursor": page.next_cursor, "total": page.total})
+
+    async def get(self, request: Request) -> Response:
+        return Json(vars(await self._service.get(_id(request))))
+
+    async def cancel(self, request: Request) -> Response:
+        return Json(vars(await self._service.cancel(_id(request), _caller(request))), 202)
+
+    async def spec(self, request: Request) -> Response:
+        return Response(await self._service.spec(_id(request), _caller(request)), media_type="application/json")
+
+    async def events(self, request: Request) -> Response:
+        query = request.query_params
+        last = request.headers.get("last-event-id") or query.get("after")
+        wanted = Wanted(
+            natural(last, "after", 0),
+            flag(query.get("follow"), "follow", True),
+            flag(query.get("why"), "why", False),
+            frozenset(word.encode() for word in query.get("types", "").split(",") if word),
+        )
+        return Endless(await self._service.events(_id(request), wanted, _caller(request)), "text/event-stream")
+
+    async def logs(self, request: Request) -> Response:
+        query = request.query_params
+        wanted = Wanted(natural(query.get("offset"), "offset", 0), flag(query.get("follow"), "follow", False))
+        text, last = await self._service.logs(_id(request), wanted, _caller(request))
+        headers = {} if wanted.follow else {"x-qwex-last-event": str(last)}
+        return Endless(text, "text/plain", headers)
+
+    async def why(self, request: Request) -> Response:
+        return Json((await self._service.why(_id(request))).as_dict())
+
+    async def value(self, request: Request) -> Response:
+        found = await self._service.value(_id(request), request.path_params["name"], _caller(request))
+        headers = {"x-qwex-digest": found.digest, "x-qwex-format": found.format}
+        return Endless(await _begun(found.chunks), "application/octet-stream", headers)
+
+    async def resubmit(self, request: Request) -> Response:
+        asked = await body(request, ResubmitBody, self._settings.max_body)
+        done = await self._service.resubmit(_id(request), asked.changes, _caller(request))
+        return Json(vars(done.record), 201)
+
+    async def preflight(self, request: Request) -> Response:
+        asked = await body(request, PreflightBody, self._settings.max_body)
+        expected, rendered = await self._service.preflight(asked.spec, _caller(request))
+        return Json({"why": expected.as_dict() if expected else None, "rendered": rendered})
+
+    async def queues(self, _: Request) -> Response:
+        return Json({"queues": [queue.as_dict() for queue in await self._service.queues()]})
+
+    async def backends(self, _: Request) -> Response:
+        return Json({"backends": self._service.backends()})
+
+    async def plugins(self, _: Request) -> Response:
+        return Json({"plugins": self._service.plugins()})
+
+    async def changes(self, request: Request) -> Response:
+        return Endless(self._service.changes(_user(request)), "text/event-stream")
+
+    async def has_blob(self, request: Request) -> Response:
+        if not await self._service.has_blob(request.path_params["digest"]):
+            raise NotFound(f"no blob {request.path_params['digest']}")
+        return Response()
+
+    async def put_blob(self, request: Request) -> Response:
+        digest = request.path_params["digest"]
+        await self._service.put_blob(digest, limited(request, self._settings.max_blob, "blob"))
+        return Json({"digest": digest}, 201)
+
+    async def health(self, _: Request) -> Response:
+        return Json(self._service.health())
+
+    async def ready(self, _: Request) -> Response:
+        if not await self._service.ready():
+            raise problems.StoreUnavailable("the store cannot be written")
+        return Json(self._service.health())
+
+    async def metrics(self, _: Request) -> Response:
+        from qwex.controller import metrics
+
+        return Response(metrics.text(self._service, self._idle.requests), media_type=metrics.CONTENT_TYPE)
+
+    async def openapi(self, _: Request) -> Response:
+        if self._openapi is None:
+            from qwex.controller import openapi
+
+            self._openapi = openapi.text().encode()
+        return Response(self._openapi, media_type="application/json")
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.scope["qwex.caller"]
+    return caller
+
+
+def _id(request: Request) -> str:
+    run_id: str = request.path_params["id"]
+    return run_id
+
+
+def _user(request: Request) -> str | None:
+    """The user asked for; ``me`` is the caller."""
+    user = request.query_params.get("user")
+    return _caller(request).user if user == "me" else user or None
+
+
+def _filter(request: Request) -> Filter:
+    query = request.query_params
+    key, equals, value = query.get("tag", "").partition("=")
+    return Filter(
+        user=_user(request),
+        states=_states(request),
+        queue=query.get("queue") or None,
+        name=query.get("name") or None,
+        group=query.get("group") or None,
+        backend=query.get("backend") or None,
+        tag=(key, value if equals else None) if key else None,
+        since=moment(query.get("since"), "since"),
+    )
+
+
+def _states(request: Request) -> tuple[str, ...]:
+    given = [*request.query_params.getlist("state"), *request.query_params.getlist("status")]
+    words = [word.strip().upper() for part in given for word in part.split(",") if word.strip()]
+    known = [state.value for state in JobState]
+    for word in words:
+        if word not in known:
+            raise InvalidSpec.of("state", f"no state {word!r}.{nearest(word, known)} States: {', '.join(known)}")
+    return tuple(words)
+
+
+async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same chunks, the first of which is there: what fails at once fails before the answer's head."""
+    first = await anext(chunks, b"")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return whole()
+
+
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    raise HTTPException(404)
+
+
+def _refuse(error: Exception, scope: Scope) -> Response:
+    path = f"{scope['method']} {scope['path']}"
+    if isinstance(error, HTTPException):
+        shown: Any = NotFound(f"there is no {path} in this API; see /openapi.json")
+    else:
+        shown = problems.as_error(error)
+    if type(shown) is QwexError:
+        log.error("%s failed", path, exc_info=error)
+    described = problems.problem(shown)
+    if isinstance(error, HTTPException):
+        described["status"] = error.status_code
+    headers = {"www-authenticate": "Bearer"} if described["status"] == 401 else {}
+    if described["status"] == 413:
+        # The rest of the body is not read, so nothing can follow it on this connection.
+        headers["connection"] = "close"
+    return Json(described, described["status"], headers, "application/problem+json")

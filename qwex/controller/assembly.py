@@ -1,0 +1,86 @@
+"""The controller's parts, made and joined in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qwex.controller.bus import Bus
+from qwex.controller.cancelling import Cancelling
+from qwex.controller.environments import Environments
+from qwex.controller.eventlog import Logs
+from qwex.controller.handover import Handover
+from qwex.controller.lifecycle import Lifecycle
+from qwex.controller.notices import Notices
+from qwex.controller.planning import Planner
+from qwex.controller.reserve import Reserve
+from qwex.controller.store import Store
+from qwex.controller.streams import Streams
+from qwex.controller.submission import Submission
+from qwex.controller.tracking import Tracking
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qwex.artifacts import ArtifactStore
+    from qwex.config import Settings
+    from qwex.controller.backends import Backends
+    from qwex.plugins import Plugins
+    from qwex.record import JobRecord
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """Everything a service is made of; each part is told of those it needs, and of no other."""
+
+    def __init__(self, settings: Settings, backends: Backends) -> None:
+        folder, plugins = settings.folder, backends.plugins
+        self.backends = backends
+        self.registry = backends.registry
+        self.reserve = Reserve(folder / "reserve")
+        self.store = Store(settings.database or f"sqlite:///{folder / 'controller.db'}", self.reserve.release)
+        self.logs = Logs(folder / "logs", self.reserve.release)
+        self.bus = Bus()
+        self.notices = Notices(plugins)
+        self.environments = Environments(folder / "environments")
+        self.blobs = _blobs(plugins, folder / "blobs")
+        registry, store, max_log = self.registry, self.store, settings.max_log
+        self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, max_log)
+        self.tracking = Tracking([kind() for _, kind in plugins.trackers], self.lifecycle.settled)
+        self.lifecycle.tracking = self.tracking
+        planner = Planner(store, self.environments, self.blobs)
+        self.handover = Handover(backends, planner, self.lifecycle)
+        self.lifecycle.start_again = self.handover.again
+        self.cancelling = Cancelling(store, backends, self.handover, self.lifecycle)
+        self.submission = Submission(
+            registry,
+            store,
+            self.bus,
+            backends,
+            planner,
+            self.environments,
+            self.handover,
+            self.tracking,
+            settings.max_jobs_per_user,
+        )
+        self.streams = Streams(self.logs, self.bus, backends, self._record)
+        backends.on_status = self.lifecycle.on_status
+
+    async def close(self) -> None:
+        """In the reverse order of the flow: no news, no moves, then the store."""
+        self.streams.close()
+        await self.handover.close()
+        await self.backends.close()
+        await self.lifecycle.close()
+        await self.tracking.close()
+        self.notices.close()
+        await self.store.close()
+
+    def _record(self, run_id: str) -> JobRecord | None:
+        job = self.registry.get(run_id)
+        return job.record if job else None
+
+
+def _blobs(plugins: Plugins, folder: Path) -> ArtifactStore | None:
+    kind: Any = plugins.artifact_stores.get("file")
+    return kind(folder) if kind else None

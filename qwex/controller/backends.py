@@ -1,0 +1,130 @@
+"""The backends in use: each made and started when it is first needed, and watched from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from qwex.backend import Backend, BackendContext, Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from qwex.config import Settings
+    from qwex.controller.job import LiveJob
+    from qwex.controller.registry import Registry
+    from qwex.plugins import Plugins
+    from qwex.state import JobStatus
+
+__all__ = ["Backends"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds before a watch that failed is begun again: first and longest.
+_PAUSE = (0.5, 60.0)
+#: Statuses kept for native ids that no job has yet.
+_EARLY = 1000
+
+
+class Backends:
+    """Every backend by name; what their watches say goes to ``on_status``."""
+
+    def __init__(self, plugins: Plugins, settings: Settings, registry: Registry) -> None:
+        self.plugins = plugins
+        self._settings = settings
+        self.registry = registry
+        self._started: dict[str, Backend[Any]] = {}
+        self._starting = asyncio.Lock()
+        self._watches: list[asyncio.Task[None]] = []
+        self._watched: set[str] = set()
+        self._early: OrderedDict[tuple[str, str], JobStatus] = OrderedDict()
+        self._default_queues: dict[str, str | None] = {}
+        self.on_status: Callable[[LiveJob, JobStatus], None] = lambda job, status: None
+
+    async def get(self, name: str | None) -> Backend[Any]:
+        """The backend, started; without a name the one of the settings.
+
+        Raises:
+            UnknownBackend: no plugin brings it.
+            PluginError: its plugin could not be loaded.
+            QwexError: it could not be started.
+        """
+        name = name or self._settings.default_backend
+        found = self._started.get(name)
+        if found is None:
+            async with self._starting:
+                found = self._started.get(name) or await self._start(name)
+        return found
+
+    def watch(self, name: str) -> None:
+        """Pass on what the backend says from now on. Safe to repeat."""
+        if name not in self._watched:
+            self._watched.add(name)
+            self._watches.append(asyncio.create_task(self._watch(self._started[name])))
+
+    def early(self, job: LiveJob) -> JobStatus | None:
+        """What the watch said of the job before its submit returned."""
+        return self._early.pop((job.record.backend, job.record.native_id or ""), None)
+
+    async def default_queue(self, backend: Backend[Any]) -> str | None:
+        """The queue of jobs that name none, where the backend tells."""
+        if Capability.QUEUES not in backend.capabilities:
+            return None
+        if backend.name not in self._default_queues:
+            named = [queue.name for queue in await backend.queues() if queue.default]
+            self._default_queues[backend.name] = named[0] if named else None
+        return self._default_queues[backend.name]
+
+    async def close(self) -> None:
+        """Let go of every backend; jobs go on."""
+        for task in self._watches:
+            task.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        for backend in self._started.values():
+            await backend.close()
+
+    def __iter__(self) -> Iterator[Backend[Any]]:
+        return iter(list(self._started.values()))
+
+    async def _start(self, name: str) -> Backend[Any]:
+        kind = self.plugins.backend(name)
+        folder = self._settings.folder / name
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        backend = kind(BackendContext(folder, self._settings.section(name)))
+        await backend.start()
+        self._started[name] = backend
+        return backend
+
+    async def _watch(self, backend: Backend[Any]) -> None:
+        pause = _PAUSE[0]
+        while True:
+            try:
+                async for native_id, status in backend.watch():
+                    pause = _PAUSE[0]
+                    self._tell(backend.name, native_id, status)
+                log.warning("the watch of %s ended; beginning it again", backend.name)
+            except Exception:
+                log.exception("the watch of %s failed; beginning it again", backend.name)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _PAUSE[1])
+            await self._catch_up(backend)
+
+    async def _catch_up(self, backend: Backend[Any]) -> None:
+        """What happened while nobody watched."""
+        native_ids = [job.record.native_id or "" for job in self.registry if job.record.backend == backend.name]
+        try:
+            for native_id, status in (await backend.status(native_ids)).items():
+                self._tell(backend.name, native_id, status)
+        except Exception:
+            log.exception("%s does not tell the state of its jobs", backend.name)
+
+    def _tell(self, name: str, native_id: str, status: JobStatus) -> None:
+        job = self.registry.by_native(name, native_id)
+        if job:
+            self.on_status(job, status)
+            return
+        self._early[name, native_id] = status
+        if len(self._early) > _EARLY:
+            self._early.popitem(last=False)

@@ -1,0 +1,49 @@
+"""Why a job waits, in one answer for every state."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from qwex.backend import Capability
+from qwex.state import JobState, WaitReason, Why
+
+if TYPE_CHECKING:
+    from qwex.controller.backends import Backends
+    from qwex.record import JobRecord
+
+__all__ = ["why"]
+
+log = logging.getLogger(__name__)
+
+
+async def why(record: JobRecord, backends: Backends) -> Why:
+    """What is known; a backend that does not tell gets a plain sentence, not a guess."""
+    if record.state.terminal:
+        said = f": {record.message}" if record.message else ""
+        return Why(f"it has ended, {record.state.value}{said}")
+    if record.state is JobState.RUNNING:
+        return Why("it runs")
+    if record.state is JobState.PENDING:
+        if record.reason:
+            return Why(f"the backend {record.backend} cannot be reached: {record.message}", record.reason)
+        return Why("it is recorded and on its way to its backend", WaitReason.RECORDED.value)
+    return await _explained(record, backends) or _plain(record)
+
+
+async def _explained(record: JobRecord, backends: Backends) -> Why | None:
+    try:
+        backend = await backends.get(record.backend)
+        if Capability.EXPLAIN not in backend.capabilities:
+            return None
+        return await backend.explain(record.native_id or record.id)
+    except Exception as error:
+        # An explanation is a courtesy: what fails here must not end a stream of events.
+        log.warning("%s does not explain %s: %s", record.backend, record.id, error)
+        return None
+
+
+def _plain(record: JobRecord) -> Why:
+    if record.state is JobState.ADMITTED:
+        return Why("it is starting", WaitReason.STARTING.value)
+    return Why(f"it waits in {record.queue or record.backend}; the backend does not say for what")

@@ -1,0 +1,101 @@
+"""Hands recorded jobs to their backends, and again later while a backend cannot be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
+from qwex.state import JobState, JobStatus, WaitReason
+
+if TYPE_CHECKING:
+    from qwex.backend import Backend
+    from qwex.controller.backends import Backends
+    from qwex.controller.job import LiveJob
+    from qwex.controller.lifecycle import Lifecycle
+    from qwex.controller.planning import Planner
+
+__all__ = ["Handover"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two tries for a backend that cannot be reached: first and longest.
+_PAUSE = (0.5, 60.0)
+
+
+class Handover:
+    """A job that is recorded reaches its backend, however long that takes."""
+
+    def __init__(self, backends: Backends, planner: Planner, lifecycle: Lifecycle) -> None:
+        self._backends = backends
+        self._planner = planner
+        self._lifecycle = lifecycle
+        self._waiting: dict[str, dict[str, LiveJob]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def give(self, job: LiveJob, backend: Backend[Any], request: Any) -> None:
+        """Hand a request over; where that fails for now, go on trying in the background.
+
+        Raises:
+            InvalidSpec: the backend refuses the job for good.
+        """
+        try:
+            native_id = await backend.submit(request)
+        except InvalidSpec:
+            raise
+        except Exception as error:
+            self._later(job, error)
+            return
+        self._lifecycle.accepted(job, native_id)
+        if job.cancelling:
+            await backend.cancel(native_id)
+
+    async def again(self, job: LiveJob) -> None:
+        """Hand a stored job over, for its present attempt; a refusal ends it. Raises nothing."""
+        try:
+            await self._give_stored(job)
+        except (InvalidSpec, NotFound) as error:
+            self._lifecycle.conclude(job, JobStatus(JobState.FAILED, "Refused", error.message))
+        except Exception as error:
+            self._later(job, error)
+
+    def withdraw(self, job: LiveJob) -> bool:
+        """Stop trying; False when the backend may have the job."""
+        return self._waiting.get(job.record.backend, {}).pop(job.id, None) is not None
+
+    async def close(self) -> None:
+        """Stop trying; the next start goes on."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _give_stored(self, job: LiveJob) -> None:
+        backend = await self._backends.get(job.record.backend)
+        self._backends.watch(backend.name)
+        request = backend.render(await self._planner.again(job))
+        await self.give(job, backend, request)
+
+    def _later(self, job: LiveJob, error: Exception) -> None:
+        if not isinstance(error, BackendUnavailable):
+            log.error("%s could not be handed to %s", job.id, job.record.backend, exc_info=error)
+        name = job.record.backend
+        self._lifecycle.waits(job, WaitReason.BACKEND_UNAVAILABLE.value, str(error) or type(error).__name__)
+        self._waiting.setdefault(name, {})[job.id] = job
+        if name not in self._tasks:
+            self._tasks[name] = asyncio.create_task(self._retry(name))
+
+    async def _retry(self, name: str) -> None:
+        """Oldest first; the first failure ends the round."""
+        pause = _PAUSE[0]
+        waiting = self._waiting[name]
+        while waiting:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _PAUSE[1])
+            while waiting:
+                job = waiting.pop(next(iter(waiting)))
+                await self.again(job)
+                if job.id in waiting:
+                    break
+                pause = _PAUSE[0]
+        del self._tasks[name]

@@ -1,0 +1,290 @@
+"""How jobs move: what backends say becomes records in logs and rows, attempts end in order, failures are retried."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qwex import events
+from qwex.controller.job import changed
+from qwex.controller.pump import Pump
+from qwex.controller.retries import may_retry
+from qwex.state import TRANSITIONS, JobState, JobStatus, Position, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from qwex.controller.backends import Backends
+    from qwex.controller.bus import Bus
+    from qwex.controller.eventlog import Logs
+    from qwex.controller.job import LiveJob
+    from qwex.controller.notices import Notices
+    from qwex.controller.registry import Registry
+    from qwex.controller.store import Store
+    from qwex.controller.tracking import Tracking
+
+__all__ = ["Lifecycle"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds to wait for the last records of an attempt whose backend has already begun the next one.
+_DRAIN_SECONDS = 2.0
+#: Seconds between two looks at whether an end could be written, while the disk is full.
+_PAUSE = 1.0
+#: How often a status that could not be taken in is tried again.
+_TRIES = 2
+
+
+class Lifecycle:
+    """Moves jobs. All output of an attempt is in the log before the record of the state that ends it."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        logs: Logs,
+        bus: Bus,
+        backends: Backends,
+        notices: Notices,
+        max_log: int,
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._logs = logs
+        self._bus = bus
+        self._backends = backends
+        self._notices = notices
+        self._max_log = max_log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.tracking: Tracking
+        #: Hands a job to its backend again, for its next attempt.
+        self.start_again: Callable[[LiveJob], Awaitable[None]]
+        self.on_end: Callable[[LiveJob], None] = lambda job: None
+
+    def accepted(self, job: LiveJob, native_id: str) -> None:
+        """The backend has the job."""
+        if job.record.state is JobState.PENDING:
+            self._move(job, JobState.QUEUED, native_id=native_id)
+        elif job.record.native_id != native_id:
+            job.record = changed(job.record, native_id=native_id)
+            self._store.writer.update(job.id, job.mutable())
+        self._registry.named(job)
+        early = self._backends.early(job)
+        if early:
+            self.on_status(job, early)
+
+    def waits(self, job: LiveJob, reason: str, message: str) -> None:
+        """The backend could not take the job yet; the record says why, the state stays."""
+        job.record = changed(job.record, reason=reason, message=message)
+        self._store.writer.update(job.id, job.mutable())
+        self._bus.publish(job.record)
+
+    def on_status(self, job: LiveJob, status: JobStatus) -> None:
+        """The backend says where the job stands; what is old or known already has no effect."""
+        if job.inbox is not None:
+            job.inbox.append(status)
+        elif _is_news(job, status):
+            if _ends_attempt(job, status):
+                job.inbox = deque([status])
+                job.ending = self._spawn(self._work_off(job))
+            else:
+                self._advance(job, status)
+
+    def conclude(self, job: LiveJob, status: JobStatus) -> None:
+        """The job has ended; nothing more will happen to it."""
+        exit = job.exit or {}
+        code = status.exit_code if status.exit_code is not None else exit.get("code")
+        used = {name: exit.get(name) for name in ("peak_memory", "cpu_time")}
+        self._move(job, status.state, status.reason, status.message, exit_code=code, **used)
+        self.ended(job)
+
+    def ended(self, job: LiveJob) -> None:
+        """The record of the job's end is in its log."""
+        assert job.log is not None
+        story, job.log, job.pump = job.log, None, None
+        story.end()
+        self._logs.release(story)
+        self._store.writer.update(job.id, job.mutable())
+        self._spawn(self._keep(job, story.sync))
+        self.tracking.ended(job)
+
+    def begin_again(self, job: LiveJob) -> None:
+        """The backend had lost a job that had started, and took it as new: it has everything to say once more."""
+        job.position = Position(job.record.attempt, 0)
+        message = "its backend had lost it; it waits again"
+        self._requeue(job, JobStatus(JobState.QUEUED, Reason.LOST.value, message), job.record.attempt)
+
+    def resume(self, job: LiveJob) -> None:
+        """A job that ran before this controller started, and may run still: read on."""
+        self._spawn(self._pump(job))
+
+    def settled(self, job: LiveJob) -> None:
+        """Every tracker knows of the job's end."""
+        job.settled = True
+        self._store.writer.update(job.id, job.mutable())
+
+    async def close(self) -> None:
+        """Stop reading output; jobs go on."""
+        pumps = [job.pump.task for job in self._registry if job.pump]
+        for task in [*self._tasks, *pumps]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *pumps, return_exceptions=True)
+
+    async def _work_off(self, job: LiveJob) -> None:
+        """One status after the other, when the end of an attempt takes time."""
+        assert job.inbox is not None
+        try:
+            while job.inbox:
+                await self._work_on(job, job.inbox.popleft())
+        finally:
+            job.inbox = job.ending = None
+
+    async def _work_on(self, job: LiveJob, status: JobStatus) -> None:
+        """Take in one status; tried again if that fails, and a job that ended has ended in any case."""
+        for left in reversed(range(_TRIES + 1)):
+            try:
+                if _is_news(job, status):
+                    await self._take_in(job, status)
+                return
+            except Exception:
+                log.exception("%s: %s could not be taken in", job.id, status.state)
+            if left:
+                await asyncio.sleep(_PAUSE)
+            elif status.state.terminal and not job.record.state.terminal:
+                self.conclude(job, status)
+
+    async def _take_in(self, job: LiveJob, status: JobStatus) -> None:
+        if _ends_attempt(job, status):
+            await self._end_attempt(job, status)
+        else:
+            self._advance(job, status)
+
+    async def _end_attempt(self, job: LiveJob, status: JobStatus) -> None:
+        attempt = _attempt(job, status)
+        is_last = attempt == job.record.attempt
+        await self._drain(job, None if is_last else _DRAIN_SECONDS)
+        if not is_last:
+            self._requeue(job, status if status.state is JobState.QUEUED else JobStatus(JobState.QUEUED), attempt)
+            self.on_status(job, replace(status, attempt=attempt))
+        elif await may_retry(job, status, self._store):
+            message = f"{status.message or status.reason}; starting again"
+            self._requeue(job, JobStatus(JobState.QUEUED, Reason.RETRY.value, message), attempt + 1)
+            await self.start_again(job)
+        else:
+            self.conclude(job, status)
+
+    async def _drain(self, job: LiveJob, seconds: float | None) -> None:
+        if job.record.native_id is None:
+            return
+        if job.pump is None:
+            await self._pump(job)
+        assert job.pump is not None
+        await job.pump.drain(seconds)
+        job.pump = None
+
+    async def _pump(self, job: LiveJob) -> None:
+        backend = await self._backends.get(job.record.backend)
+        if job.pump is None and not job.record.state.terminal:
+            job.log = job.log or self._logs.write(job.record)
+            job.pump = Pump(job, backend, self._max_log, self.tracking)
+
+    def _advance(self, job: LiveJob, status: JobStatus) -> None:
+        self._move(job, status.state, status.reason, status.message, attempt=_attempt(job, status))
+        if status.state is JobState.RUNNING and job.pump is None:
+            self._spawn(self._pump(job))
+
+    def _requeue(self, job: LiveJob, status: JobStatus, attempt: int) -> None:
+        job.exit = None
+        self._move(job, JobState.QUEUED, status.reason, status.message, attempt=attempt)
+
+    def _move(
+        self,
+        job: LiveJob,
+        state: JobState,
+        reason: str = "",
+        message: str = "",
+        *,
+        exit_code: int | None = None,
+        attempt: int | None = None,
+        **more: Any,
+    ) -> None:
+        """Log first, then the row: after a kill the log is never behind."""
+        before, now = job.record, time.time()
+        message = message.encode("utf-8", "replace").decode()  # a backend's; neither store nor stream takes half a pair
+        said = {"state": state.value, "reason": reason, "message": message, "exit_code": exit_code}
+        line = events.encode("state", now, attempt or before.attempt, **said)
+        number = self._write(job, line)
+        changes: dict[str, Any] = {
+            **said,
+            "state": state,
+            "attempt": attempt or before.attempt,
+            **times(state, now),
+            **more,
+        }
+        job.record = changed(before, **changes)
+        self._store.writer.update(job.id, job.mutable())
+        self._bus.publish(job.record)
+        self._notices.changed(job.id, line, number)
+
+    def _write(self, job: LiveJob, line: bytes) -> int:
+        """Append to the log; the number of the record. A job that was only queued so far needs no file."""
+        if job.record.state is JobState.PENDING and b'"state":"QUEUED"' in line and job.log is None:
+            if held := self._logs.held(job.id):
+                held.hold(line)
+            return 2
+        job.log = job.log or self._logs.write(job.record)
+        job.log.append(line, essential=True)
+        self.tracking.grew(job.id, job.log, line)
+        return job.log.lines
+
+    async def _keep(self, job: LiveJob, sync: Callable[[], None]) -> None:
+        """Hold the job in memory until its end is on disk."""
+        try:
+            await asyncio.to_thread(sync)
+        except OSError as error:
+            log.warning("the log of %s is not flushed to disk: %s", job.id, error)
+        while not await self._store.writer.flush(urgent=False):  # noqa: ASYNC110 - only while the disk is full
+            await asyncio.sleep(_PAUSE)
+        self._registry.remove(job)
+        self.on_end(job)
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def times(state: JobState, now: float) -> dict[str, Any]:
+    """The times of a record that a move to ``state`` sets."""
+    if state is JobState.QUEUED:
+        return {"queued_at": now, "admitted_at": None, "started_at": None}
+    if state.terminal:
+        return {"ended_at": now}
+    return {"admitted_at": now} if state is JobState.ADMITTED else {"started_at": now}
+
+
+def _attempt(job: LiveJob, status: JobStatus) -> int:
+    """The attempt a status speaks of; a backend that does not count starts a new one by going back to QUEUED."""
+    if status.attempt is not None:
+        return status.attempt
+    again = status.state is JobState.QUEUED and job.record.state in (JobState.ADMITTED, JobState.RUNNING)
+    return job.record.attempt + again
+
+
+def _is_news(job: LiveJob, status: JobStatus) -> bool:
+    record, attempt = job.record, _attempt(job, status)
+    if record.state.terminal or attempt < record.attempt:
+        return False
+    if attempt > record.attempt:
+        return True
+    went_back = status.state is JobState.QUEUED and record.state is not JobState.PENDING
+    return status.state in TRANSITIONS[record.state] and not went_back
+
+
+def _ends_attempt(job: LiveJob, status: JobStatus) -> bool:
+    return status.state.terminal or _attempt(job, status) > job.record.attempt

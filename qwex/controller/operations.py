@@ -1,0 +1,100 @@
+"""The API as a table: the routes are made from it, and so is ``openapi.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from qwex.controller import bodies
+
+__all__ = ["OPERATIONS", "Operation", "Parameter"]
+
+
+class Parameter(NamedTuple):
+    """One of the query's or, with a capital letter, of the headers."""
+
+    name: str
+    kind: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing the API does. ``name`` is the method of ``app.Api`` that does it."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    body: type | None = None
+    #: Name of a class in ``answers``, ``JobRecord``, ``Why`` or ``JobSpec``; empty for an answer without JSON.
+    answer: str = ""
+    media: str = "application/json"
+    status: int = 200
+    parameters: tuple[Parameter, ...] = ()
+    #: Whether anyone may ask.
+    open: bool = False
+
+
+_FILTER = (
+    Parameter("user", "string", "jobs of that user; me is the caller"),
+    Parameter("state", "string", "states, comma separated or repeated; status is another name for it"),
+    Parameter("queue", "string", "jobs in that queue"),
+    Parameter("name", "string", "jobs of that name"),
+    Parameter("group", "string", "jobs of that array"),
+    Parameter("backend", "string", "jobs of that backend"),
+    Parameter("tag", "string", "jobs with that tag: key or key=value"),
+    Parameter("since", "string", "recorded since then: seconds since the epoch, or ISO 8601"),
+    Parameter("limit", "integer", "at most so many, 1000 at most (default 50)"),
+    Parameter("cursor", "string", "next_cursor of the page before"),
+)
+_EVENTS = (
+    Parameter("Last-Event-ID", "integer", "go on after the record with that id"),
+    Parameter("after", "integer", "the same, as a parameter"),
+    Parameter("follow", "integer", "0 ends at the present end, 1 (default) with the job"),
+    Parameter("why", "integer", "1 adds events of type why, without an id, while the job waits"),
+    Parameter("types", "string", "only records of these types, comma separated"),
+)
+_LOGS = (
+    Parameter("follow", "integer", "1 goes on to the job's end"),
+    Parameter("offset", "integer", "id of the last record already seen"),
+)
+_KEY = (Parameter("Idempotency-Key", "string", "the same key and spec twice is one job"),)
+_EVENT_STREAM = "text/event-stream"
+_BYTES = "application/octet-stream"
+
+OPERATIONS = (
+    Operation("POST", "/jobs", "submit", "Submit a job", bodies.SubmitBody, "JobRecord", status=201, parameters=_KEY),
+    Operation(
+        "POST", "/jobs/batch", "submit_many", "Submit jobs, all or none", bodies.BatchBody, "JobList", status=201
+    ),
+    Operation("GET", "/jobs", "list", "List jobs, newest first", None, "JobPage", parameters=_FILTER),
+    Operation("GET", "/jobs/{id}", "get", "A job's record", None, "JobRecord"),
+    Operation("DELETE", "/jobs/{id}", "cancel", "Ask a job to end", None, "JobRecord", status=202),
+    Operation("GET", "/jobs/{id}/spec", "spec", "A job's spec", None, "JobSpec"),
+    Operation("GET", "/jobs/{id}/events", "events", "A job's story", media=_EVENT_STREAM, parameters=_EVENTS),
+    Operation("GET", "/jobs/{id}/logs", "logs", "A job's output as text", media="text/plain", parameters=_LOGS),
+    Operation("GET", "/jobs/{id}/why", "why", "Why a job waits", None, "Why"),
+    Operation("GET", "/jobs/{id}/values/{name}", "value", "An output value's bytes", media=_BYTES),
+    Operation(
+        "POST", "/jobs/{id}/resubmit", "resubmit", "The same job again", bodies.ResubmitBody, "JobRecord", status=201
+    ),
+    Operation("POST", "/preflight", "preflight", "What would happen", bodies.PreflightBody, "Preflight"),
+    Operation("GET", "/queues", "queues", "The queues", None, "Queues"),
+    Operation("GET", "/backends", "backends", "The backends", None, "Backends"),
+    Operation("GET", "/plugins", "plugins", "The plugins", None, "Plugins"),
+    Operation(
+        "GET",
+        "/events",
+        "changes",
+        "Every state change of every job from now on",
+        media=_EVENT_STREAM,
+        parameters=(Parameter("user", "string", "only that user's; me is the caller"),),
+    ),
+    Operation("HEAD", "/blobs/{digest}", "has_blob", "Whether bytes are stored", media=_BYTES),
+    Operation("PUT", "/blobs/{digest}", "put_blob", "Store bytes by their digest", media=_BYTES, status=201),
+    Operation("GET", "/healthz", "health", "Whether it answers", None, "Health", open=True),
+    Operation("GET", "/readyz", "ready", "Whether it takes jobs", None, "Health", open=True),
+    Operation("GET", "/metrics", "metrics", "Figures for Prometheus", media="text/plain", open=False),
+    Operation("GET", "/openapi.json", "openapi", "This description", media="application/json", open=True),
+)

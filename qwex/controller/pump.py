@@ -1,0 +1,152 @@
+"""Carries what a job prints from its backend to its log, one attempt at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from qwex import events
+from qwex.controller.records import DROPPABLE, find, last_position, type_of
+from qwex.errors import BackendUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from qwex.backend import Backend
+    from qwex.controller.eventlog import EventLog
+    from qwex.controller.job import LiveJob
+    from qwex.controller.tracking import Tracking
+
+__all__ = ["Pump"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds before each further try while the backend's output cannot be read.
+_PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)
+
+
+class Pump:
+    """One attempt's output, from ``job.position`` on. Ends with the attempt's ``exit`` record, or with the output.
+
+    Lines travel unchanged. Where the log may not or cannot grow, output is dropped and a notice says so; records that
+    are part of the job's state are kept.
+    """
+
+    def __init__(self, job: LiveJob, backend: Backend[Any], max_bytes: int, tracking: Tracking) -> None:
+        assert job.log is not None
+        self._job = job
+        self._log: EventLog = job.log
+        self._backend = backend
+        self._max_bytes = max_bytes
+        self._tracking = tracking
+        self._attempt = job.record.attempt
+        #: Bytes of output that the disk did not take and no notice has told yet.
+        self._lost = 0
+        self._full = False
+        self._draining = asyncio.Event()
+        self.task = asyncio.create_task(self._run())
+
+    async def drain(self, seconds: float | None = None) -> None:
+        """Return once the attempt's output is in the log, or was waited for long enough."""
+        self._draining.set()
+        await asyncio.wait([self.task], timeout=seconds)
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        if self._lost:
+            self._log.append(self._lost_notice(), essential=True)
+
+    async def _run(self) -> None:
+        if self._job.exit:
+            return
+        tries = 0
+        while tries < len(_PAUSES) or not self._draining.is_set():
+            before = self._job.position
+            try:
+                await self._read()
+                return
+            except BackendUnavailable as error:
+                log.warning("the output of %s cannot be read: %s", self._job.id, error)
+            except Exception:
+                log.exception("the output of %s cannot be read", self._job.id)
+                if self._draining.is_set():
+                    break
+            tries = tries + 1 if self._job.position == before else 0
+            await self._pause(_PAUSES[min(tries, len(_PAUSES) - 1)])
+        message = "the rest of the output could not be read from the backend"
+        self._log.append(self._notice("output-lost", message), essential=True)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; less when the job ends meanwhile."""
+        if self._draining.is_set():
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._draining.wait(), seconds)
+
+    async def _read(self) -> None:
+        native_id = self._job.record.native_id or self._job.id
+        stream = self._backend.output(native_id, self._job.position)
+        async with contextlib.aclosing(cast("AsyncGenerator[bytes, None]", stream)) as chunks:
+            async for chunk in chunks:
+                if not self._take(chunk):
+                    return
+                # A backend whose output is at hand may never suspend; others must have their turn.
+                await asyncio.sleep(0)
+
+    def _take(self, lines: bytes) -> bool:
+        """Add lines to the log; False when there will be no more of this attempt."""
+        position = last_position(lines)
+        if position and position.attempt > self._attempt:
+            lines = _of_attempt(lines, self._attempt)
+            position = last_position(lines)
+        if position:
+            self._job.position = position
+        for value in find(lines, "value"):
+            self._job.produced = {**self._job.produced, value["name"]: value}
+        self._job.exit = next(find(lines, "exit"), None)
+        self._tracking.grew(self._job.id, self._log, self._append(lines))
+        return self._job.exit is None and bool(lines)
+
+    def _append(self, lines: bytes) -> bytes:
+        """Add the lines, or those of them that there is room for; what was added."""
+        if self._log.size + len(lines) > self._max_bytes:
+            kept = (b"" if self._full else self._full_notice()) + _of_state(lines)
+            self._full = True
+            return self._append_essential(kept)
+        whole = self._lost_notice() + lines if self._lost else lines
+        if self._log.append(whole):
+            self._lost = 0
+            return whole
+        kept = _of_state(lines)
+        self._lost += len(lines) - len(kept)
+        return self._append_essential(kept)
+
+    def _append_essential(self, lines: bytes) -> bytes:
+        if lines:
+            self._log.append(lines, essential=True)
+        return lines
+
+    def _full_notice(self) -> bytes:
+        return self._notice("log-full", f"the log has reached {self._max_bytes:,} bytes; further output is dropped")
+
+    def _lost_notice(self) -> bytes:
+        return self._notice("disk-full", f"the controller's disk was full; {self._lost:,} bytes of output are lost")
+
+    def _notice(self, code: str, message: str) -> bytes:
+        return events.encode("notice", time.time(), self._attempt, level="warning", code=code, message=message)
+
+
+def _of_state(lines: bytes) -> bytes:
+    """The records that are more than output."""
+    return b"".join(line for line in lines.splitlines(keepends=True) if type_of(line) not in DROPPABLE)
+
+
+def _of_attempt(lines: bytes, attempt: int) -> bytes:
+    """The lines up to the last one of ``attempt``."""
+    kept = lines.splitlines(keepends=True)
+    while kept and (position := last_position(kept[-1])) and position.attempt > attempt:
+        kept.pop()
+    return b"".join(kept)

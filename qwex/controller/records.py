@@ -1,0 +1,52 @@
+"""Finding the few records that matter in a stream of lines, without parsing the others."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from qwex.state import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DROPPABLE", "find", "last_position", "type_of"]
+
+#: Output that a full log or disk may lose; all other records are part of the job's state.
+DROPPABLE = frozenset({b"stream", b"display", b"update_display", b"clear_output", b"result"})
+
+_POSITION = re.compile(rb'\{"type":"[^"]*","ts":[^,]*,"attempt":(\d+),"seq":(\d+)')
+
+
+def type_of(line: bytes) -> bytes:
+    """The record's type, from its first key."""
+    return line[9 : line.index(b'"', 9)]
+
+
+def find(lines: bytes, *types: str) -> Iterator[dict[str, Any]]:
+    """The records of those types in ``lines`` (whole lines), in order of ``types``, then of the lines."""
+    for type in types:
+        for at in _starts(lines, b'{"type":"%b"' % type.encode()):
+            yield json.loads(lines[at : lines.index(b"\n", at)])
+
+
+def _starts(lines: bytes, start: bytes) -> Iterator[int]:
+    """Where the lines that begin with ``start`` lie."""
+    if lines.startswith(start):
+        yield 0
+    at = lines.find(b"\n" + start)
+    while at >= 0:
+        yield at + 1
+        at = lines.find(b"\n" + start, at + 1)
+
+
+def last_position(lines: bytes) -> Position | None:
+    """Where the runner's last record in ``lines`` (whole lines) stands, or None if there is none of the runner's."""
+    end = len(lines)
+    while end > 0:
+        begin = lines.rfind(b"\n", 0, end - 1) + 1
+        if match := _POSITION.match(lines, begin):
+            return Position(int(match[1]), int(match[2]))
+        end = begin
+    return None

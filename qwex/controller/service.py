@@ -1,0 +1,275 @@
+"""The use cases, in the order of the API. Knows no HTTP: callers come in as ``Caller``, bytes leave as iterators."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import qwex
+from qwex.controller import adoption
+from qwex.controller.assembly import Parts
+from qwex.controller.explaining import why
+from qwex.controller.job import LiveJob, record_of
+from qwex.controller.merging import merged
+from qwex.controller.submission import Entry
+from qwex.errors import InvalidSpec, NotFound, UnknownQueue
+from qwex.spec import JobSpec, validated
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from qwex.config import Settings
+    from qwex.controller.auth import Caller
+    from qwex.controller.backends import Backends
+    from qwex.controller.store import Filter
+    from qwex.controller.streams import Wanted
+    from qwex.controller.submission import Submitted
+    from qwex.record import JobRecord
+    from qwex.state import QueueInfo, Why
+
+__all__ = ["Listing", "OutputValue", "Service"]
+
+
+class Listing(NamedTuple):
+    """A page of records."""
+
+    records: list[JobRecord]
+    next_cursor: str | None
+    total: int
+
+
+class OutputValue(NamedTuple):
+    """An output value on its way."""
+
+    chunks: AsyncIterator[bytes]
+    digest: str
+    format: str
+
+
+class Service:
+    """One controller. Make it with a running loop, ``start`` it, ``close`` it."""
+
+    def __init__(self, settings: Settings, backends: Backends) -> None:
+        self._parts = Parts(settings, backends)
+        self._adopting: asyncio.Task[None] | None = None
+        self.submitted = 0
+        self.ended: Counter[str] = Counter()
+        self.on_end: Callable[[], None] = lambda: None
+        self._parts.lifecycle.on_end = self._job_ended
+
+    def start(self) -> None:
+        """Take up every job that has not ended; their backends are asked in the background."""
+        parts = self._parts
+        adoption.load(parts.store, parts.logs, parts.registry, parts.lifecycle)
+        parts.environments.collect(set(parts.registry.environments))
+        work = adoption.adopt(parts.registry, parts.backends, parts.handover, parts.lifecycle)
+        self._adopting = asyncio.create_task(work)
+
+    def close_streams(self) -> None:
+        """End every stream."""
+        self._parts.streams.close()
+
+    async def close(self) -> None:
+        """Write what is left and let go. Jobs go on."""
+        if self._adopting:
+            self._adopting.cancel()
+            await asyncio.gather(self._adopting, return_exceptions=True)
+        await self._parts.close()
+
+    @property
+    def live(self) -> int:
+        """Jobs that have not ended."""
+        return len(self._parts.registry)
+
+    async def submit(
+        self, entries: Sequence[Entry], caller: Caller, environment: Mapping[str, str] | str | None = None
+    ) -> list[Submitted]:
+        """Record jobs, all or none, and hand them to their backends; see ``Submission.submit``."""
+        done = await self._parts.submission.submit(entries, caller, environment)
+        self.submitted += sum(one.created for one in done)
+        return done
+
+    async def page(self, wanted: Filter, limit: int, cursor: str | None) -> Listing:
+        """Jobs, newest first."""
+        await self._parts.store.writer.flush()
+        page = await self._parts.store.page(wanted, limit, cursor)
+        return Listing([self._newest(record_of(row)) for row in page.rows], page.next_cursor, page.total)
+
+    async def get(self, run_id: str) -> JobRecord:
+        """A job's record.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        return (await self._job(run_id)).record
+
+    async def spec(self, run_id: str, caller: Caller) -> str:
+        """A job's spec as JSON, with every default and a site's changes."""
+        await self._own(run_id, caller)
+        return (await self._spec(run_id)).model_dump_json()
+
+    async def cancel(self, run_id: str, caller: Caller) -> JobRecord:
+        """Ask a job to end; no effect when it has. The wish is durable before this returns."""
+        job = await self._own(run_id, caller)
+        if not job.record.state.terminal:
+            await self._parts.cancelling.cancel(job)
+        return job.record
+
+    async def resubmit(self, run_id: str, changes: Mapping[str, Any], caller: Caller) -> Submitted:
+        """The same job again, as a new one, with changes to its spec.
+
+        Raises:
+            InvalidSpec: the changed spec is not one; lists every problem.
+        """
+        job = await self._own(run_id, caller)
+        raw = (await self._spec(run_id)).model_dump(mode="json", exclude_defaults=True)
+        spec = validated(JobSpec.model_validate, merged(raw, changes))
+        environment = self._parts.environments.find(job.environment) if caller.is_local else None
+        return (await self.submit([Entry(spec)], caller, environment))[0]
+
+    async def events(self, run_id: str, wanted: Wanted, caller: Caller) -> AsyncIterator[bytes]:
+        """A job's records as server-sent events."""
+        job = await self._own(run_id, caller)
+        return self._parts.streams.events(job.record, wanted)
+
+    async def logs(self, run_id: str, wanted: Wanted, caller: Caller) -> tuple[AsyncIterator[bytes], int]:
+        """A job's output as text, and the number of its last record now."""
+        job = await self._own(run_id, caller)
+        story = await self._parts.logs.read(job.record)
+        last = story.lines
+        self._parts.logs.release(story)
+        return self._parts.streams.text(job.record, wanted), last
+
+    async def why(self, run_id: str) -> Why:
+        """Why a job waits, or what it does now."""
+        return await why(await self.get(run_id), self._parts.backends)
+
+    async def value(self, run_id: str, name: str, caller: Caller) -> OutputValue:
+        """An output value that the job has announced.
+
+        Raises:
+            NotFound: it has none of that name, or not yet.
+        """
+        job = await self._own(run_id, caller)
+        found = job.produced.get(name)
+        if found is None:
+            raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
+        backend = await self._parts.backends.get(job.record.backend)
+        chunks = backend.value(job.record.native_id or run_id, found["attempt"], name)
+        return OutputValue(chunks, found["digest"], found.get("format", "cloudpickle"))
+
+    async def preflight(self, spec: JobSpec, caller: Caller) -> tuple[Why | None, str]:
+        """What would happen if the job were submitted now, and what would be sent. Nothing is stored.
+
+        Raises:
+            InvalidSpec: it can never run, and the backend has no other words for it.
+        """
+        backend, plan = await self._parts.submission.rehearse(spec, caller)
+        expected = await backend.preflight(plan)
+        try:
+            return expected, _shown(backend.render(plan))
+        except (InvalidSpec, UnknownQueue):
+            if expected is None:
+                raise
+            return expected, ""
+
+    async def queues(self) -> list[QueueInfo]:
+        """The queues of every backend in use."""
+        await self._parts.backends.get(None)
+        return [queue for backend in self._parts.backends for queue in await backend.queues()]
+
+    def backends(self) -> list[dict[str, Any]]:
+        """Every backend that is installed."""
+        plugins = self._parts.backends.plugins
+        return [
+            {
+                "name": name,
+                "capabilities": sorted(kind.capabilities),
+                "options": kind.Options.model_json_schema(),
+                "plugin": info.module,
+                "version": info.version,
+            }
+            for info in plugins.infos.values()
+            for name in info.backends
+            if (kind := plugins.backend(name))
+        ]
+
+    def plugins(self) -> list[dict[str, Any]]:
+        """Every plugin, those that failed too."""
+        return [dataclasses.asdict(info) for info in self._parts.backends.plugins.infos.values()]
+
+    def changes(self, user: str | None) -> AsyncIterator[bytes]:
+        """Server-sent events: each state change of every job (of ``user``) from now on."""
+        return self._parts.streams.changes(lambda record: user is None or record.user == user)
+
+    async def has_blob(self, digest: str) -> bool:
+        """Whether the bytes are stored whole."""
+        return self._parts.blobs is not None and await self._parts.blobs.exists(digest)
+
+    async def put_blob(self, digest: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store bytes; they are whole and durable when this returns.
+
+        Raises:
+            InvalidSpec: they do not have that digest.
+        """
+        if self._parts.blobs is None:
+            raise NotFound("this controller keeps no blobs: no plugin brings the artifact store 'file'")
+        await self._parts.blobs.put(digest, chunks)
+
+    def health(self) -> dict[str, Any]:
+        """That it answers, and what it is."""
+        return {"status": "ok", "version": qwex.__version__, "pid": os.getpid(), "api": 1}
+
+    async def ready(self) -> bool:
+        """Whether jobs can be taken."""
+        return await self._parts.store.writer.flush()
+
+    def states(self) -> Counter[str]:
+        """How many jobs that have not ended are in each state."""
+        return Counter(job.record.state.value for job in self._parts.registry)
+
+    async def _job(self, run_id: str) -> LiveJob:
+        found = self._parts.registry.get(run_id)
+        if found is None:
+            row = await self._parts.store.row(run_id)
+            found = self._parts.registry.get(run_id) or (LiveJob.of_row(row) if row else None)
+        if found is None:
+            raise NotFound(f"no job {run_id!r}. See them with: qwex list")
+        return found
+
+    async def _own(self, run_id: str, caller: Caller) -> LiveJob:
+        job = await self._job(run_id)
+        caller.require(job.record)
+        return job
+
+    async def _spec(self, run_id: str) -> JobSpec:
+        text = await self._parts.store.spec(run_id)
+        if text is None:
+            raise NotFound(f"no job {run_id!r}. See them with: qwex list")
+        return JobSpec.model_validate_json(text)
+
+    def _newest(self, record: JobRecord) -> JobRecord:
+        live = self._parts.registry.get(record.id)
+        return live.record if live else record
+
+    def _job_ended(self, job: LiveJob) -> None:
+        self.ended[job.record.state.value] += 1
+        environments = self._parts.environments
+        if job.environment not in self._parts.registry.environments:
+            environments.drop(job.environment)
+        self._parts.reserve.hold()
+        self.on_end()
+
+
+def _shown(request: Any) -> str:
+    """A request as ``--dry-run`` prints it."""
+    if isinstance(request, str):
+        return request
+    raw = (
+        dataclasses.asdict(request) if dataclasses.is_dataclass(request) and not isinstance(request, type) else request
+    )
+    return json.dumps(raw, indent=2, default=str) if isinstance(raw, (dict, list)) else str(raw)

@@ -1,0 +1,162 @@
+"""What is known of every job, ended ones too. Reads run on threads of their own; writes go through one ``Writer``."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from sqlalchemy import Select, func, select
+
+from qwex.controller import database
+from qwex.controller.problems import StoreUnavailable
+from qwex.controller.tables import RECORD, jobs
+from qwex.controller.writer import Writer
+from qwex.errors import InvalidSpec
+from qwex.state import TERMINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+__all__ = ["Filter", "Page", "Store"]
+
+#: Digits of a row's number that any database can hold.
+_DIGITS = 18
+
+T = TypeVar("T")
+
+_LIVE = jobs.c.state.not_in([state.value for state in TERMINAL])
+_SHOWN = [jobs.c[name] for name in RECORD]
+#: All but the specs, which may be large.
+_KEPT = [column for column in jobs.c if column.name not in ("spec",)]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs; None or empty means any."""
+
+    user: str | None = None
+    states: tuple[str, ...] = ()
+    queue: str | None = None
+    name: str | None = None
+    group: str | None = None
+    backend: str | None = None
+    #: ``(key, value)``; without a value any will do.
+    tag: tuple[str, str | None] | None = None
+    #: Recorded at or after, seconds since the epoch.
+    since: float | None = None
+
+
+class Page(NamedTuple):
+    """Rows, newest first; ``next_cursor`` leads to the rest, ``total`` counts all that match."""
+
+    rows: list[dict[str, Any]]
+    next_cursor: str | None
+    total: int
+
+
+class Store:
+    """Make it with a running loop.
+
+    Raises:
+        ConfigError: the database cannot be used.
+    """
+
+    def __init__(self, url: str, on_full: Callable[[], None] = lambda: None) -> None:
+        self._engine = database.connect(url)
+        database.prepare(self._engine)
+        self._readers = ThreadPoolExecutor(2, "store-reader")
+        self.writer = Writer(self._engine, on_full)
+
+    async def close(self) -> None:
+        """Write what is left and let go."""
+        await self.writer.close()
+        self._readers.shutdown()
+        self._engine.dispose()
+
+    async def row(self, run_id: str) -> dict[str, Any] | None:
+        """Everything about one job but its spec."""
+        return await self._one(select(*_KEPT).where(jobs.c.id == run_id))
+
+    async def by_key(self, user: str, key: str) -> dict[str, Any] | None:
+        """The job that was submitted with that idempotency key."""
+        return await self._one(select(*_KEPT).where(jobs.c.user == user, jobs.c.idempotency_key == key))
+
+    async def spec(self, run_id: str) -> str | None:
+        """The spec as JSON."""
+        row = await self._one(select(jobs.c.spec).where(jobs.c.id == run_id))
+        return row["spec"] if row else None
+
+    def live(self) -> list[dict[str, Any]]:
+        """Every job that has not ended, oldest first. Blocks; for the start.
+
+        Raises:
+            ConfigError: the database is damaged.
+        """
+        return self._at_start(select(*_KEPT).where(_LIVE).order_by(jobs.c.seq))
+
+    def unsettled(self) -> list[dict[str, Any]]:
+        """Jobs that have ended, and whose trackers do not know it yet. Blocks; for the start."""
+        return self._at_start(select(*_KEPT).where(~_LIVE, jobs.c.settled.is_(False)).order_by(jobs.c.seq))
+
+    async def page(self, wanted: Filter, limit: int, cursor: str | None) -> Page:
+        """Some of the jobs that match.
+
+        Raises:
+            InvalidSpec: the cursor is not one that an earlier page gave.
+        """
+        if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _DIGITS):
+            raise InvalidSpec.of("cursor", "not a cursor of an earlier page")
+        matching = _matching(select(jobs.c.seq, *_SHOWN), wanted).order_by(jobs.c.seq.desc()).limit(limit + 1)
+        if cursor:
+            matching = matching.where(jobs.c.seq < int(cursor))
+        counting = _matching(select(func.count()).select_from(jobs), wanted)
+        return await self._read(lambda connection: _page(connection, matching, counting, limit))
+
+    async def _one(self, query: Select[Any]) -> dict[str, Any] | None:
+        rows = await self._read(lambda connection: _rows(connection, query))
+        return rows[0] if rows else None
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._with_connection, work)
+
+    def _with_connection(self, work: Callable[[Connection], T]) -> T:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self._engine.connect() as connection:
+                return work(connection)
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"the store cannot be read: {getattr(error, 'orig', None) or error}") from error
+
+    def _at_start(self, query: Select[Any]) -> list[dict[str, Any]]:
+        with database.explained(self._engine), self._engine.connect() as connection:
+            return _rows(connection, query)
+
+
+def _rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _page(connection: Connection, matching: Select[Any], counting: Select[Any], limit: int) -> Page:
+    rows = _rows(connection, matching)
+    more = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
+    return Page(rows[:limit], more, connection.execute(counting).scalar_one())
+
+
+def _matching(query: Select[Any], wanted: Filter) -> Select[Any]:
+    for name in ("user", "queue", "name", "group", "backend"):
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(jobs.c[name] == value)
+    if wanted.states:
+        query = query.where(jobs.c.state.in_(wanted.states))
+    if wanted.since is not None:
+        query = query.where(jobs.c.created_at >= wanted.since)
+    if wanted.tag:
+        key, value = wanted.tag
+        found = jobs.c.tags[key].as_string()
+        query = query.where(found == value if value is not None else found.is_not(None))
+    return query

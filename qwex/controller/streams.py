@@ -1,0 +1,191 @@
+"""Endless answers: a job's events, its text, everybody's changes. Nothing is buffered for a reader that is slow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qwex.controller.eventlog import Cursor
+from qwex.controller.explaining import why
+from qwex.controller.records import type_of
+from qwex.controller.textlog import text_of_lines
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from qwex.controller.backends import Backends
+    from qwex.controller.bus import Bus
+    from qwex.controller.eventlog import EventLog, Logs
+    from qwex.record import JobRecord
+
+__all__ = ["PING", "Streams", "Wanted"]
+
+PING = b": ping\n\n"
+#: Seconds of silence after which a comment is sent.
+_PING_SECONDS = 15.0
+#: Seconds between two answers to why, however much changes.
+_WHY_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which of a job's records: those after number ``after``; ``follow`` waits for more until the job has ended."""
+
+    after: int = 0
+    follow: bool = True
+    why: bool = False
+    #: Empty means all.
+    types: frozenset[bytes] = frozenset()
+
+
+class Streams:
+    """Bytes for readers; each stream ends by itself, when its reader goes, or when the controller closes."""
+
+    def __init__(self, logs: Logs, bus: Bus, backends: Backends, record: Callable[[str], JobRecord | None]) -> None:
+        self._logs = logs
+        self._bus = bus
+        self._backends = backends
+        #: A job's present record while it has not ended.
+        self._record = record
+        self._closing = False
+
+    def close(self) -> None:
+        """End every stream; readers come back to the next controller with the last id they saw."""
+        self._closing = True
+        self._logs.wake_all()
+        self._bus.end()
+
+    async def events(self, record: JobRecord, wanted: Wanted) -> AsyncIterator[bytes]:
+        """Server-sent events of one job."""
+        with await self._reading(record, wanted) as reading:
+            teller = _Teller(wanted.why)
+            while True:
+                if lines := reading.cursor.read():
+                    yield _frames(lines, reading.cursor.line - lines.count(b"\n"), wanted.types)
+                    continue
+                if self._closing or reading.over:
+                    return
+                if teller.due and (frame := teller.news(await self._why(record.id))):
+                    yield frame
+                if await reading.wait(_WHY_SECONDS if teller.stale else _PING_SECONDS):
+                    teller.stale = teller.wanted
+                elif not teller.stale:
+                    yield PING
+
+    async def text(self, record: JobRecord, wanted: Wanted) -> AsyncIterator[bytes]:
+        """A job's output as a terminal would have shown it."""
+        with await self._reading(record, wanted) as reading:
+            while True:
+                if lines := reading.cursor.read():
+                    if text := text_of_lines(lines):
+                        yield text.encode("utf-8", "backslashreplace")
+                elif self._closing or reading.over:
+                    return
+                else:
+                    await reading.wait(None)
+
+    async def changes(self, shown: Callable[[JobRecord], bool]) -> AsyncIterator[bytes]:
+        """Server-sent events of all jobs that ``shown`` lets through, from now on."""
+        subscription = self._bus.subscribe()
+        try:
+            # The head of the answer goes out with the first bytes: the reader knows that it is subscribed.
+            yield b": subscribed\n\n"
+            while not self._closing:
+                if not await _woken(subscription.wake, _PING_SECONDS):
+                    yield PING
+                if frames := b"".join(_change(record) for record in subscription.take() if shown(record)):
+                    yield frames
+        finally:
+            self._bus.unsubscribe(subscription)
+
+    async def _why(self, run_id: str) -> bytes:
+        """The answer to why as a frame; empty once the job does not wait any more."""
+        record = self._record(run_id)
+        if record is None or record.state.terminal or record.started_at:
+            return b""
+        answer = await why(record, self._backends)
+        return b"event: why\ndata: %b\n\n" % json.dumps(answer.as_dict(), separators=(",", ":")).encode()
+
+    async def _reading(self, record: JobRecord, wanted: Wanted) -> _Reading:
+        return _Reading(self._logs, await self._logs.read(record), wanted, self._bus)
+
+
+class _Reading:
+    """One reader of one log."""
+
+    def __init__(self, logs: Logs, log: EventLog, wanted: Wanted, bus: Bus) -> None:
+        self._logs = logs
+        self._log = log
+        self._wanted = wanted
+        self._bus = bus
+        self._wake = asyncio.Event()
+        self.cursor = Cursor(log, wanted.after)
+
+    def __enter__(self) -> _Reading:
+        self._log.subscribe(self._wake)
+        if self._wanted.why:
+            self._bus.wake_on_change(self._wake)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log.unsubscribe(self._wake)
+        self._bus.forget(self._wake)
+        self._logs.release(self._log)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come, when the cursor has nothing now."""
+        return not self._wanted.follow or self._log.ended
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Until there may be something new; False when nothing was for so long."""
+        return await _woken(self._wake, seconds)
+
+
+class _Teller:
+    """When to ask why again: after a change, not more often than every ``_WHY_SECONDS``, until the job has started."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+        #: Something has changed since the last answer.
+        self.stale = wanted
+        self._said = b""
+        self._next = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether to ask now."""
+        return self.stale and time.monotonic() >= self._next
+
+    def news(self, frame: bytes) -> bytes:
+        """The frame if it says something new, else nothing."""
+        self.stale = False
+        self._next = time.monotonic() + _WHY_SECONDS
+        self.wanted = bool(frame)
+        before, self._said = self._said, frame
+        return frame if frame != before else b""
+
+
+async def _woken(wake: asyncio.Event, seconds: float | None) -> bool:
+    try:
+        await asyncio.wait_for(wake.wait(), seconds)
+    except asyncio.TimeoutError:
+        return False
+    wake.clear()
+    return True
+
+
+def _frames(lines: bytes, number: int, types: frozenset[bytes]) -> bytes:
+    """The lines after number ``number`` as frames."""
+    return b"".join(
+        b"id: %d\nevent: %b\ndata: %b\n\n" % (id, type, line)
+        for id, line in enumerate(lines.split(b"\n")[:-1], number + 1)
+        if (type := type_of(line)) in types or not types
+    )
+
+
+def _change(record: JobRecord) -> bytes:
+    return b"event: job\ndata: %b\n\n" % json.dumps(vars(record), separators=(",", ":")).encode()

@@ -1,0 +1,73 @@
+"""The store's one table. A change here needs a migration beside it (a test compares the two)."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+__all__ = ["MUTABLE", "RECORD", "REVISION", "jobs", "metadata"]
+
+#: The newest migration in ``migrations/versions``.
+REVISION = "0001"
+
+_JSON = JSON(none_as_null=True)
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(52), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("backend", String(63), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("native_id", Text),
+    Column("queue", String(63)),
+    Column("priority", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("exit_code", Integer),
+    Column("queued_at", Float),
+    Column("admitted_at", Float),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("resources", _JSON, nullable=False),
+    Column("outputs", _JSON, nullable=False),
+    Column("group", String(63)),
+    Column("tags", _JSON, nullable=False),
+    Column("notebook", _JSON),
+    Column("links", _JSON, nullable=False),
+    Column("peak_memory", Integer),
+    Column("cpu_time", Float),
+    # What the API does not show in a record.
+    Column("spec", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("idempotency_key", Text),
+    Column("environment", String(64)),
+    Column("variables", _JSON, nullable=False),
+    Column("produced", _JSON, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("cancelling", Boolean, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Index("jobs_by_state", "state", "seq"),
+    Index("jobs_by_user", "user", "seq"),
+    Index("jobs_by_group", "group", "seq"),
+    Index("jobs_by_time", "created_at"),
+    Index("jobs_by_key", "user", "idempotency_key", unique=True),
+    sqlite_autoincrement=True,
+)
+
+#: The columns that make a ``JobRecord``, in its order.
+RECORD = tuple(column.name for column in jobs.columns)[1 : jobs.columns.keys().index("spec")]
+
+#: What may change after the row was inserted; written together.
+MUTABLE = (
+    *("state", "native_id", "reason", "message", "attempt", "exit_code", "queued_at", "admitted_at", "started_at"),
+    *("ended_at", "links", "peak_memory", "cpu_time", "variables", "produced", "failures", "losses", "cancelling"),
+    "settled",
+)
