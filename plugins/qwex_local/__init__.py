@@ -1,0 +1,30 @@
+"""The embedded queue: jobs on this machine, with quotas, priorities and reasons, and no service to run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qwex.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from qwex.artifacts import ArtifactStore
+    from qwex.backend import Backend
+    from qwex.hookspecs import Register
+
+__all__ = ["qwex_register_artifact_stores", "qwex_register_backends"]
+
+
+@hookimpl
+def qwex_register_backends(register: Register[Backend]) -> None:  # type: ignore[type-arg]
+    """Bring the backend ``local``."""
+    from qwex_local.backend import LocalBackend
+
+    register(LocalBackend)
+
+
+@hookimpl
+def qwex_register_artifact_stores(register: Register[ArtifactStore]) -> None:
+    """Bring the store ``file``."""
+    from qwex_local.filestore import FileStore
+
+    register(FileStore)
