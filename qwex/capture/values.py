@@ -1,0 +1,70 @@
+"""Values on their way into a job: pickled by value, small ones inline, large ones as blobs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any, NamedTuple
+
+from qwex.capture.culprit import Culprit, find
+from qwex.errors import CaptureError
+from qwex.spec import INLINE_LIMIT, Value
+
+__all__ = ["Packed", "dumps", "pack"]
+
+_PROTOCOL = 5
+#: What to do instead, by what stands in the name of the type that cannot be pickled.
+_WAYS_OUT = (
+    (("lock", "condition", "semaphore", "event"), "Make the lock inside the code that runs as the job"),
+    (("socket", "connection", "cursor", "engine", "session"), "Connect inside the code that runs as the job"),
+    (("textiowrapper", "buffered", "fileio"), "Send the file's path and open it inside the job"),
+    (("generator", "iterator", "coroutine"), "Send a list of what it gives"),
+    (("thread", "executor", "pool", "process", "popen", "task", "future"), "Start it inside the code of the job"),
+)
+_WAY_OUT = "Make it inside the code that runs as the job, or leave it out of what is sent"
+
+
+class Packed(NamedTuple):
+    """A value for ``JobSpec.inputs``, and its bytes when they travel as a blob."""
+
+    value: Value
+    blob: bytes | None
+
+
+def pack(name: str, value: Any, *, inline: int = INLINE_LIMIT) -> Packed:
+    """``value`` ready to be sent as the variable ``name``; up to ``inline`` bytes travel inside the spec.
+
+    Raises:
+        CaptureError: it cannot be pickled; the message names the variable and what in it is to blame.
+    """
+    try:
+        data = dumps(value)
+    except Exception as error:  # whatever a type's own pickling raises
+        raise _refusal(name, find(name, value, error, dumps)) from error
+    text = base64.b64encode(data).decode() if len(data) <= inline else ""
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    described = Value(digest=digest, size=len(data), type_name=_type_name(value), data=text)
+    return Packed(described, None if text else data)
+
+
+def dumps(value: Any) -> bytes:
+    """Pickled so that functions and classes of ``__main__`` travel with it."""
+    import cloudpickle
+
+    data: bytes = cloudpickle.dumps(value, protocol=_PROTOCOL)
+    return data
+
+
+def _refusal(name: str, culprit: Culprit) -> CaptureError:
+    kind = _type_name(culprit.value)
+    way_out = next((way for words, way in _WAYS_OUT if any(word in kind.lower() for word in words)), _WAY_OUT)
+    what = f"it is a {kind}" if culprit.path == name else f"{culprit.path} is a {kind}"
+    return CaptureError(f"{name} cannot be sent: {what} ({culprit.error}). {way_out}.", name=name)
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    full = (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    return "".join(sign for sign in full if sign.isprintable())[:200]

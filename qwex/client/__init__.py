@@ -1,0 +1,50 @@
+"""The Python SDK and the client under it. Importing this module is cheap; each name is loaded when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qwex.client.api import AsyncClient, Page
+    from qwex.client.function import RemoteFunction, map, remote  # noqa: A004
+    from qwex.client.job import AsyncJob, AsyncJobs
+    from qwex.client.sdk import attach, jobs, queues, submit
+    from qwex.client.sync import Client, Job, Jobs
+
+__all__ = [
+    "AsyncClient",
+    "AsyncJob",
+    "AsyncJobs",
+    "Client",
+    "Job",
+    "Jobs",
+    "Page",
+    "RemoteFunction",
+    "attach",
+    "jobs",
+    "map",
+    "queues",
+    "remote",
+    "submit",
+]
+
+_HOMES = {
+    **dict.fromkeys(("RemoteFunction", "map", "remote"), "function"),
+    **dict.fromkeys(("AsyncClient", "Page"), "api"),
+    **dict.fromkeys(("AsyncJob", "AsyncJobs"), "job"),
+    **dict.fromkeys(("Client", "Job", "Jobs"), "sync"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'qwex.client' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"qwex.client.{_HOMES.get(name, 'sdk')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,30 @@
+"""Answers of a controller as frozen data; keys a newer controller adds are left out."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from qwex.state import QueueInfo, QuotaLine, Why
+
+__all__ = ["queue_of", "why_of"]
+
+
+def why_of(raw: dict[str, Any]) -> Why:
+    """The ``Why`` in an answer."""
+    known = _known(Why, raw)
+    eta = tuple(known["eta"]) if known.get("eta") else None
+    return Why(**{**known, "quota": _quota(raw), "eta": eta, "suggestions": tuple(known.get("suggestions") or ())})
+
+
+def queue_of(raw: dict[str, Any]) -> QueueInfo:
+    """The ``QueueInfo`` in an answer."""
+    return QueueInfo(**{**_known(QueueInfo, raw), "quota": _quota(raw)})
+
+
+def _quota(raw: dict[str, Any]) -> tuple[QuotaLine, ...]:
+    return tuple(QuotaLine(**_known(QuotaLine, line)) for line in raw.get("quota") or ())
+
+
+def _known(kind: Any, raw: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: raw[field.name] for field in fields(kind) if field.name in raw}

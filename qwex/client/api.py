@@ -1,0 +1,253 @@
+"""``AsyncClient``: every route of a controller as a method. ``Client`` is its blocking face."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from qwex import config
+from qwex.client.answers import queue_of, why_of
+from qwex.client.follow import changes
+from qwex.client.follow import follow as follow_events
+from qwex.client.session import Session
+from qwex.errors import InvalidSpec, NotFound
+from qwex.record import JobRecord
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from types import TracebackType
+
+    from qwex.client.http import Transport
+    from qwex.client.job import AsyncJob, AsyncJobs
+    from qwex.config import Settings
+    from qwex.events import Event
+    from qwex.spec import JobSpec
+    from qwex.state import QueueInfo, Why
+from qwex.textlog import TEXT_TYPES, text_of
+
+__all__ = ["AsyncClient", "Page"]
+
+
+class Page(NamedTuple):
+    """Some of the jobs, newest first; ``next_cursor`` leads to the rest, ``total`` counts all that match."""
+
+    records: list[JobRecord]
+    next_cursor: str | None
+    total: int
+
+
+class AsyncClient:
+    """Talks to a controller: the one ``QWEX_URL`` names, else the user's own, started when it is not there.
+
+    Every method raises ``ControllerUnavailable`` when no controller answers, and the error the controller names
+    when it refuses.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, start: bool = True) -> None:
+        self.settings = settings or config.load()
+        self.session = Session(self._transport(), self.settings, start=start)
+
+    def _transport(self) -> Transport:
+        from qwex.client.asynchronous import AsyncioTransport
+
+        return AsyncioTransport()
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        self.session.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def submit(self, spec: JobSpec | dict[str, Any], *, run_id: str | None = None) -> AsyncJob:
+        """Submit a job; it is durable when this returns. The same ``run_id`` and spec twice is one job.
+
+        Raises:
+            InvalidSpec: the job cannot run as described; nothing was stored.
+        """
+        entry = self._entry(spec, run_id)
+        headers = (("idempotency-key", entry["run_id"]),)
+        answer = await self.session.call("POST", "/jobs", {**entry, **self._environment()}, headers=headers)
+        return self._job(answer.json())
+
+    async def submit_many(self, specs: Iterable[JobSpec | dict[str, Any]]) -> AsyncJobs:
+        """Submit all of them or none, in one request."""
+        from qwex.client.job import AsyncJobs
+
+        body = {"jobs": [self._entry(spec, None) for spec in specs], **self._environment()}
+        answer = await self.session.call("POST", "/jobs/batch", body) if body["jobs"] else None
+        return AsyncJobs([self._job(raw) for raw in answer.json()["jobs"]] if answer else [])
+
+    async def job(self, run_id: str) -> AsyncJob:
+        """The job with that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._job((await self.session.call("GET", _path(run_id))).json())
+
+    async def list(
+        self,
+        *,
+        user: str | None = None,
+        state: Sequence[str] | str = (),
+        queue: str | None = None,
+        name: str | None = None,
+        group: str | None = None,
+        since: float | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Jobs, newest first; ``user="me"`` for one's own, ``since`` in seconds since the epoch."""
+        states = state if isinstance(state, str) else ",".join(str(one) for one in state)
+        asked = {"user": user, "state": states, "queue": queue, "name": name, "group": group, "since": since}
+        query = {key: value for key, value in {**asked, "cursor": cursor}.items() if value not in (None, "")}
+        raw = (await self.session.call("GET", f"/jobs?{urlencode({**query, 'limit': limit})}")).json()
+        return Page([JobRecord.from_dict(job) for job in raw["jobs"]], raw.get("next_cursor"), raw["total"])
+
+    async def cancel(self, run_id: str) -> JobRecord:
+        """Ask the job to end; no effect when it has."""
+        return JobRecord.from_dict((await self.session.call("DELETE", _path(run_id))).json())
+
+    async def resubmit(self, run_id: str, **changes: Any) -> AsyncJob:
+        """The same job again, as a new one; ``changes`` are fields of its spec."""
+        body = {"changes": changes}
+        return self._job((await self.session.call("POST", _path(run_id, "resubmit"), body, repeatable=False)).json())
+
+    async def why(self, run_id: str) -> Why:
+        """Why the job waits, or what it does now."""
+        return why_of((await self.session.call("GET", _path(run_id, "why"))).json())
+
+    async def preflight(self, spec: JobSpec | dict[str, Any]) -> tuple[Why | None, str]:
+        """What would happen if the job were submitted now, and what would be sent. Nothing is stored."""
+        raw = (await self.session.call("POST", "/preflight", {"spec": self._spec(spec)})).json()
+        return why_of(raw["why"]) if raw["why"] else None, raw["rendered"]
+
+    async def queues(self) -> builtins.list[QueueInfo]:
+        """The queues a job may name."""
+        return [queue_of(raw) for raw in (await self.session.call("GET", "/queues")).json()["queues"]]
+
+    async def backends(self) -> builtins.list[dict[str, Any]]:
+        """The places that run jobs: name, capabilities, options, plugin, version."""
+        found: builtins.list[dict[str, Any]] = (await self.session.call("GET", "/backends")).json()["backends"]
+        return found
+
+    async def plugins(self) -> builtins.list[dict[str, Any]]:
+        """The plugins the controller has loaded, and those that failed with the reason."""
+        found: builtins.list[dict[str, Any]] = (await self.session.call("GET", "/plugins")).json()["plugins"]
+        return found
+
+    async def health(self) -> dict[str, Any]:
+        """The controller's status, version and pid."""
+        raw: dict[str, Any] = (await self.session.call("GET", "/healthz")).json()
+        return raw
+
+    def events(
+        self, run_id: str, after: int = 0, follow: bool = True, why: bool = False, types: Sequence[str] = ()
+    ) -> AsyncGenerator[Event, None]:
+        """The job's events after number ``after``, each once, whatever happens to connection and controller.
+
+        ``follow`` goes on to the job's end, ``why`` adds events of type "why" (id 0) while it waits, ``types`` leaves
+        the others out.
+        """
+        return follow_events(self.session, run_id, after=after, live=follow, why=why, types=types)
+
+    async def logs(self, run_id: str, follow: bool = False, offset: int = 0) -> AsyncGenerator[str, None]:
+        """The job's output as text, from the event after number ``offset``; ``follow`` goes on to its end."""
+        async with aclosing(self.events(run_id, offset, follow, types=TEXT_TYPES)) as events:
+            async for event in events:
+                if text := text_of(event.type, event.data):
+                    yield text
+
+    def watch(self) -> AsyncGenerator[JobRecord, None]:
+        """Every job you may see as its state changes, from now on; not what changes while the connection is lost."""
+        return changes(self.session)
+
+    async def value(self, run_id: str, name: str) -> bytes:
+        """The bytes of an output value, whole and as the job wrote them.
+
+        Raises:
+            NotFound: the job has no such value, or not yet.
+        """
+        path = f"{_path(run_id, 'values')}/{quote(name, safe='')}"
+        for _ in range(2):
+            answer = await self.session.call("GET", path)
+            expected = answer.headers.get("x-qwex-digest")
+            if not expected or _digest(answer.body) == expected:
+                return answer.body
+        raise NotFound(f"the value {name!r} of {run_id} is damaged: its bytes do not match {expected}")
+
+    async def put_blob(self, data: bytes) -> str:
+        """Store bytes for the inputs of jobs and give their digest; what is already there is not sent."""
+        digest = _digest(data)
+        path = f"/blobs/{digest}"
+        try:
+            await self.session.call("HEAD", path)
+        except NotFound:
+            await self.session.call("PUT", path, data, headers=(("content-type", "application/octet-stream"),))
+        return digest
+
+    def _job(self, raw: dict[str, Any]) -> AsyncJob:
+        from qwex.client.job import AsyncJob
+
+        return AsyncJob(self, JobRecord.from_dict(raw))
+
+    def _entry(self, spec: JobSpec | dict[str, Any], run_id: str | None) -> dict[str, Any]:
+        raw = self._spec(spec)
+        return {"run_id": run_id or _minted(raw), "spec": raw}
+
+    def _spec(self, spec: JobSpec | dict[str, Any]) -> dict[str, Any]:
+        """The spec as JSON data, with what the submitting side knows filled in."""
+        raw = dict(spec) if isinstance(spec, dict) else spec.model_dump(mode="json", exclude_defaults=True)
+        for name in ("backend", "queue"):
+            if not raw.get(name) and (default := getattr(self.settings, name)):
+                raw[name] = default
+        if self.session.own:
+            raw["cwd"] = raw.get("cwd") or _cwd()
+            runtime = raw.get("runtime") or {}
+            raw["runtime"] = {**runtime, "python": runtime.get("python") or sys.executable}
+        return raw
+
+    def _environment(self) -> dict[str, Any]:
+        """This process's variables, for a controller of one's own only; text that is not Unicode cannot travel."""
+        if not self.session.own:
+            return {}
+        pairs = os.environ.items()
+        return {"environment": {name: text for name, text in pairs if _travels(name) and _travels(text)}}
+
+
+def _path(run_id: str, *more: str) -> str:
+    return "/".join(["/jobs", quote(run_id, safe=""), *more])
+
+
+def _digest(data: bytes) -> str:
+    import hashlib
+
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise InvalidSpec.of("cwd", "the working folder no longer exists; change to one that does") from None
+
+
+def _travels(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _minted(raw: dict[str, Any]) -> str:
+    from qwex.spec import mint_run_id
+
+    source = raw.get("source") or {}
+    return mint_run_id(raw.get("name") or source.get("name") or source.get("kind") or "job")

@@ -1,0 +1,143 @@
+"""``qwex.submit`` and its siblings: the client as plain functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qwex import config
+from qwex.errors import InvalidSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from typing_extensions import Unpack
+
+    from qwex.client.keywords import Keywords
+    from qwex.client.sync import Client, Job, Jobs
+    from qwex.config import Settings
+    from qwex.options import SubmitOptions
+    from qwex.spec import JobSpec
+    from qwex.state import QueueInfo
+
+__all__ = ["attach", "client", "jobs", "options", "queues", "submit"]
+
+_clients: dict[tuple[str, ...], Client] = {}
+
+
+def client() -> Client:
+    """The client for the settings as they are now; one is kept for each controller."""
+    settings = config.load()
+    key = (str(settings.folder), *(str(value) for value, _ in settings.values.values()))
+    return _clients.get(key) or _clients.setdefault(key, _made(settings))
+
+
+def _made(settings: Settings) -> Client:
+    import atexit
+
+    from qwex.client.sync import Client
+
+    made = Client(settings)
+    atexit.register(made.close)
+    return made
+
+
+def submit(
+    work: str | Path | Sequence[str] | Callable[..., Any],
+    *arguments: Any,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    outputs: Sequence[str] = (),
+    **keywords: Unpack[Keywords],
+) -> Job:
+    """Submit a script (its path), a command (a list of words) or a function, and get a ``Job``.
+
+    A function is called with ``arguments`` and ``kwargs``; a script gets ``args``. ``outputs`` are variables of a
+    script to bring back. The other keywords are the flags of ``qwex submit``: gpu=1, mem="4Gi", queue="gpu-team", …
+
+    Raises:
+        InvalidSpec: lists every problem; nothing was submitted.
+        CaptureError: a value that the function needs cannot be sent; names it.
+    """
+    given = options(**keywords)
+    if callable(work):
+        from qwex.client.function import submit_function
+
+        return submit_function(work, (*arguments, *args), kwargs or {}, given)
+    if kwargs or (arguments and args):
+        raise InvalidSpec.of("kwargs" if kwargs else "args", "only a function takes these")
+    words = [str(word) for word in (*arguments, *args)]
+    if isinstance(work, (str, Path)):
+        return client().submit(script(Path(work), words, outputs, given))
+    return client().submit(command([*map(str, work), *words], given))
+
+
+def options(**keywords: Any) -> SubmitOptions:
+    """The keywords as options, over the defaults in the ``[submit]`` section of qwex.toml."""
+    from qwex.options import SubmitOptions
+
+    pairs = {name: _pairs(value) for name, value in keywords.items()}
+    return SubmitOptions.read(pairs, defaults=config.load().section("submit"))
+
+
+def _pairs(value: Any) -> Any:
+    return [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else value
+
+
+def script(path: Path, args: Sequence[str], outputs: Sequence[str], given: SubmitOptions) -> JobSpec:
+    """The job that runs the file as it is now.
+
+    Raises:
+        InvalidSpec: the file cannot be read.
+    """
+    from qwex.spec import Source, validated
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidSpec.of("script", f"no file {str(path)!r}; a command is given as a list of words") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSpec.of("script", f"{path}: {error}") from None
+    source = validated(Source, kind="script", text=text, name=str(path.absolute()))
+    return given.spec(source, args=tuple(args), outputs=tuple(outputs))
+
+
+def command(words: Sequence[str], given: SubmitOptions) -> JobSpec:
+    """The job that runs a program."""
+    from qwex.spec import Source, validated
+
+    name = words[0].rsplit("/", 1)[-1] if words else ""
+    return given.spec(validated(Source, kind="command", name=name), args=tuple(words))
+
+
+def jobs(
+    *,
+    user: str | None = None,
+    state: Sequence[str] | str = (),
+    queue: str | None = None,
+    name: str | None = None,
+    group: str | None = None,
+    since: float | None = None,
+    limit: int = 50,
+) -> Jobs:
+    """Your jobs (all you may see on a shared controller), newest first; shows itself as a table."""
+    from qwex.client.job import AsyncJob, AsyncJobs
+    from qwex.client.sync import Jobs
+
+    asked = client()
+    page = asked.list(user=user, state=state, queue=queue, name=name, group=group, since=since, limit=limit)
+    return Jobs(AsyncJobs([AsyncJob(asked.inner, record) for record in page.records], total=page.total))
+
+
+def attach(run_id: str) -> Job:
+    """The job with that id, whoever submitted it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return client().job(run_id)
+
+
+def queues() -> list[QueueInfo]:
+    """The queues a job may name."""
+    return client().queues()

@@ -1,0 +1,229 @@
+"""Requests to one controller: connections kept, lost ones replaced, refusals raised as qwex's errors."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import qwex
+from qwex.client import daemon
+from qwex.client.address import Address
+from qwex.client.http import Connection, LostError, Request
+from qwex.client.problems import error_of
+from qwex.errors import ControllerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from qwex.client.http import Transport
+    from qwex.config import Settings
+
+__all__ = ["Answer", "Session"]
+
+_CONNECT_SECONDS = 10.0
+#: Seconds before each further try of a request whose connection was lost. The first loss is often a connection that
+#: the controller had closed while it lay idle.
+_PAUSES = (0.0, 0.1, 0.5)
+_API = 1
+_BUSY = "/jobs?state=PENDING,QUEUED,ADMITTED,RUNNING&limit=1"
+
+
+class Answer(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body read as JSON.
+
+        Raises:
+            ControllerUnavailable: it is none; something else listens there.
+        """
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise ControllerUnavailable(f"what answers is no qwex controller: {self.body[:60]!r}") from None
+
+
+class UnreachableError(LostError):
+    """No connection could be made, so nothing was sent."""
+
+
+class Session:
+    """Connections to the controller that ``settings`` name; one's own is started when it is not there.
+
+    Safe to share between threads (each exchange has a connection to itself) and across a fork (the child makes its
+    own connections).
+    """
+
+    def __init__(self, transport: Transport, settings: Settings, *, start: bool = True) -> None:
+        self.transport = transport
+        self.settings = settings
+        self.own = not settings.url
+        self._start = start
+        self._address = Address.parse(settings.url) if settings.url else Address()
+        self._greeted = False
+        # append and pop of a deque are atomic, so no lock is needed, and none can be held across a fork.
+        self._idle: deque[Connection] = deque()
+
+    def close(self) -> None:
+        """Drop the kept connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def call(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        repeatable: bool = True,
+    ) -> Answer:
+        """The whole answer; ``body`` is bytes, or data to send as JSON.
+
+        Raises:
+            QwexError: the controller refused, by its code.
+            ControllerUnavailable: it cannot be reached.
+        """
+        request = self._request(method, target, body, headers, repeatable)
+        for pause in (*_PAUSES, None):
+            try:
+                return await self._once(request)
+            except LostError as lost:
+                if pause is None or not (repeatable or isinstance(lost, UnreachableError)):
+                    raise ControllerUnavailable(self._unavailable(lost)) from None
+            await self.transport.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def stream(
+        self, target: str, *, headers: tuple[tuple[str, str], ...] = (), deadline: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The body of a GET as it comes.
+
+        Raises:
+            LostError: the connection ended before the body did.
+            DeadlineError: ``deadline`` (monotonic seconds) has passed.
+            QwexError: the controller refused.
+        """
+        connection = await self._acquire(fresh=False)
+        whole = False
+        try:
+            response = await connection.exchange(self._request("GET", target, None, headers, True), deadline)
+            if response.status >= 400:
+                raise error_of(response.status, await response.body())
+            async for chunk in response.chunks(deadline):
+                yield chunk
+            whole = True
+        finally:
+            self._release(connection, whole=whole)
+
+    async def _once(self, request: Request) -> Answer:
+        connection = await self._acquire(fresh=not request.repeatable)
+        whole = False
+        try:
+            answer = await self._exchange(connection, request)
+            whole = True
+        finally:
+            self._release(connection, whole=whole)
+        if answer.status >= 400:
+            raise error_of(answer.status, answer.body)
+        return answer
+
+    @staticmethod
+    async def _exchange(connection: Connection, request: Request) -> Answer:
+        response = await connection.exchange(request)
+        return Answer(response.status, response.headers, await response.body())
+
+    async def _acquire(self, *, fresh: bool) -> Connection:
+        """A connection for one exchange; ``fresh`` where a kept one that turns out closed could not be replaced."""
+        scope = self.transport.scope()
+        while self._idle and not fresh:
+            try:
+                kept = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if kept.scope == scope and kept.stream.idle():
+                kept.renew()
+                return kept
+            kept.close()
+        connection = await self._connect()
+        return connection if self._greeted or not self.own else await self._greet(connection)
+
+    def _release(self, connection: Connection, *, whole: bool) -> None:
+        if whole and connection.reusable:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    async def _connect(self) -> Connection:
+        try:
+            return await self._open()
+        except OSError as error:
+            if not self.own:
+                raise UnreachableError(str(error)) from None
+            if not self._start:
+                raise ControllerUnavailable("your controller is not running") from None
+        await self.transport.run(daemon.ensure, self.settings.folder)
+        try:
+            return await self._open()
+        except OSError as error:
+            raise UnreachableError(str(error)) from None
+
+    async def _open(self) -> Connection:
+        if self.own:
+            found = daemon.address(self.settings.folder)
+            if found is None:
+                raise FileNotFoundError("no socket")
+            self._address = found
+        return Connection(await self.transport.connect(self._address, _CONNECT_SECONDS), self.transport.scope())
+
+    async def _greet(self, connection: Connection) -> Connection:
+        """Make sure that the daemon is of this version: restart an idle one, say so of a busy one."""
+        health = await self._ask(connection, "/healthz")
+        if health.get("version") == qwex.__version__:
+            self._greeted = True
+            return connection
+        other = f"your controller is qwex {health.get('version')}, this is {qwex.__version__}"
+        if not (await self._ask(connection, _BUSY)).get("total"):
+            connection.close()
+            await self.transport.run(daemon.end, self.settings.folder, health["pid"])
+            self._greeted = True
+            return await self._connect()
+        if health.get("api") != _API:
+            connection.close()
+            raise ControllerUnavailable(f"{other}, and it has jobs to run. Once they have ended: qwex controller stop")
+        self._greeted = True
+        warnings.warn(f"{other}; it is left running for its jobs and replaced when it is idle", stacklevel=2)
+        return connection
+
+    async def _ask(self, connection: Connection, target: str) -> dict[str, Any]:
+        try:
+            answer = await self._exchange(connection, self._request("GET", target, None, (), True))
+            if answer.status != 200 or not connection.reusable:
+                raise LostError(f"{target} answered {answer.status}")
+        except BaseException:
+            connection.close()
+            raise
+        connection.renew()
+        result: dict[str, Any] = answer.json()
+        return result
+
+    def _request(
+        self, method: str, target: str, body: Any, headers: tuple[tuple[str, str], ...], repeatable: bool
+    ) -> Request:
+        common = [("host", self._address.authority), ("user-agent", f"qwex/{qwex.__version__}")]
+        if self.settings.token:
+            common.append(("authorization", f"Bearer {self.settings.token}"))
+        if body is not None and not isinstance(body, (bytes, memoryview)):
+            body = json.dumps(body, separators=(",", ":")).encode()
+            common.append(("content-type", "application/json"))
+        return Request(method, self._address.prefix + target, body or b"", (*common, *headers), repeatable)
+
+    def _unavailable(self, lost: LostError) -> str:
+        where = f"your controller ({self.settings.folder})" if self.own else f"the controller at {self._address}"
+        return f"{where} does not answer: {lost}. {'See qwex controller logs.' if self.own else 'Check QWEX_URL.'}"

@@ -1,0 +1,183 @@
+"""``Client``, ``Job`` and ``Jobs``: the same methods as their asynchronous twins, blocking."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from qwex.client.api import AsyncClient
+from qwex.client.blocking import BlockingTransport
+from qwex.client.face import Face, blocking, blocking_iterator, drive
+from qwex.client.job import AsyncJob, AsyncJobs
+from qwex.client.show import Shown, ShownMany
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from types import TracebackType
+
+    from qwex.client.http import Transport
+    from qwex.config import Settings
+    from qwex.record import JobRecord
+    from qwex.spec import JobSpec
+    from qwex.state import JobState
+
+__all__ = ["Client", "Job", "Jobs"]
+
+
+class _BlockingClient(AsyncClient):
+    """An ``AsyncClient`` whose coroutines never suspend."""
+
+    def _transport(self) -> Transport:
+        return BlockingTransport()
+
+
+class Client(Face):
+    """Talks to a controller: the one ``QWEX_URL`` names, else your own, started when it is not there.
+
+    May be shared by threads. Works inside a running event loop, blocking it; there, ``AsyncClient`` doesn't.
+    """
+
+    inner: AsyncClient
+
+    def __init__(self, settings: Settings | None = None, *, start: bool = True) -> None:
+        self.inner = _BlockingClient(settings, start=start)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings it was made with."""
+        return self.inner.settings
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def submit(self, spec: JobSpec | dict[str, Any], *, run_id: str | None = None) -> Job:
+        """Submit a job; it is durable when this returns. The same ``run_id`` and spec twice is one job.
+
+        Raises:
+            InvalidSpec: the job cannot run as described; nothing was stored.
+        """
+        return Job(drive(self.inner.submit(spec, run_id=run_id)))
+
+    def submit_many(self, specs: Iterable[JobSpec | dict[str, Any]]) -> Jobs:
+        """Submit all of them or none, in one request."""
+        return Jobs(drive(self.inner.submit_many(specs)))
+
+    def job(self, run_id: str) -> Job:
+        """The job with that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return Job(drive(self.inner.job(run_id)))
+
+    def resubmit(self, run_id: str, **changes: Any) -> Job:
+        """The same job again, as a new one; ``changes`` are fields of its spec."""
+        return Job(drive(self.inner.resubmit(run_id, **changes)))
+
+    close = blocking(AsyncClient.close)
+    list = blocking(AsyncClient.list)
+    cancel = blocking(AsyncClient.cancel)
+    why = blocking(AsyncClient.why)
+    preflight = blocking(AsyncClient.preflight)
+    queues = blocking(AsyncClient.queues)
+    backends = blocking(AsyncClient.backends)
+    plugins = blocking(AsyncClient.plugins)
+    health = blocking(AsyncClient.health)
+    value = blocking(AsyncClient.value)
+    put_blob = blocking(AsyncClient.put_blob)
+    events = blocking_iterator(AsyncClient.events)
+    logs = blocking_iterator(AsyncClient.logs)
+    watch = blocking_iterator(AsyncClient.watch)
+
+
+class Job(Face, Shown):
+    """A job, like a ``concurrent.futures.Future``; ``await job`` works too, and blocks no event loop."""
+
+    inner: AsyncJob
+
+    def __init__(self, inner: AsyncJob) -> None:
+        self.inner = inner
+
+    @property
+    def record(self) -> JobRecord:  # type: ignore[override]
+        """What was last heard of the job; ``status()`` asks."""
+        return self.inner.record
+
+    @property
+    def state(self) -> JobState:
+        """The job's state now: asks the controller, until the job has ended."""
+        return self.status().state
+
+    status = blocking(AsyncJob.status)
+    done = blocking(AsyncJob.done)
+    running = blocking(AsyncJob.running)
+    cancelled = blocking(AsyncJob.cancelled)
+    wait = blocking(AsyncJob.wait)
+    result = blocking(AsyncJob.result)
+    exception = blocking(AsyncJob.exception)
+    cancel = blocking(AsyncJob.cancel)
+    why = blocking(AsyncJob.why)
+    value = blocking(AsyncJob.value)
+    values = blocking(AsyncJob.values)
+    events = blocking_iterator(AsyncJob.events)
+    logs = blocking_iterator(AsyncJob.logs)
+
+    def resubmit(self, **changes: Any) -> Job:
+        """The same job again, as a new one; ``changes`` are fields of its spec."""
+        return Job(drive(self.inner.resubmit(**changes)))
+
+    def add_done_callback(self, callback: Callable[[Job], object]) -> None:
+        """Call ``callback(job)`` once the job has ended, from a thread of its own; at once if it has."""
+        threading.Thread(target=self._call_back, args=(callback,), name=f"qwex {self.id}", daemon=True).start()
+
+    def _call_back(self, callback: Callable[[Job], object]) -> None:
+        try:
+            self.wait()
+            callback(self)
+        except Exception:
+            import logging
+
+            logging.getLogger("qwex.client").exception("a done callback of %s failed", self.id)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._await().__await__()
+
+    async def _await(self) -> Any:
+        async with AsyncClient(self.inner.client.settings) as client:
+            return await AsyncJob(client, self.record).result()
+
+
+class Jobs(Face, ShownMany, Sequence[Job]):
+    """Several jobs, in order."""
+
+    inner: AsyncJobs
+
+    def __init__(self, inner: AsyncJobs) -> None:
+        self.inner = inner
+        self.total = inner.total
+        self._jobs = [Job(job) for job in inner]
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> Jobs: ...
+    def __getitem__(self, index: int | slice) -> Job | Jobs:
+        return Jobs(self.inner[index]) if isinstance(index, slice) else self._jobs[index]
+
+    @property
+    def records(self) -> list[JobRecord]:  # type: ignore[override]
+        """What was last heard of each."""
+        return self.inner.records
+
+    wait = blocking(AsyncJobs.wait)
+    results = blocking(AsyncJobs.results)
+    cancel = blocking(AsyncJobs.cancel)
