@@ -1,0 +1,153 @@
+"""The same commands for typer: help, completion and the errors of arguments that are not plain."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import qwex
+from qwex.cli import commands, complete, exits
+from qwex.cli.command import Command, Group
+from qwex.errors import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from qwex.cli.command import Flag, Given, Word
+
+__all__ = ["parse"]
+
+_ABOUT = "A notebook cell, a script or a command becomes a queued job and comes back as if it had run here."
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+def parse(argv: Sequence[str]) -> tuple[Command, Given] | int:
+    """The command and what it was given; an exit code when the arguments asked for help or completion.
+
+    Raises:
+        UsageError: they are wrong.
+    """
+    argv = [*argv, "--help"] if _names_a_group(argv) else argv
+    if not argv[0].startswith("-") and argv[0] not in commands.NAMES:
+        close = nearest(argv[0], commands.NAMES)
+        raise exits.UsageError(f"no command {argv[0]!r}.{close} See: qwex --help")
+    try:
+        parsed = _application(_wanted(argv))(list(argv), prog_name="qwex", standalone_mode=False)
+    except Exception as error:
+        # Typer carries its own copy of click, or uses click's, by its version: known by what they have in common.
+        if not hasattr(error, "format_message"):
+            raise
+        raise exits.UsageError(_sentence(error, argv)) from None
+    if isinstance(parsed, tuple):
+        return parsed
+    if {"--help", "-h"} & set(argv):
+        sys.stdout.write(_epilog(argv))
+    return int(parsed or 0)
+
+
+def _names_a_group(argv: Sequence[str]) -> bool:
+    """Whether the arguments end at qwex itself or at a group, without saying which of its commands."""
+    return not argv or (len(argv) == 1 and argv[0] in commands.NAMES and isinstance(commands.load(argv[0]), Group))
+
+
+def _wanted(argv: Sequence[str]) -> Sequence[str]:
+    """The commands to build: the one that is named, else all."""
+    words = os.environ["COMP_WORDS"].split()[1:] if "COMP_WORDS" in os.environ else argv
+    return words[:1] if words and words[0] in commands.NAMES else commands.NAMES
+
+
+def _sentence(error: Any, argv: Sequence[str]) -> str:
+    named = [word for word in argv[:2] if not word.startswith("-")]
+    found = commands.find(argv)
+    where = " ".join(["qwex", *named[: found[1] if found else 1 if argv[0] in commands.NAMES else 0]])
+    text = error.format_message().rstrip(".")
+    if found and found[0].rest and "No such option" in text:
+        text += f". After -- come {found[0].rest}"
+    return f"{text}{'' if text.endswith('?') else '.'} See: {where} --help"
+
+
+def _application(names: Sequence[str]) -> typer.Typer:
+    app = typer.Typer(context_settings=_SETTINGS)
+    app.callback(help=_ABOUT)(_root)
+    for name in names:
+        found = commands.load(name)
+        if isinstance(found, Group):
+            group = typer.Typer(help=found.help, context_settings=_SETTINGS)
+            for word, command in found.commands.items():
+                _add(group, word, command)
+            app.add_typer(group, name=name)
+        else:
+            _add(app, name, found)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"qwex {qwex.__version__}\n")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="show the version and exit", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before the command."""
+
+
+def _epilog(argv: Sequence[str]) -> str:
+    """What stands below typer's help, line by line; typer itself would reflow it."""
+    found = commands.find(argv)
+    if found:
+        return "".join(f"   {line}\n" for line in ("Examples", *found[0].examples)) if found[0].examples else ""
+    if argv[0] in commands.NAMES:
+        return ""
+    rows = [f"  {code:>3}  {meaning}" for code, meaning in exits.TABLE]
+    return "\n".join([" Exit codes", *rows, " With `submit --wait` and `wait`: the job's own exit code.\n"])
+
+
+def _add(app: typer.Typer, name: str, command: Command) -> None:
+    app.command(name)(_function(command))
+
+
+def _function(command: Command) -> Callable[..., Any]:
+    """A function with the signature from which typer makes the command; it only gives back what was parsed."""
+
+    def call(**read: Any) -> tuple[Command, Given]:
+        items: list[Word | Flag] = [*command.words, *command.all_flags()]
+        many = {item.name for item in items if item.many}
+        return command, {name: tuple(value or ()) if name in many else value for name, value in read.items()}
+
+    parameters = [*map(_argument, command.words), *map(_option, command.all_flags())]
+    vars(call)["__signature__"] = inspect.Signature(parameters)
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    call.__doc__ = command.help + (f".\n\nAfter -- come {command.rest}." if command.rest else "")
+    return call
+
+
+def _argument(word: Word) -> inspect.Parameter:
+    kind: Any = list[str] if word.many else str
+    info = typer.Argument(
+        metavar=word.metavar, help=word.help, show_default=False, autocompletion=complete.of(word.complete)
+    )
+    return _parameter(word.name, kind if word.required else kind | None, info, required=word.required)
+
+
+def _option(flag: Flag) -> inspect.Parameter:
+    spellings = [spelling for spelling in (flag.long, flag.short) if spelling]
+    if flag.kind is bool:
+        return _parameter(flag.name, bool, typer.Option(*spellings, help=flag.help, metavar=""), default=False)
+    info = typer.Option(
+        *spellings, metavar=flag.metavar, help=flag.help, show_default=False, autocompletion=complete.of(flag.complete)
+    )
+    kind: Any = list[flag.kind] if flag.many else flag.kind  # type: ignore[name-defined]
+    return _parameter(flag.name, kind | None, info)
+
+
+def _parameter(name: str, kind: Any, info: Any, *, required: bool = False, default: Any = None) -> inspect.Parameter:
+    given = inspect.Parameter.empty if required else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=given, annotation=Annotated[kind, info])

@@ -1,0 +1,95 @@
+"""Exit codes, and how an error is said."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from qwex.cli.screen import safe
+from qwex.errors import (
+    BackendUnavailable,
+    CaptureError,
+    ConfigError,
+    ControllerUnavailable,
+    InvalidSpec,
+    JobNotDone,
+    NotFound,
+    QwexError,
+    TooLarge,
+)
+from qwex.state import JobState
+
+if TYPE_CHECKING:
+    from qwex.record import JobRecord
+
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "NOT_FOUND",
+    "OK",
+    "PIPE",
+    "TABLE",
+    "TIMEOUT",
+    "UNAVAILABLE",
+    "USAGE",
+    "UsageError",
+    "code_of",
+    "of_job",
+    "report",
+]
+
+OK, FAILED, USAGE, NOT_FOUND, UNAVAILABLE, TIMEOUT, INTERRUPTED, PIPE = 0, 1, 2, 3, 4, 5, 130, 141
+
+#: Stable across versions; ``qwex --help`` shows it.
+TABLE = (
+    (OK, "all went well"),
+    (FAILED, "the job failed, or what was asked for could not be done"),
+    (USAGE, "wrong arguments, an invalid job or setting; nothing was submitted"),
+    (NOT_FOUND, "no such job, queue or backend"),
+    (UNAVAILABLE, "the controller or the backend cannot be reached"),
+    (TIMEOUT, "the time given to wait is over; the job goes on"),
+    (INTERRUPTED, "interrupted with Ctrl-C; the job goes on"),
+)
+
+_CODES: tuple[tuple[type[QwexError], int], ...] = (
+    (InvalidSpec, USAGE),
+    (CaptureError, USAGE),
+    (ConfigError, USAGE),
+    (TooLarge, USAGE),
+    (NotFound, NOT_FOUND),
+    (BackendUnavailable, UNAVAILABLE),
+    (ControllerUnavailable, UNAVAILABLE),
+    (JobNotDone, TIMEOUT),
+)
+
+
+class UsageError(QwexError):
+    """The arguments are wrong."""
+
+    code = "usage"
+
+
+def code_of(error: QwexError) -> int:
+    """The exit code that stands for the error."""
+    if isinstance(error, UsageError):
+        return USAGE
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+
+
+def of_job(record: JobRecord) -> int:
+    """The ended job's own exit code, as a shell would give it; 1 where it failed without one."""
+    if record.state is JobState.SUCCEEDED:
+        return OK
+    code = record.exit_code or 0
+    code = 128 - code if code < 0 else code
+    return code & 0xFF or FAILED
+
+
+def report(error: QwexError) -> None:
+    """Say on stderr what happened, why, and what to do next; several problems stand one below the other."""
+    lines = [error.message]
+    if len(error.problems) > 1:
+        lines = [f"{len(error.problems)} problems"]
+        lines += [f"  {field}: {message}" if field else f"  {message}" for field, message in error.problems]
+    text = "\n".join(safe(line) for whole in lines for line in whole.splitlines())
+    sys.stderr.write(f"error: {text}\n")

@@ -1,0 +1,108 @@
+"""``qwex list``: jobs, newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qwex.cli import describe, exits
+from qwex.cli.command import JSON, Command, Flag, Given
+from qwex.cli.connect import client
+from qwex.cli.screen import note, print_json
+from qwex.cli.table import print_table
+from qwex.errors import nearest
+from qwex.state import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from qwex.client import Client
+    from qwex.record import JobRecord
+
+__all__ = ["COMMAND"]
+
+_DEFAULT = 50
+#: The most one answer of the API holds.
+_PAGE = 1000
+_FLAGS = (
+    Flag("user", "--user", "jobs of this user; me is you", "-u", str, metavar="NAME"),
+    Flag(
+        "state", "--status", "jobs in these states: queued,running", "-s", str, many=True, metavar="STATE",
+        complete="state",
+    ),
+    Flag("queue", "--queue", "jobs of this queue", "-q", str, metavar="NAME", complete="queue"),
+    Flag("name", "--name", "jobs of this name", "-n", str, metavar="NAME"),
+    Flag("limit", "--limit", f"at most so many (default {_DEFAULT})", "", int, metavar="N"),
+    Flag("all", "--all", "all of them"),
+    JSON,
+)  # fmt: skip
+
+
+def _run(given: Given) -> int:
+    states = _states(given["state"])
+    limit = None if given["all"] else given["limit"] if given["limit"] is not None else _DEFAULT
+    if limit == 0:
+        raise exits.UsageError("--limit: at least 1")
+    filters = {name: given[name] for name in ("user", "queue", "name")}
+    records, cursor, total = _fetch(client(), limit, {**filters, "state": states})
+    if given["json"]:
+        print_json({"jobs": [record.as_dict() for record in records], "next_cursor": cursor, "total": total})
+    elif not records:
+        note("no jobs" if not any([states, *filters.values()]) else "no such jobs")
+    else:
+        _show(records)
+        if total > len(records):
+            note(f"{len(records)} of {total}; all of them: --all", "dim")
+    return exits.OK
+
+
+def _states(texts: Sequence[str]) -> list[str]:
+    """The states named, by commas or by repeating the flag.
+
+    Raises:
+        UsageError: there is no such state.
+    """
+    named = [word.strip().upper() for text in texts for word in text.split(",") if word.strip()]
+    known = [state.value for state in JobState]
+    for name in named:
+        if name not in known:
+            close = nearest(name, known).lower()
+            raise exits.UsageError(
+                f"--status: no state {name.lower()!r}.{close.replace('did', 'Did')} States: {', '.join(known).lower()}"
+            )
+    return named
+
+
+def _fetch(client: Client, limit: int | None, filters: dict[str, Any]) -> tuple[list[JobRecord], str | None, int]:
+    """At most ``limit`` jobs, page by page; where to go on, and how many there are."""
+    records: list[JobRecord] = []
+    cursor: str | None = None
+    while True:
+        wanted = _PAGE if limit is None else min(limit - len(records), _PAGE)
+        page = client.list(**filters, limit=wanted, cursor=cursor)
+        records += page.records
+        cursor = page.next_cursor
+        if cursor is None or not page.records or len(records) == limit:
+            return records, cursor, page.total
+
+
+def _show(records: Iterable[JobRecord]) -> None:
+    rows = [
+        (
+            record.id,
+            str(record.state),
+            record.queue or "",
+            describe.age(record),
+            describe.ran(record),
+            record.message or record.reason,
+        )
+        for record in records
+    ]
+    print_table(("ID", "STATE", "QUEUE", "AGE", "RAN", ""), rows, [describe.STYLES[record.state] for record in records])
+
+
+COMMAND = Command(
+    "list jobs, newest first",
+    _run,
+    flags=_FLAGS,
+    examples=("qwex list --user me --status running", "qwex list --queue gpu-team --all --json"),
+)

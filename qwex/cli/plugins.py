@@ -1,0 +1,40 @@
+"""``qwex plugins``: what is installed, and what failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qwex.cli import exits
+from qwex.cli.command import JSON, Command, Given
+from qwex.cli.connect import client
+from qwex.cli.screen import print_json, safe, say
+from qwex.cli.table import print_table
+
+__all__ = ["COMMAND"]
+
+_KINDS = {"backends": "backend", "trackers": "tracker", "artifact_stores": "artifact store"}
+
+
+def _run(given: Given) -> int:
+    plugins = client().plugins()
+    if given["json"]:
+        print_json({"plugins": plugins})
+        return exits.OK
+    rows = [(info["module"], "failed" if info.get("error") else "ok", info.get("version", ""), _brings(info))
+            for info in plugins]  # fmt: skip
+    print_table(
+        ("PLUGIN", "STATE", "VERSION", "BRINGS"), rows, ["red" if row[1] == "failed" else "green" for row in rows]
+    )
+    for info in plugins:
+        if info.get("error"):
+            say(f"\n{safe(info['module'])} could not be loaded:\n  {safe(info['error'])}")
+    return exits.OK
+
+
+def _brings(info: dict[str, Any]) -> str:
+    nouns = [f"{kind} {name}" for key, kind in _KINDS.items() for name in info.get(key, ())]
+    hooks = [hook for hook in info.get("hooks", ()) if not hook.startswith("qwex_register_")]
+    return ", ".join([*nouns, *hooks])
+
+
+COMMAND = Command("show the plugins, what they bring, and those that failed", _run, flags=(JSON,))
