@@ -1,0 +1,153 @@
+"""Follow a job to its end in the running cell: the card, then its outputs as they come, then its values."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
+
+from qwex.errors import JobCancelled, JobFailed, QwexError, RemoteError
+from qwex.events import OUTPUT_TYPES
+from qwex.state import JobState
+from qwex_magics import values
+from qwex_magics.hints import unsent
+from qwex_magics.interrupts import Interrupts
+from qwex_magics.outputs import Outputs
+from qwex_magics.panel import Panel
+from qwex_magics.story import Story
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from qwex.client import Client
+    from qwex.events import Event
+    from qwex.record import JobRecord
+    from qwex_magics.hints import Sent
+
+__all__ = ["Detached", "Follower"]
+
+#: Times in events are rounded.
+_ROUNDED = 1e-3
+
+
+class Detached(KeyboardInterrupt):
+    """The user left a job to itself; shown as one line, and stops "Run All" as any interrupt does."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+class Follower:
+    """One cell that follows one job. ``outputs`` are the values to bind when it succeeded."""
+
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        client: Client,
+        record: JobRecord,
+        *,
+        outputs: Sequence[str] = (),
+        quiet: bool = False,
+        sent: Sent | None = None,
+        cancels: bool = True,
+    ) -> None:
+        self._shell = shell
+        self._client = client
+        self._names = tuple(outputs)
+        self._sent = sent
+        #: Whether an interrupt stops the job; who only looks on leaves it alone.
+        self._cancels = cancels
+        self._story = Story(record)
+        self._panel = Panel(shell, record.id, quiet=quiet)
+        self._outputs = Outputs(shell, record.id)
+        self._last = 0
+        # What the record knows already is on the card; the way there is not acted out again.
+        self._known_until = max(time or 0.0 for time in (record.queued_at, record.started_at, record.ended_at))
+        self._note = ""
+
+    def run(self) -> None:
+        """Show everything, bind the values.
+
+        Raises:
+            RemoteError: the job's code raised.
+            JobFailed: it ended without success for another reason.
+            JobCancelled: it was cancelled.
+            Detached: the user interrupted twice; the job goes on by itself.
+            CaptureError: a value could not be brought.
+        """
+        self._panel.show(self._story)
+        self._watch()
+        if self._story.record.state is not JobState.SUCCEEDED:
+            self._panel.show(self._story)
+            raise self._failure()
+        try:
+            self._shell.user_ns.update(values.fetch(self._client, self._story, self._names))
+        except QwexError:
+            self._panel.show(self._story)
+            raise
+        self._panel.show(self._story, here=self._names)
+
+    def _watch(self) -> None:
+        with Interrupts() as interrupts:
+            try:
+                return self._read(interrupts)
+            except KeyboardInterrupt:
+                if not self._cancels:
+                    raise self._left() from None
+            try:
+                self._cancel()
+                return self._read(interrupts)
+            except KeyboardInterrupt:
+                raise self._left() from None
+
+    def _read(self, interrupts: Interrupts) -> None:
+        run_id = self._story.record.id
+        events = self._client.events(run_id, after=self._last, follow=True, why=True)
+        with closing(cast("Generator[Event, None, None]", events)):
+            for event in events:
+                with interrupts.shield():
+                    self._tell(event)
+                    self._last = event.id or self._last
+
+    def _tell(self, event: Event) -> None:
+        self._story = self._story.after(event)
+        if event.type in OUTPUT_TYPES:
+            self._outputs.show(event)
+            if event.type == "clear_output":
+                self._panel.cleared()
+        elif event.type == "notice":
+            self._outputs.say(event["message"])
+        elif event.type in ("state", "why") and not self._story.record.state.terminal:
+            self._moved(event)
+
+    def _moved(self, event: Event) -> None:
+        if event.type == "state" and event["state"] == JobState.QUEUED and event.attempt > 1:
+            self._outputs.say(f"attempt {event.attempt} follows ({event.get('reason') or 'started again'})")
+        # Admitted and nothing to say about it: it runs in a moment.
+        passing = self._story.record.state is JobState.ADMITTED and not self._story.reason
+        if not passing and event.ts > self._known_until - _ROUNDED:
+            self._panel.show(self._story, note=self._note)
+
+    def _cancel(self) -> None:
+        run_id = self._story.record.id
+        self._note = f"cancelling {run_id} (interrupt again to leave it running)"
+        self._panel.show(self._story, note=self._note)
+        self._client.cancel(run_id)
+
+    def _left(self) -> Detached:
+        run_id = self._story.record.id
+        self._panel.show(self._story, note="left to itself")
+        names = f" -o {','.join(self._names)}" if self._names else ""
+        return Detached(f"{run_id} was asked to end and is left to itself. Look again: %qwex attach {run_id}{names}")
+
+    def _failure(self) -> Exception:
+        record, error = self._story.record, self._story.error
+        if record.state is JobState.CANCELLED:
+            return JobCancelled(record.message or f"{record.id} was cancelled", run_id=record.id)
+        if not error:
+            message = record.message or f"{record.id} failed: {record.reason}"
+            return JobFailed(message, run_id=record.id, reason=record.reason, exit_code=record.exit_code)
+        rendered = [*error.get("traceback", ()), *unsent(error, self._sent, self._shell)]
+        frames: Any = error.get("frames", ())
+        return RemoteError(error["ename"], error["evalue"], traceback=rendered, frames=frames, run_id=record.id)

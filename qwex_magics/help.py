@@ -1,0 +1,62 @@
+"""What ``%%qwex?`` and ``%qwex?`` show."""
+
+from __future__ import annotations
+
+from qwex.options import flags
+from qwex_magics.arguments import CELL
+from qwex_magics.commands import COMMANDS
+
+__all__ = ["cell_help", "line_help"]
+
+_CELL = """\
+%%qwex [flags]
+
+Run the cell as a job: it waits in a queue, runs in a process of its own, and its output appears here as if the cell
+had run in this notebook. It sees none of the notebook's variables but those sent with -i.
+
+Examples
+    %%qwex                                 run the cell as a job and wait for it
+    %%qwex -i df -o model,history          send df along, bring model and history back
+    %%qwex --gpu 1 --mem 16Gi --time 2h    with a GPU, 16 GiB, and at most 2 hours
+    %%qwex --detach                        don't wait: the cell's result, Out[n] or _, is the Job
+    %%qwex --cpu {cores} --env LR=$lr      {name} and $name are variables of the notebook
+    %%qwex --env 'CFG={"lr": "$x"}'        text in single quotes is left alone
+
+Flags
+{flags}
+
+Stop (the notebook's stop button, Ctrl-C) cancels the job; a second Stop leaves it to itself.
+The jobs: %qwex?
+"""
+
+_LINE = """\
+%qwex COMMAND …
+
+Look after jobs, wherever they were submitted.
+
+Commands
+{commands}
+
+Examples
+    %qwex list --status running,queued
+    %qwex why train-7k3f9q
+    %qwex attach train-7k3f9q -o model     replay its output here, also after a restart of the kernel
+    %qwex submit train.py --gpu 1 -- --lr 0.1
+
+A cell as a job: %%qwex?
+"""
+
+
+def cell_help() -> str:
+    """The explanation of ``%%qwex``, with every flag."""
+    rows = [(", ".join(s for s in (f.short, f.long) if s) + f" {f.metavar}".rstrip(), f) for f in (*CELL, *flags())]
+    width = max(len(spelled) for spelled, _ in rows)
+    lines = [f"    {spelled:{width}}  {f.help}{' (may be repeated)' if f.many else ''}" for spelled, f in rows]
+    return _CELL.replace("{flags}", "\n".join(lines))
+
+
+def line_help() -> str:
+    """The explanation of ``%qwex``, with every command."""
+    width = max(len(command.usage) for command in COMMANDS.values())
+    lines = [f"    {command.usage:{width}}  {command.help}" for command in COMMANDS.values()]
+    return _LINE.replace("{commands}", "\n".join(lines))

@@ -1,0 +1,72 @@
+"""What is known of a followed job: its record, folded from the events. Pure; no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from qwex.state import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qwex.events import Event
+    from qwex.record import JobRecord
+
+__all__ = ["Story"]
+
+_TIMES = {JobState.QUEUED: "queued_at", JobState.ADMITTED: "admitted_at", JobState.RUNNING: "started_at"}
+
+
+@dataclass(frozen=True)
+class Story:
+    """A job so far. ``after`` gives the story with one more event."""
+
+    record: JobRecord
+    #: The latest answer to why it waits, as ``Why.as_dict``; empty when it does not wait.
+    why: Mapping[str, Any] = field(default_factory=dict)
+    host: str = ""
+    #: Seconds the last attempt ran, by its own clock.
+    duration: float | None = None
+    #: The ``error`` record of the present attempt, empty if there is none.
+    error: Mapping[str, Any] = field(default_factory=dict)
+    #: ``value`` records of the present attempt by name.
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Why it is where it is, if that is known."""
+        return str(self.why.get("summary") or self.record.message or self.record.reason)
+
+    def after(self, event: Event) -> Story:
+        """The story with ``event`` told; types that change nothing here are passed over."""
+        if event.type == "state":
+            return self._moved(event)
+        if event.type == "why":
+            return replace(self, why=event.data)
+        if event.type == "start":
+            return replace(self, host=event.get("host", ""))
+        if event.type == "error":
+            return replace(self, error=event.data)
+        if event.type == "value":
+            return replace(self, values={**self.values, event["name"]: event.data})
+        if event.type == "exit":
+            return self._exited(event)
+        return self
+
+    def _moved(self, event: Event) -> Story:
+        state = JobState(event["state"])
+        if state is JobState.PENDING:  # the record has it already, and may know more
+            return self
+        known: dict[str, Any] = {key: event.get(key) for key in ("reason", "message", "exit_code") if key in event.data}
+        time = "ended_at" if state.terminal else _TIMES.get(state)
+        if time:
+            known[time] = event.ts
+        record = replace(self.record, state=state, attempt=event.attempt, **known)
+        if state is JobState.QUEUED:  # a new attempt starts over
+            return Story(record)
+        return replace(self, record=record, why={})  # it waited for that; what it waits for now comes anew
+
+    def _exited(self, event: Event) -> Story:
+        record = replace(self.record, peak_memory=event.get("peak_memory"), cpu_time=event.get("cpu_time"))
+        return replace(self, record=record, duration=event.get("duration"))

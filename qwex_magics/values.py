@@ -1,0 +1,73 @@
+"""Values on their way into a job and back: packed before it is submitted, bound when all of them are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from typing import TYPE_CHECKING, Any
+
+from qwex.errors import CaptureError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qwex.capture.values import Packed
+    from qwex.client import Client
+    from qwex_magics.line import Problems
+    from qwex_magics.story import Story
+
+__all__ = ["fetch", "missing", "pack", "upload"]
+
+
+def missing(names: Sequence[str], namespace: Mapping[str, Any]) -> Problems:
+    """A problem for each name the notebook does not have."""
+    known = [name for name in namespace if not name.startswith("_")]
+    return [("-i", f"no variable {n!r} in the notebook.{nearest(n, known)}") for n in names if n not in namespace]
+
+
+def pack(names: Sequence[str], namespace: Mapping[str, Any]) -> dict[str, Packed]:
+    """The named variables, ready for a spec.
+
+    Raises:
+        CaptureError: one cannot be pickled; names it.
+    """
+    if not names:
+        return {}
+    from qwex.capture.values import pack as pack_value
+
+    return {name: pack_value(name, namespace[name]) for name in names}
+
+
+def upload(client: Client, packed: Mapping[str, Packed]) -> None:
+    """Hand the controller the values that are too large to travel inside a spec."""
+    for value in packed.values():
+        if value.blob is not None:
+            client.put_blob(value.blob)
+
+
+def fetch(client: Client, story: Story, names: Sequence[str]) -> dict[str, Any]:
+    """The named values of a job that succeeded, all or none, each checked against its digest.
+
+    Raises:
+        CaptureError: one is not there, not what the job wrote, or cannot be loaded here.
+    """
+    for name in names:
+        if name not in story.values:
+            raise _lost(story, name, "the job did not write it")
+    return {name: _load(story, name, client.value(story.record.id, name)) for name in names}
+
+
+def _load(story: Story, name: str, data: bytes) -> Any:
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    if story.values[name]["digest"] != digest:
+        raise _lost(story, name, "its bytes are not those the job wrote")
+    try:
+        return pickle.loads(data)  # noqa: S301  only the submitting user's own client loads a result
+    except Exception as error:
+        # Whatever a class does while it is loaded; the message names it.
+        raise _lost(story, name, f"it cannot be loaded here: {type(error).__name__}: {error}") from error
+
+
+def _lost(story: Story, name: str, why: str) -> CaptureError:
+    again = f"%qwex attach {story.record.id} -o {name}"
+    return CaptureError(f"-o {name}: {why}. Nothing was bound. The job keeps it; try again with: {again}", name=name)
