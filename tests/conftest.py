@@ -1,0 +1,52 @@
+"""Fixtures for all tests: a private home with a short path, and nothing left behind in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes whose command line or environment names ``folder`` (Linux; elsewhere none are found)."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*") if Path("/proc/self").exists() else ():
+        try:
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(folder) in text and int(entry.name) != os.getpid():
+            found.append(int(entry.name))
+    return found
+
+
+def pytest_configure() -> None:
+    """Whoever runs the tests in the background may have them, and all they start, ignore what Ctrl-C sends."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A private QWEX_HOME (Unix sockets need short paths) and configuration; its processes end with the test."""
+    folder = Path(tempfile.mkdtemp(prefix="qx", dir="/tmp"))
+    for name in [name for name in os.environ if name.startswith("QWEX_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("QWEX_HOME", str(folder / "h"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "c"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    yield folder / "h"
+    for pid in processes_of(folder):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    shutil.rmtree(folder, ignore_errors=True)

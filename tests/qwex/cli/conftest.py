@@ -1,0 +1,52 @@
+"""The command line as a process of its own, in a private home."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_line import COMMAND, Done
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def qwex(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Runs ``qwex`` in an empty folder, its controller with two cores."""
+    monkeypatch.setenv("QWEX_LOCAL__CPU", "2")
+    monkeypatch.setenv("USER", "tester")
+
+    def run(*argv: str, **env: Any) -> Done:
+        done = subprocess.run(
+            [*COMMAND, *argv],
+            cwd=tmp_path,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def start(qwex: Callable[..., Done], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts ``qwex`` with pipes and leaves none behind."""
+    started = []
+
+    def run(*argv: str, **more: Any) -> subprocess.Popen[str]:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+        process = subprocess.Popen([*COMMAND, *argv], cwd=tmp_path, text=True, **pipes)
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,58 @@
+"""Exit codes are stable and errors are said in whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from qwex import errors
+from qwex.cli import exits
+from qwex.record import JobRecord
+from qwex.state import JobState
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.InvalidSpec("x"), 2),
+        (errors.ConfigError("x"), 2),
+        (exits.UsageError("x"), 2),
+        (errors.TooLarge("x"), 2),
+        (errors.NotFound("x"), 3),
+        (errors.UnknownQueue("x"), 3),
+        (errors.ControllerUnavailable("x"), 4),
+        (errors.BackendUnavailable("x"), 4),
+        (errors.JobNotDone("x"), 5),
+        (errors.NotAuthorized("x"), 1),
+        (errors.PluginError("x"), 1),
+    ],
+)
+def test_code_of(error: errors.QwexError, code: int) -> None:
+    assert exits.code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "code"),
+    [
+        (JobState.SUCCEEDED, 0, 0),
+        (JobState.FAILED, 3, 3),
+        (JobState.FAILED, None, 1),
+        (JobState.FAILED, 0, 1),
+        (JobState.FAILED, -9, 137),
+        (JobState.FAILED, 256, 1),
+        (JobState.CANCELLED, 143, 143),
+        (JobState.CANCELLED, None, 1),
+    ],
+)
+def test_a_job_ends_as_its_process_did(state: JobState, exit_code: int | None, code: int) -> None:
+    record = JobRecord("a-2b3c4d", "a", "me", "script", state, "local", 0.0, exit_code=exit_code)
+    assert exits.of_job(record) == code
+
+
+def test_several_problems_stand_one_below_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    exits.report(errors.InvalidSpec("all in one", problems=[("gpu", "not a number"), ("", "\x1b[2J")]))
+    assert capsys.readouterr().err == "error: 2 problems\n  gpu: not a number\n  \\x1b[2J\n"
+
+
+def test_one_problem_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    exits.report(errors.InvalidSpec.of("gpu", "not a number"))
+    assert capsys.readouterr().err == "error: gpu: not a number\n"

@@ -1,0 +1,145 @@
+"""The commands about jobs that are there already."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from command_line import Done
+
+
+@pytest.fixture
+def submit(qwex: Callable[..., Done]) -> Callable[..., str]:
+    """Submits and gives the id."""
+
+    def run(*argv: str) -> str:
+        done = qwex("submit", "--quiet", *argv)
+        assert done.code == 0, done.err
+        return done.out.strip()
+
+    return run
+
+
+def test_list(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    assert (qwex("list").out, qwex("list").err) == ("", "no jobs\n")
+    first, second, third = (submit("--cpu", "2", "--name", name, "--", "sleep", "60") for name in ("a", "b", "c"))
+    done = qwex("list")
+    assert [line.split()[0] for line in done.out.splitlines()] == ["ID", third, second, first]
+    queued = json.loads(qwex("list", "--status", "queued", "--json").out)
+    assert [job["id"] for job in queued["jobs"]] == [third, second]
+    assert [line.split()[0] for line in qwex("list", "--name", "a").out.splitlines()] == ["ID", first]
+    cut = qwex("list", "--limit", "2", "--user", "me")
+    assert len(cut.out.splitlines()) == 3
+    assert cut.err == "2 of 3; all of them: --all\n"
+    assert len(qwex("list", "--limit", "2", "--all").out.splitlines()) == 4
+    assert qwex("list", "--limit", "0").code == 2
+    assert qwex("list", "--user", "nobody").err == "no such jobs\n"
+
+
+def test_status(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    run_id = submit("--name", "count", "--tag", "a=b", "--mem", "64Mi", "--", "sh", "-c", "exit 4")
+    assert qwex("wait", run_id).code == 4
+    done = qwex("status", run_id)
+    assert done.code == 0
+    head, *facts = done.out.splitlines()
+    assert head.startswith(f"✖ {run_id}  failed after ")
+    shown = {line[2:12].strip(): line[13:] for line in facts}
+    assert (shown["name"], shown["exit code"], shown["tags"]) == ("count", "4", "a=b")
+    assert "64Mi memory" in shown["asks for"]
+    assert json.loads(qwex("status", run_id, "--json").out)["exit_code"] == 4
+
+
+@pytest.mark.parametrize("run_id", ["", "../x", "a/b?c=1", "A", "\x1b[2J"])
+def test_what_can_be_no_job(qwex: Callable[..., Done], run_id: str) -> None:
+    done = qwex("status", run_id)
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("error: no job '")
+    assert "\x1b" not in done.err
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "why", "cancel", "wait", "resubmit"])
+def test_no_such_job(qwex: Callable[..., Done], command: str) -> None:
+    done = qwex(command, "nothere-2b3c4d")
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("error: ")
+    assert "nothere-2b3c4d" in done.err
+
+
+def test_why(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    submit("--cpu", "2", "--", "sleep", "60")
+    run_id = submit("--cpu", "2", "--", "true")
+    done = qwex("why", run_id)
+    assert done.out.startswith(f"◌ {run_id}  QUEUED  1st in default")
+    assert "cpu       asks for 2; 2 of 2 in use" in done.out
+    assert json.loads(qwex("why", run_id, "--json").out)["position"] == 1
+
+
+def test_cancel_several(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    running, waiting, ended = submit("--cpu", "2", "--", "sleep", "60"), submit("--cpu", "2", "--", "true"), ""
+    done = qwex("cancel", waiting, "nothere-2b3c4d", running)
+    assert done.code == 3
+    assert "nothere-2b3c4d" in done.err
+    assert [line.split()[0] for line in done.out.splitlines()] == [waiting, running]
+    assert qwex("wait", running, waiting).code != 0
+    ended = qwex("cancel", running)
+    assert (ended.code, ended.out) == (0, f"{running} had ended already: CANCELLED\n")
+    assert json.loads(qwex("cancel", running, "--json").out)["jobs"][0]["state"] == "CANCELLED"
+
+
+def test_wait(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    good, bad, long = submit("--", "true"), submit("--", "sh", "-c", "exit 9"), submit("--", "sleep", "60")
+    assert qwex("wait", good).code == 0
+    done = qwex("wait", good, bad)
+    assert (done.code, len(done.out.splitlines())) == (9, 2)
+    late = qwex("wait", good, long, "--timeout", "1s")
+    assert late.code == 5
+    assert "the time to wait is over" in late.err
+    assert [job["id"] for job in json.loads(qwex("wait", good, bad, "--json").out)["jobs"]] == [good, bad]
+    assert qwex("wait", good, "--timeout", "soon").code == 2
+
+
+def test_resubmit(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    run_id = submit("--name", "again", "--mem", "64Mi", "--cpu", "1", "--", "echo", "hi")
+    done = qwex("resubmit", run_id, "--mem", "32Mi", "--json")
+    again = json.loads(done.out)
+    assert again["id"] != run_id
+    assert again["name"] == "again"
+    assert (again["resources"]["memory"], again["resources"]["cpu"]) == ("32Mi", "1")
+    assert qwex("wait", again["id"]).code == 0
+    assert qwex("logs", again["id"]).out == "hi\n"
+
+
+def test_logs(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    run_id = submit("--", "sh", "-c", "echo out; echo err >&2; exit 2")
+    followed = qwex("logs", run_id, "--follow")
+    assert followed.code == 0
+    assert sorted(followed.out.splitlines()) == ["err", "out"]
+    assert sorted(qwex("logs", run_id).out.splitlines()) == ["err", "out"]
+    events = json.loads(qwex("logs", run_id, "--json").out)
+    assert [event["id"] for event in events] == list(range(1, len(events) + 1))
+    last = events[-1]["id"]
+    assert qwex("logs", run_id, "--offset", str(last)).out == ""
+    assert json.loads(qwex("logs", run_id, "--offset", str(last), "--json").out) == []
+
+
+def test_a_jobs_own_output_is_left_as_it_is(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    run_id = submit("--", "printf", r"\033[31mred\033[0m\n")
+    qwex("wait", run_id)
+    assert qwex("logs", run_id).out == "\x1b[31mred\x1b[0m\n"
+
+
+def test_a_reader_that_goes_away_is_no_error(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    import os
+    import subprocess
+    import sys
+
+    run_id = submit("--", "seq", "200000")
+    qwex("wait", run_id)
+    script = f"set -o pipefail; {sys.executable} -m qwex.cli logs {run_id} | head -n 1"
+    done = subprocess.run(["bash", "-c", script], env=os.environ, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (141, "1\n", "")

@@ -1,0 +1,126 @@
+"""From arguments to a job, with clear answers to what cannot be one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from qwex.cli import jobspec
+from qwex.errors import InvalidSpec
+from qwex.options import SubmitOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qwex.spec import JobSpec
+
+
+@pytest.fixture(autouse=True)
+def folder(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def build(*words: str, rest: tuple[str, ...] = (), **given: Any) -> JobSpec:
+    nothing: dict[str, Any] = dict.fromkeys(SubmitOptions.model_fields)
+    return jobspec.build(words, rest, {**nothing, **given})
+
+
+def refused(*words: str, **given: Any) -> str:
+    with pytest.raises(InvalidSpec) as caught:
+        build(*words, **given)
+    return caught.value.message
+
+
+def test_a_script_with_arguments(folder: Path) -> None:
+    (folder / "train.py").write_text("print(1)")
+    spec = build("train.py", "fast", rest=("--lr", "0.1"), gpu="1")
+    assert (spec.source.kind, spec.source.text, spec.source.name) == ("script", "print(1)", str(folder / "train.py"))
+    assert spec.args == ("fast", "--lr", "0.1")
+    assert spec.resources.gpu == "1"
+
+
+def test_a_command() -> None:
+    spec = build(rest=("/bin/echo", "a b", "--x"))
+    assert (spec.source.kind, spec.source.name, spec.args) == ("command", "echo", ("/bin/echo", "a b", "--x"))
+
+
+def test_defaults_of_the_project(folder: Path) -> None:
+    (folder / "qwex.toml").write_text('[submit]\nqueue = "night"\nmem = "1Gi"\n')
+    spec = build(rest=("true",), mem="2Gi")
+    assert (spec.queue, spec.resources.memory) == ("night", "2Gi")
+
+
+@pytest.mark.parametrize("suffix", ["json", "yaml"])
+def test_a_described_job(folder: Path, suffix: str) -> None:
+    (folder / "qwex.toml").write_text('[submit]\nqueue = "night"\ncpu = "2"\ntag = ["a=1"]\n')
+    raw = {"source": {"kind": "command"}, "args": ["true"], "resources": {"memory": "1Gi"}, "tags": {"b": "2"}}
+    # JSON is YAML too.
+    (folder / f"job.{suffix}").write_text(json.dumps({**raw, "queue": "day"}))
+    spec = build(f"job.{suffix}", gpu="1", name="named")
+    assert (spec.queue, spec.name, spec.args) == ("day", "named", ("true",))
+    assert (spec.resources.cpu, spec.resources.memory, spec.resources.gpu) == ("2", "1Gi", "1")
+    assert spec.tags == {"a": "1", "b": "2"}
+
+
+def test_a_described_script_is_read_from_beside_the_description(folder: Path) -> None:
+    (folder / "jobs").mkdir()
+    (folder / "jobs" / "train.py").write_text("print(2)")
+    (folder / "jobs" / "train.yaml").write_text("source: {kind: script, name: train.py}\n")
+    spec = build("jobs/train.yaml", rest=("--lr", "1"))
+    assert (spec.source.text, spec.args) == ("print(2)", ("--lr", "1"))
+
+
+def test_changes_are_only_what_was_given() -> None:
+    assert jobspec.changes(SubmitOptions.read({"mem": "2Gi"})) == {"resources": {"memory": "2Gi"}}
+    assert jobspec.changes(SubmitOptions.read({"env": ["A=1"], "priority": 2})) == {"env": {"A": "1"}, "priority": 2}
+    assert jobspec.changes(SubmitOptions.read({})) == {}
+
+
+def test_what_is_missing(folder: Path) -> None:
+    (folder / "train.py").write_text("print(1)")
+    assert "what to run?" in refused()
+    assert "Did you mean 'train.py'?" in refused("trian.py")
+    assert "no file 'nowhere/train.py'" in refused("nowhere/train.py")
+    assert "Is a directory" in refused(".")
+
+
+def test_what_is_no_python_script(folder: Path) -> None:
+    (folder / "bad.py").write_text("def f(:\n")
+    (folder / "run.sh").write_text("#!/bin/sh\ntrue\n")
+    (folder / "data.bin").write_bytes(b"\xff\xfe\x00")
+    (folder / "a.ipynb").write_text("{}")
+    (folder / "empty.py").write_text("\n")
+    assert "bad.py, line 1: invalid syntax" in refused("bad.py")
+    assert "qwex submit -- ./run.sh" in refused("run.sh")
+    assert "qwex submit -- data.bin" in refused("data.bin")
+    assert "%%qwex" in refused("a.ipynb")
+    assert "the script is empty" in refused("empty.py")
+
+
+def test_another_python_may_know_another_syntax(folder: Path) -> None:
+    (folder / "new.py").write_text("def f(:\n")
+    assert build("new.py", python="/opt/python").runtime.python == "/opt/python"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("source: [", "job.yaml: while parsing"),
+        ("- a", "job.yaml: a job spec is a mapping"),
+        ("source: {kind: command}\nargs: [a]\nquue: x", "quue: no such field"),
+        ("source: {kind: script, name: gone.py}", "no file"),
+        ("source: {kind: command}\nargs: [a]\nresources: {gpu: -1}", "resources.gpu"),
+    ],
+)
+def test_a_bad_description(folder: Path, text: str, said: str) -> None:
+    (folder / "job.yaml").write_text(text)
+    assert said in refused("job.yaml")
+
+
+def test_all_problems_at_once() -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        build(rest=("true",), gpu="0", mem="-1", cpu="0")
+    assert {field for field, _ in caught.value.problems} == {"gpu", "mem", "cpu"}

@@ -1,0 +1,121 @@
+"""``qwex submit``, as a process, against a controller of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from command_line import Done
+
+
+def test_says_where_the_job_stands_and_what_next(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print('hi')\n")
+    done = qwex("submit", "train.py")
+    assert (done.code, done.err) == (0, "")
+    first, *steps = done.out.splitlines()
+    run_id = first.split()[0]
+    assert run_id.startswith("train-")
+    assert steps == [
+        f"  follow   qwex logs {run_id} --follow",
+        f"  why      qwex why {run_id}",
+        f"  stop     qwex cancel {run_id}",
+    ]
+
+
+def test_a_waiting_job_has_a_position(qwex: Callable[..., Done]) -> None:
+    qwex("submit", "--cpu", "2", "--", "sleep", "60")
+    qwex("submit", "--cpu", "2", "--", "sleep", "60")
+    done = qwex("submit", "--cpu", "2", "--name", "third", "--", "true")
+    assert done.out.splitlines()[0].endswith(" queued in default (2nd)")
+
+
+def test_wait_streams_apart_and_ends_with_the_jobs_code(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import sys\nprint('out', sys.argv[1:])\nprint('err', file=sys.stderr)\nsys.exit(7)\n"
+    )
+    done = qwex("submit", "train.py", "--wait", "--", "--lr", "0.1")
+    assert done.code == 7
+    assert done.out == "out ['--lr', '0.1']\n"
+    head, err, last = done.err.splitlines()
+    assert head.startswith("train-")
+    assert err == "err"
+    assert "ExitCode" in last
+
+
+def test_an_error_shows_as_its_own_traceback(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("def f():\n    raise ValueError('no')\n\nf()\n")
+    done = qwex("submit", "bad.py", "--wait", "--quiet")
+    assert done.code == 1
+    assert done.err.startswith("Traceback (most recent call last):")
+    assert f'File "{tmp_path / "bad.py"}", line 2, in f' in done.err
+    assert done.err.endswith("ValueError: no\n")
+    assert "\x1b" not in done.err
+
+
+def test_quiet_still_says_why_a_job_could_not_start(qwex: Callable[..., Done]) -> None:
+    done = qwex("submit", "--wait", "--quiet", "--python", "/no/such", "--", "true")
+    assert (done.code, done.out) == (1, "")
+    assert "StartFailed" in done.err
+
+
+def test_quiet_gives_the_id_only(qwex: Callable[..., Done]) -> None:
+    done = qwex("submit", "--quiet", "--name", "count", "--", "seq", "3")
+    assert done.out.startswith("count-")
+    assert done.out.count("\n") == 1
+
+
+def test_json(qwex: Callable[..., Done]) -> None:
+    record = json.loads(qwex("submit", "--json", "--tag", "a=b", "--", "true").out)
+    assert (record["kind"], record["tags"]) == ("command", {"a": "b"})
+
+
+def test_json_lines_when_waiting(qwex: Callable[..., Done]) -> None:
+    done = qwex("submit", "--json", "--wait", "--", "sh", "-c", "echo hi; exit 3")
+    first, *events, last = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.code, done.err) == (3, "")
+    assert (first["type"], first["id"]) == ("job", last["id"])
+    assert [event["text"] for event in events if event["type"] == "stream"] == ["hi\n"]
+    assert (last["type"], last["state"], last["exit_code"]) == ("job", "FAILED", 3)
+
+
+def test_a_described_job_changed_by_flags(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("source: {kind: command}\nargs: [sh, -c, 'echo $A']\nenv: {A: file}\n")
+    assert qwex("submit", "job.yaml", "--wait").out == "file\n"
+    assert qwex("submit", "job.yaml", "--wait", "-e", "A=flag").out == "flag\n"
+
+
+def test_dry_run_stores_nothing(qwex: Callable[..., Done]) -> None:
+    done = qwex("submit", "--dry-run", "--cpu", "2", "--", "echo", "hello")
+    assert done.code == 0
+    assert "hello" in done.out
+    assert "nothing was submitted" in done.err
+    assert json.loads(qwex("submit", "--dry-run", "--json", "--", "true").out).keys() == {"why", "rendered"}
+    assert json.loads(qwex("list", "--json").out)["total"] == 0
+
+
+#: Arguments, the exit code, and what the error says.
+BAD = (
+    (["nothere.py"], 2, "no file 'nothere.py'"),
+    (["--gpu", "-1", "--", "true"], 2, "gpu"),
+    (["--gpu", "4000", "--", "true"], 2, "4000 GPUs"),
+    (["--queue", "defualt", "--", "true"], 3, "Did you mean 'default'?"),
+    (["--backend", "slrum", "--", "true"], 3, "no backend 'slrum'"),
+    (["--env", "A", "--", "true"], 2, "K=V"),
+    (["--name", "a\x1b[2Jb", "--", "true"], 2, "control characters"),
+    (["--bogus", "--", "true"], 2, "--bogus"),
+    ([], 2, "what to run?"),
+)
+
+
+def test_bad_input_is_one_clear_error_and_stores_nothing(qwex: Callable[..., Done]) -> None:
+    for argv, code, said in BAD:
+        done = qwex("submit", *argv)
+        assert (done.code, done.out) == (code, ""), argv
+        assert done.err.startswith("error: "), argv
+        assert said in done.err, argv
+        assert "Traceback" not in done.err, argv
+    assert json.loads(qwex("list", "--json").out)["total"] == 0

@@ -1,0 +1,14 @@
+"""Who asks, and for what."""
+
+from __future__ import annotations
+
+from qwex.controller.auth import Caller
+from qwex.spec import JobSpec
+
+__all__ = ["ME", "spec"]
+
+ME = Caller("me", is_local=True)
+
+
+def spec(*args, **more):
+    return JobSpec(source={"kind": "command"}, args=args or ("true",), **more)

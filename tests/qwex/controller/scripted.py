@@ -1,0 +1,139 @@
+"""A backend whose jobs do what a test writes into files, so that they survive any death of the controller."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from qwex import hookimpl
+from qwex.backend import Backend, BackendUnavailable, InvalidSpec, JobState, JobStatus, Why
+from qwex.errors import NotFound
+from qwex.state import TERMINAL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Script", "ScriptedBackend"]
+
+
+@hookimpl
+def qwex_register_backends(register):
+    register(ScriptedBackend)
+
+
+class ScriptedBackend(Backend[dict]):
+    name = "scripted"
+    capabilities = frozenset({"values", "inherits-environment", "explain"})
+    poll = (0.005, 0.02)
+
+    def render(self, plan):
+        if plan.spec.queue == "nowhere":
+            raise InvalidSpec.of("queue", "there is no such queue")
+        environment = str(plan.environment) if plan.environment else None
+        shown = {"attempt": plan.attempt, "environment": environment, "blobs": dict(plan.blobs)}
+        return {"run_id": plan.run_id, "args": list(plan.spec.args), "env": plan.spec.env, **shown}
+
+    async def submit(self, request):
+        if (self.context.folder / "unavailable").exists():
+            raise BackendUnavailable("the place is away")
+        if (self.context.folder / "refuses").exists() and "refused" in request["args"]:
+            raise InvalidSpec("refused after all")
+        native_id = f"native-{request['run_id']}"
+        script = Script(self.context.folder, request["run_id"])
+        script.folder.mkdir(exist_ok=True)
+        known = script.status()
+        if known is None or known.attempt < request["attempt"]:
+            (script.folder / f"request-{request['attempt']}.json").write_text(json.dumps(request))
+            script.say("QUEUED", attempt=request["attempt"])
+        self._known.add(native_id)
+        return native_id
+
+    async def cancel(self, native_id):
+        script = self._script(native_id)
+        if script.status().state not in TERMINAL:
+            script.say("CANCELLED", reason="CancelledByUser")
+
+    async def status(self, native_ids):
+        found = {native_id: self._script(native_id).status() for native_id in native_ids}
+        return {native_id: status for native_id, status in found.items() if status}
+
+    async def output(self, native_id, after):
+        script = self._script(native_id)
+        attempt, skip = max(after.attempt, 1), after.seq if after.attempt else 0
+        while True:
+            status = script.status()
+            if status is None:
+                raise NotFound(native_id)
+            lines = script.lines(attempt)[skip:]
+            if lines:
+                skip += len(lines)
+                yield b"".join(lines)
+            elif status.attempt > attempt:
+                attempt, skip = attempt + 1, 0
+            elif status.state in TERMINAL:
+                return
+            else:
+                await asyncio.sleep(0.005)
+
+    async def value(self, native_id, attempt, name):
+        try:
+            yield (self._script(native_id).folder / f"value-{name}").read_bytes()
+        except FileNotFoundError:
+            raise NotFound(name) from None
+
+    async def explain(self, native_id):
+        note = self.context.folder / "why"
+        return Why(note.read_text() if note.exists() else "it waits for its script")
+
+    def _script(self, native_id):
+        return Script(self.context.folder, native_id.removeprefix("native-"))
+
+
+class Script:
+    """What one job does."""
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        self.folder = folder / run_id
+
+    def status(self) -> JobStatus | None:
+        try:
+            raw = json.loads((self.folder / "status.json").read_text())
+        except FileNotFoundError:
+            return None
+        return JobStatus(JobState(raw.pop("state")), **raw)
+
+    def say(self, state, *, attempt=None, **more):
+        """The job's new status."""
+        known = self.status()
+        status = JobStatus(JobState(state), attempt=attempt or (known.attempt if known else 1), **more)
+        self._replace("status.json", json.dumps(asdict(status)).encode())
+
+    def lines(self, attempt):
+        try:
+            return (self.folder / f"events-{attempt}.jsonl").read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+
+    def record(self, type, *, attempt=None, **fields):
+        """One more record of the runner's."""
+        attempt = attempt or self.status().attempt
+        lines = self.lines(attempt)
+        common = {"type": type, "ts": round(time.time(), 6), "attempt": attempt, "seq": len(lines) + 1}
+        line = json.dumps({**common, **fields}, separators=(",", ":")).encode() + b"\n"
+        self._replace(f"events-{attempt}.jsonl", b"".join([*lines, line]))
+
+    def finish(self, *printed, code=0, peak=5_000_000, **end):
+        """Print, and end."""
+        for text in printed:
+            self.record("stream", name="stdout", text=text)
+        self.record("exit", code=code, signal=None, reason="", message="", peak_memory=peak, cpu_time=0.5, duration=1)
+        self.say("FAILED" if code else "SUCCEEDED", exit_code=code, **end)
+
+    def _replace(self, name, data):
+        part = self.folder / f"{name}.part"
+        part.write_bytes(data)
+        os.replace(part, self.folder / name)

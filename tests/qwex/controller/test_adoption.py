@@ -1,0 +1,170 @@
+"""A controller that is killed at any moment, and the next one: no job, no state and no line is lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+from frames import states
+
+WHOLE = ["PENDING", "QUEUED", "RUNNING", "SUCCEEDED"]
+
+
+def submit(daemon, *run_ids):
+    for run_id in run_ids:
+        assert daemon.call("POST", "/jobs", daemon.job(run_id))[0] == 201
+
+
+def restart(daemon):
+    daemon.kill()
+    assert daemon.start() == "ready"
+
+
+def texts(frames):
+    return [data["text"] for _, event, data in frames if event == "stream"]
+
+
+def test_waiting_and_running_jobs_go_on(daemon):
+    submit(daemon, "waits", "runs")
+    script = daemon.script("runs")
+    script.say("RUNNING")
+    daemon.wait("runs", "RUNNING")
+    script.record("stream", name="stdout", text="before\n")
+    restart(daemon)
+    script.record("stream", name="stdout", text="after\n")
+    script.finish("last\n")
+    daemon.script("waits").say("RUNNING")
+    daemon.wait("waits", "RUNNING")
+    daemon.script("waits").finish("other\n")
+    for run_id, printed in (("runs", ["before\n", "after\n", "last\n"]), ("waits", ["other\n"])):
+        frames = daemon.frames(run_id)
+        assert states(frames) == WHOLE
+        assert texts(frames) == printed
+        assert daemon.call("GET", f"/jobs/{run_id}")[2]["state"] == "SUCCEEDED"
+
+
+def test_a_job_that_ended_meanwhile(daemon):
+    submit(daemon, "one")
+    script = daemon.script("one")
+    script.say("RUNNING")
+    daemon.wait("one", "RUNNING")
+    daemon.kill()
+    script.finish("a\n", "b\n", code=7, reason="ExitCode")
+    daemon.start()
+    record = daemon.wait("one", "FAILED")
+    assert (record["exit_code"], record["peak_memory"], record["reason"]) == (7, 5_000_000, "ExitCode")
+    assert texts(daemon.frames("one")) == ["a\n", "b\n"]
+
+
+def test_killed_again_and_again_while_a_job_prints(daemon):
+    submit(daemon, "one")
+    script = daemon.script("one")
+    script.say("RUNNING")
+    daemon.wait("one", "RUNNING")
+    for n in range(60):
+        script.record("stream", name="stdout", text=f"{n}\n")
+        if n % 20 == 10:
+            restart(daemon)
+    script.finish()
+    frames = daemon.frames("one")
+    assert texts(frames) == [f"{n}\n" for n in range(60)]
+    assert states(frames) == WHOLE
+    restart(daemon)
+    assert daemon.frames("one") == frames
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_recorded_and_perhaps_handed_over(daemon, known):
+    """Killed between the commit and the backend's answer: the row says PENDING."""
+    (daemon.home / "scripted").mkdir(exist_ok=True)
+    (daemon.home / "scripted" / "unavailable").touch()
+    submit(daemon, "one")
+    daemon.kill()
+    (daemon.home / "scripted" / "unavailable").unlink()
+    script = daemon.script("one")
+    if known:
+        script.folder.mkdir()
+        script.say("RUNNING")
+    daemon.start()
+    if not known:
+        daemon.wait("one", "QUEUED")
+        script.say("RUNNING")
+    daemon.wait("one", "RUNNING")
+    script.finish("x\n")
+    frames = daemon.frames("one")
+    assert states(frames) == WHOLE
+    assert texts(frames) == ["x\n"]
+
+
+def test_a_job_its_backend_has_forgotten(daemon):
+    submit(daemon, "runs", "waits")
+    daemon.script("runs").say("RUNNING")
+    daemon.wait("runs", "RUNNING")
+    daemon.call("GET", "/jobs")  # rows are written when they are listed
+    daemon.kill()
+    for run_id in ("runs", "waits"):
+        (daemon.script(run_id).folder / "status.json").unlink()
+    daemon.start()
+    record = daemon.wait("runs", "QUEUED", attempt=2)
+    assert (record["attempt"], record["reason"]) == (2, "Retry")
+    daemon.handed_over("waits")
+    daemon.script("waits").say("RUNNING")
+    assert daemon.wait("waits", "RUNNING")["attempt"] == 1
+
+
+def test_a_job_its_backend_has_forgotten_and_the_row_never_knew(daemon):
+    submit(daemon, "one")
+    script = daemon.script("one")
+    script.say("RUNNING")
+    daemon.wait("one", "RUNNING")
+    script.record("stream", name="stdout", text="first\n")
+    daemon.stop()
+    with sqlite3.connect(daemon.home / "controller.db") as rows:
+        rows.execute("UPDATE jobs SET state = 'PENDING', native_id = NULL, queued_at = NULL")
+    rows.close()
+    (script.folder / "status.json").unlink()
+    (script.folder / "events-1.jsonl").unlink(missing_ok=True)
+    daemon.start()
+    daemon.handed_over("one")
+    script.say("RUNNING")
+    script.finish("again\n")
+    frames = daemon.frames("one")
+    assert texts(frames)[-1] == "again\n"
+    assert states(frames)[-1] == "SUCCEEDED"
+
+
+def test_the_wish_to_cancel_outlives_the_kill(daemon):
+    submit(daemon, "one")
+    assert daemon.call("DELETE", "/jobs/one")[0] == 202
+    daemon.kill()
+    daemon.script("one").say("RUNNING")  # as if the backend had never heard of it
+    daemon.start()
+    assert daemon.wait("one", "CANCELLED")["reason"] == "CancelledByUser"
+
+
+def test_a_log_ahead_of_its_row(daemon):
+    """Killed between the record in the log and the commit of the row."""
+    submit(daemon, "one")
+    daemon.script("one").say("RUNNING")
+    daemon.wait("one", "RUNNING")
+    daemon.stop()
+    log = next(daemon.home.glob("logs/*/one.jsonl"))
+    end = {"type": "state", "ts": 5.0, "attempt": 1, "state": "FAILED", "reason": "Signal", "message": "m"}
+    with open(log, "a") as file:
+        file.write(json.dumps({**end, "exit_code": 137}, separators=(",", ":")) + "\n")
+    daemon.start()
+    record = daemon.call("GET", "/jobs/one")[2]
+    assert (record["state"], record["reason"], record["exit_code"]) == ("FAILED", "Signal", 137)
+    restart(daemon)
+    assert daemon.call("GET", "/jobs/one")[2] == record
+
+
+def test_thousands_wait_without_files(daemon):
+    jobs = [daemon.job(f"job-{n}") for n in range(500)]
+    assert daemon.call("POST", "/jobs/batch", {"jobs": jobs})[0] == 201
+    restart(daemon)
+    daemon.wait("job-499", "QUEUED")
+    page = daemon.call("GET", "/jobs?state=queued&limit=1")[2]
+    assert page["total"] == 500
+    assert list(daemon.home.glob("logs/*/*")) == []

@@ -1,0 +1,218 @@
+"""How jobs move: order of records, new attempts, retries, ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from asked import ME
+from frames import states
+
+from qwex.controller.store import Filter
+from qwex.errors import InvalidSpec
+from qwex.state import JobState, JobStatus
+
+pytestmark = pytest.mark.anyio
+
+WHOLE = ["PENDING", "QUEUED", "RUNNING", "SUCCEEDED"]
+
+
+async def test_a_job_from_start_to_end(stage):
+    async with stage() as it:
+        record = await it.submit("one")
+        assert (record.state, record.native_id, record.user) == (JobState.QUEUED, "native-one", "me")
+        await it.run("one", "hello\n", "again\n")
+        done = await it.until("one", "SUCCEEDED")
+        assert (done.exit_code, done.peak_memory, done.cpu_time) == (0, 5_000_000, 0.5)
+        assert done.created_at <= done.queued_at <= done.started_at <= done.ended_at
+        frames = await it.events("one")
+        assert states(frames) == WHOLE
+        assert [id for id, _, _ in frames] == list(range(1, len(frames) + 1))
+        assert await it.text("one") == "hello\nagain\n"
+
+
+async def test_all_output_stands_before_the_end(stage):
+    async with stage() as it:
+        await it.submit("one")
+        await it.run("one", *[f"{n}\n" for n in range(300)])
+        types = [event for _, event, _ in await it.events("one")]
+        assert types[-2:] == ["exit", "state"]
+        assert types.count("stream") == 300
+
+
+async def test_live_is_the_same_as_afterwards(stage):
+    async with stage() as it:
+        await it.submit("one")
+        reading = asyncio.create_task(it.events("one", why=True))
+        await it.run("one", "a\n", "b\n")
+        live = [frame for frame in await reading if frame[1] != "why"]
+        await it.until("one", "SUCCEEDED")
+        assert live == await it.events("one", follow=False)
+        assert await it.events("one", after=3) == live[3:]
+        assert await it.events("one", after=99) == []
+        assert await it.events("one", types=frozenset({b"stream"})) == [f for f in live if f[1] == "stream"]
+
+
+async def test_preempted_and_run_again(stage):
+    async with stage() as it:
+        await it.submit("one")
+        script = it.script("one")
+        script.say("RUNNING")
+        await it.until("one", "RUNNING")
+        script.record("stream", name="stdout", text="first\n")
+        script.record("exit", code=143, signal="SIGTERM", reason="Preempted", message="")
+        script.say("QUEUED", attempt=2, reason="Preempted", message="made room")
+        record = await it.until("one", "QUEUED")
+        assert (record.attempt, record.reason, record.started_at) == (2, "Preempted", None)
+        await it.run("one", "second\n")
+        await it.until("one", "SUCCEEDED")
+        frames = await it.events("one")
+        assert states(frames) == ["PENDING", "QUEUED", "RUNNING", "QUEUED", "RUNNING", "SUCCEEDED"]
+        texts = [data.get("text") or data.get("state") for _, event, data in frames if event in ("stream", "state")]
+        assert texts[2:] == ["RUNNING", "first\n", "QUEUED", "RUNNING", "second\n", "SUCCEEDED"]
+
+
+async def test_states_that_nobody_saw_are_not_invented_and_their_output_is_kept(stage):
+    async with stage() as it:
+        await it.submit("one")
+        script = it.script("one")
+        script.record("stream", name="stdout", text="first\n", attempt=1)
+        script.record("exit", code=143, attempt=1)
+        script.record("stream", name="stdout", text="second\n", attempt=2)
+        script.record("exit", code=0, attempt=2)
+        script.say("SUCCEEDED", attempt=2, exit_code=0)
+        record = await it.until("one", "SUCCEEDED")
+        assert record.attempt == 2
+        assert await it.text("one") == "first\nsecond\n"
+
+
+async def test_retry_on_failure(stage):
+    async with stage() as it:
+        await it.submit("one", retries={"failures": 1, "exit_codes": (3,)})
+        await it.run("one", "first\n", code=3, reason="ExitCode", message="exit code 3")
+        await it.until("one", "QUEUED")
+        await it.handed_over("one", 2)
+        await it.run("one", "second\n", code=3, reason="ExitCode")
+        record = await it.until("one", "FAILED")
+        assert (record.attempt, record.exit_code, record.reason) == (2, 3, "ExitCode")
+        assert states(await it.events("one")) == ["PENDING", "QUEUED", "RUNNING", "QUEUED", "RUNNING", "FAILED"]
+        assert await it.text("one") == "first\nsecond\n"
+
+
+@pytest.mark.parametrize(
+    ("retries", "end"),
+    [
+        ({"failures": 2, "exit_codes": (4,)}, {"reason": "ExitCode"}),
+        ({"failures": 0}, {"reason": "Exception"}),
+        ({"failures": 5}, {"reason": "StartFailed"}),
+        ({"failures": 5, "infrastructure": 0}, {"reason": "Lost"}),
+    ],
+)
+async def test_no_retry(stage, retries, end):
+    async with stage() as it:
+        await it.submit("one", retries=retries)
+        await it.run("one", code=3, **end)
+        assert (await it.until("one", "FAILED")).attempt == 1
+
+
+async def test_lost_is_started_again_by_default(stage):
+    async with stage() as it:
+        await it.submit("one")
+        it.script("one").say("RUNNING")
+        await it.until("one", "RUNNING")
+        it.script("one").say("FAILED", reason="Lost", message="its process vanished")
+        record = await it.until("one", "QUEUED")
+        assert (record.attempt, record.reason) == (2, "Retry")
+        assert "vanished" in record.message
+
+
+async def test_cancel(stage):
+    async with stage() as it:
+        await it.submit("one")
+        await it.service.cancel("one", ME)
+        record = await it.until("one", "CANCELLED")
+        assert record.reason == "CancelledByUser"
+        assert states(await it.events("one")) == ["PENDING", "QUEUED", "CANCELLED"]
+        assert (await it.service.cancel("one", ME)).state is JobState.CANCELLED
+
+
+async def test_a_cancelled_job_is_not_retried(stage):
+    async with stage() as it:
+        await it.submit("one", retries={"failures": 5})
+        script = it.script("one")
+        script.say("RUNNING")
+        await it.until("one", "RUNNING")
+        script.record("exit", code=1)
+        job = it.service._parts.registry.get("one")
+        job.cancelling = True
+        script.say("FAILED", reason="Exception", exit_code=1)
+        await it.until("one", "FAILED")
+
+
+async def test_an_unreachable_backend_gets_its_jobs_later(stage, home):
+    async with stage() as it:
+        (home / "scripted" / "unavailable").touch()
+        record = await it.submit("one")
+        assert (record.state, record.reason) == (JobState.PENDING, "BackendUnavailable")
+        assert "the place is away" in (await it.service.why("one")).summary
+        (home / "scripted" / "unavailable").unlink()
+        assert (await it.until("one", "QUEUED")).reason == ""
+
+
+async def test_cancel_before_the_backend_has_it(stage, home):
+    async with stage() as it:
+        (home / "scripted" / "unavailable").touch()
+        await it.submit("one")
+        record = await it.service.cancel("one", ME)
+        assert record.state is JobState.CANCELLED
+        assert states(await it.events("one")) == ["PENDING", "CANCELLED"]
+
+
+async def test_a_refusal_at_submit_leaves_nothing(stage, home):
+    async with stage() as it:
+        (home / "scripted" / "refuses").touch()
+        with pytest.raises(InvalidSpec, match="after all"):
+            await it.submit("one", "refused")
+        assert it.service.live == 0
+        assert (await it.service.page(Filter(), 10, None)).total == 0
+
+
+async def test_output_over_the_limit_is_dropped_and_said(stage):
+    async with stage(max_log=2000) as it:
+        await it.submit("one")
+        await it.run("one", *["x" * 100 for _ in range(50)])
+        await it.until("one", "SUCCEEDED")
+        frames = await it.events("one")
+        assert [data["code"] for _, event, data in frames if event == "notice"] == ["log-full"]
+        assert states(frames) == WHOLE
+        assert frames[-2][1] == "exit"
+
+
+async def test_old_news_has_no_effect(stage):
+    async with stage() as it:
+        await it.submit("one")
+        it.script("one").say("RUNNING")
+        await it.until("one", "RUNNING")
+        job = it.service._parts.registry.get("one")
+        for late in ("QUEUED", "ADMITTED", "RUNNING"):
+            it.service._parts.lifecycle.on_status(job, JobStatus(JobState(late), attempt=1))
+        assert job.record.state is JobState.RUNNING
+
+
+async def test_the_end_is_taken_in_although_something_fails(stage, monkeypatch):
+    """What fails the first time is tried again; what always fails does not keep a job alive."""
+    monkeypatch.setattr("qwex.controller.lifecycle._PAUSE", 0.01)
+    for name, failures in (("once", 1), ("always", 1000)):
+        left = iter([RuntimeError("the disk blinked")] * failures)
+
+        async def may_retry(*_, left=left):
+            for error in left:
+                raise error
+            return False
+
+        monkeypatch.setattr("qwex.controller.lifecycle.may_retry", may_retry)
+        async with stage() as it:
+            await it.submit(name)
+            await it.run(name, code=3)
+            record = await it.until(name, "FAILED")
+            assert record.state.value == "FAILED"

@@ -1,0 +1,33 @@
+"""Finding records in lines without parsing them all."""
+
+from __future__ import annotations
+
+from qwex.controller.records import find, last_position, type_of
+from qwex.events import encode
+from qwex.state import Position
+
+
+def line(type, seq=None, **fields):
+    return encode(type, 1.5, 2, **({} if seq is None else {"seq": seq}), **fields)
+
+
+def test_type():
+    assert type_of(line("update_display", 1)) == b"update_display"
+
+
+def test_find():
+    lines = line("exit", 1, code=1) + line("stream", 2, text='\n{"type":"exit"') + line("exit", 3, code=3)
+    assert [record["code"] for record in find(lines, "exit")] == [1, 3]
+    assert list(find(lines, "value")) == []
+    assert list(find(b"", "value")) == []
+
+
+def test_last_position_is_the_runners():
+    lines = line("stream", 7, text="a") + line("state", state="QUEUED") + line("state", state="RUNNING")
+    assert last_position(lines) == Position(2, 7)
+    assert last_position(line("state", state="QUEUED")) is None
+    assert last_position(b"") is None
+
+
+def test_what_a_job_prints_is_no_position():
+    assert last_position(line("stream", 4, text='{"type":"x","ts":1,"attempt":9,"seq":9}')) == Position(2, 4)

@@ -1,0 +1,119 @@
+"""A real kernel that runs cells as a front end would, and what each cell showed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.manager import start_new_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CARD = "application/vnd.qwex.job.v1+json"
+SECONDS = 60
+
+
+@dataclass
+class Shown:
+    """One cell's outputs, as a front end would hold them at the end."""
+
+    stdout: str = ""
+    stderr: str = ""
+    #: text/plain of every state of the card, in order.
+    cards: list[str] = field(default_factory=list)
+    #: The card's last snapshot.
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    #: Other displays: their data by display id, in order; an update replaces.
+    displays: dict[str, dict[str, Any]] = field(default_factory=dict)
+    error: str = ""
+    cleared: int = 0
+
+    def take(self, kind: str, content: dict[str, Any]) -> None:
+        """Take one iopub message."""
+        if kind == "stream":
+            setattr(self, content["name"], getattr(self, content["name"]) + content["text"])
+        elif kind == "error":
+            self.error = "\n".join(content["traceback"]) or f"{content['ename']}: {content['evalue']}"
+        elif kind == "execute_result":
+            self.results.append(content["data"])
+        elif kind == "clear_output":
+            self.cleared += 1
+        elif CARD in content.get("data", {}):
+            self.cards.append(content["data"]["text/plain"])
+            self.snapshot = content["data"][CARD]
+        elif "data" in content:
+            key = content.get("transient", {}).get("display_id") or f"#{len(self.displays)}"
+            self.displays[key] = content["data"]
+
+    @property
+    def run_id(self) -> str:
+        """The job that the cell followed."""
+        run_id: str = self.snapshot["id"]
+        return run_id
+
+
+class Notebook:
+    """A kernel and its messages."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.manager, self.client = start_new_kernel(env=env)
+
+    def run(self, code: str, meanwhile: Callable[[Shown], None] | None = None) -> Shown:
+        """Run a cell to its end; ``meanwhile`` is called after each message."""
+        parent = self.client.execute(code)
+        shown = Shown()
+        for message in self._messages(parent):
+            shown.take(message["msg_type"], message["content"])
+            if meanwhile:
+                meanwhile(shown)
+        return shown
+
+    def value(self, expression: str) -> str:
+        """The repr of an expression in the kernel."""
+        shown = self.run(expression)
+        assert shown.results, shown.error
+        text: str = shown.results[0]["text/plain"]
+        return text
+
+    def complete(self, code: str) -> list[str]:
+        """What Tab offers at the end of ``code``."""
+        reply = self.client.complete(code, reply=True, timeout=SECONDS)
+        matches: list[str] = reply["content"]["matches"]
+        return matches
+
+    def pager(self, code: str) -> str:
+        """What a cell such as ``%%qwex?`` opens in the pager."""
+        reply = self.client.execute(code, reply=True, timeout=SECONDS)
+        text: str = reply["content"]["payload"][0]["data"]["text/plain"]
+        return text
+
+    def interrupt(self) -> None:
+        """The stop button."""
+        self.manager.interrupt_kernel()
+
+    def restart(self) -> None:
+        """A new kernel in the place of the old one."""
+        self.manager.restart_kernel(now=True)
+        self.client.wait_for_ready(timeout=SECONDS)
+
+    def close(self) -> None:
+        """End the kernel."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+    def _messages(self, parent: str) -> Any:
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                message = self.client.get_iopub_msg(timeout=max(end - time.monotonic(), 0.01))
+            except Empty:
+                raise AssertionError(f"the cell did not end within {SECONDS} s") from None
+            if message["parent_header"].get("msg_id") != parent:
+                continue
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return
+            yield message
