@@ -1,0 +1,71 @@
+# qwex: the two commands of the README, and the ones its makers use. Each makes what it needs in .venv first.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+SAY := @printf '\033[1m== %s\033[0m\n'
+# Tests run on every core; PYTEST adds options: make test PYTEST='-k queue'
+PYTEST ?=
+
+.PHONY: help demo test unit lint types docs-check openapi bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/.demo  ## run the first notebook: cells become queued jobs and come back
+	$(SAY) 'notebooks/01_first_job.ipynb, every cell a job in the queue'
+	@$(BIN)/qwex demo
+
+test: .venv/.test  ## run all tests
+	$(SAY) 'tests'
+	@$(BIN)/python -m pytest -n auto $(PYTEST)
+
+unit: .venv/.test  ## run the fast tests only
+	@$(BIN)/python -m pytest -n auto -m 'not slow' $(PYTEST)
+
+lint: .venv/.lint  ## style, import contracts
+	$(SAY) 'style'
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(SAY) 'import contracts'
+	@$(BIN)/lint-imports
+
+types: .venv/.lint  ## strict types
+	$(SAY) 'types'
+	@$(BIN)/mypy
+
+docs-check: .venv/.test  ## every snippet and every list in the docs is true
+	$(SAY) 'docs'
+	@$(BIN)/python -m pytest -q tests/docs
+
+openapi: .venv/.test  ## write clients/openapi.json from the routes
+	@$(BIN)/python -m qwex.controller.openapi > clients/openapi.json
+
+bench: .venv/.bench  ## measure against the peers; takes about a quarter of an hour
+	@$(BIN)/python benchmarks/run.py
+
+clean:  ## remove what make made
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/.base: pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'qwex needs Python 3.10 or newer; name one with: make PYTHON=/path/to/python3' >&2; exit 1; }
+	$(SAY) 'a virtual environment in .venv, with $(PYTHON)'
+	@$(PYTHON) -m venv .venv || { echo 'This Python cannot make virtual environments; on Debian: apt install python3-venv' >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@touch $@
+
+.venv/.demo: .venv/.base
+	$(SAY) 'qwex and what the demo shows (scikit-learn, matplotlib): about a minute'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,metrics]'
+	@touch $@
+
+.venv/.test: .venv/.demo
+	$(SAY) 'the test tools'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test
+	@touch $@
+
+.venv/.lint: .venv/.test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group lint
+	@touch $@
+
+.venv/.bench: .venv/.test
+	@touch $@
