@@ -26,16 +26,18 @@ def missing(names: Sequence[str], namespace: Mapping[str, Any]) -> Problems:
 
 
 def pack(names: Sequence[str], namespace: Mapping[str, Any]) -> dict[str, Packed]:
-    """The named variables, ready for a spec.
+    """The named variables, ready for a spec, with the texts of the functions in them.
 
     Raises:
         CaptureError: one cannot be pickled; names it.
     """
     if not names:
         return {}
+    from qwex.capture.sources import pack_sources
     from qwex.capture.values import pack as pack_value
 
-    return {name: pack_value(name, namespace[name]) for name in names}
+    packed = {name: pack_value(name, namespace[name]) for name in names}
+    return {**packed, **pack_sources(file for value in packed.values() for file in value.files)}
 
 
 def upload(client: Client, packed: Mapping[str, Packed]) -> None:

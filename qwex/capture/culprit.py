@@ -23,12 +23,12 @@ class Culprit(NamedTuple):
     error: Exception
 
 
-def find(name: str, value: Any, error: Exception, dumps: Callable[[Any], bytes]) -> Culprit:
-    """Descend from ``value``, which ``dumps`` refused with ``error``, to the part that is to blame."""
+def find(name: str, value: Any, error: Exception, pickled: Callable[[Any], object]) -> Culprit:
+    """Descend from ``value``, which ``pickled`` refused with ``error``, to the part that is to blame."""
     found = Culprit(name, value, error)
     seen = {id(value)}
     for _ in range(_DEPTH):
-        failing = _first_failing(found, seen, dumps)
+        failing = _first_failing(found, seen, pickled)
         if failing is None:
             break
         found = failing
@@ -36,12 +36,12 @@ def find(name: str, value: Any, error: Exception, dumps: Callable[[Any], bytes])
     return found
 
 
-def _first_failing(whole: Culprit, seen: set[int], dumps: Callable[[Any], bytes]) -> Culprit | None:
+def _first_failing(whole: Culprit, seen: set[int], pickled: Callable[[Any], object]) -> Culprit | None:
     for path, part in islice(_parts(whole.path, whole.value), _CHILDREN):
         if id(part) in seen:
             continue
         try:
-            dumps(part)
+            pickled(part)
         except Exception as error:  # whatever a type's own pickling raises
             return Culprit(path, part, error)
     return None

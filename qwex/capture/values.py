@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from qwex.capture.culprit import Culprit, find
 from qwex.errors import CaptureError
 from qwex.spec import INLINE_LIMIT, Value
 
-__all__ = ["Packed", "dumps", "pack"]
+__all__ = ["Packed", "pack", "packed_bytes"]
 
-_PROTOCOL = 5
 #: What to do instead, by what stands in the name of the type that cannot be pickled.
 _WAYS_OUT = (
     (("lock", "condition", "semaphore", "event"), "Make the lock inside the code that runs as the job"),
@@ -29,6 +28,8 @@ class Packed(NamedTuple):
 
     value: Value
     blob: bytes | None
+    #: Where the code inside it was written.
+    files: frozenset[str] = frozenset()
 
 
 def pack(name: str, value: Any, *, inline: int = INLINE_LIMIT) -> Packed:
@@ -37,22 +38,27 @@ def pack(name: str, value: Any, *, inline: int = INLINE_LIMIT) -> Packed:
     Raises:
         CaptureError: it cannot be pickled; the message names the variable and what in it is to blame.
     """
+    from qwex.capture.pickling import pickled
+
     try:
-        data = dumps(value)
+        data, files = pickled(value)
     except Exception as error:  # whatever a type's own pickling raises
-        raise _refusal(name, find(name, value, error, dumps)) from error
+        raise _refusal(name, find(name, value, error, pickled)) from error
+    return packed_bytes(data, type_name=_type_name(value), inline=inline)._replace(files=files)
+
+
+def packed_bytes(
+    data: bytes,
+    *,
+    format: Literal["cloudpickle", "json"] = "cloudpickle",
+    type_name: str = "",
+    inline: int = INLINE_LIMIT,
+) -> Packed:
+    """Bytes ready to be sent."""
     text = base64.b64encode(data).decode() if len(data) <= inline else ""
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
-    described = Value(digest=digest, size=len(data), type_name=_type_name(value), data=text)
-    return Packed(described, None if text else data)
-
-
-def dumps(value: Any) -> bytes:
-    """Pickled so that functions and classes of ``__main__`` travel with it."""
-    import cloudpickle
-
-    data: bytes = cloudpickle.dumps(value, protocol=_PROTOCOL)
-    return data
+    value = Value(digest=digest, size=len(data), format=format, type_name=type_name, data=text)
+    return Packed(value, None if text else data)
 
 
 def _refusal(name: str, culprit: Culprit) -> CaptureError:

@@ -115,18 +115,30 @@ class _Prepared:
         function = function.function if isinstance(function, RemoteFunction) else function
         self.client = client()
         self.source = describe(function)
-        self._function = self._sent(pack(self.source.name, function, inline=min(inline, INLINE_LIMIT)))
         self._given = given
         self._group = group
+        self._inline = min(inline, INLINE_LIMIT)
+        packed = pack(self.source.name, function, inline=self._inline)
+        self._function = self._sent(packed)
+        self._files = packed.files
+        self._sources: dict[frozenset[str], dict[str, Value]] = {}
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JobSpec:
         """The job that is one call."""
         from qwex.capture.functions import pack_call
 
-        call = self._sent(pack_call(self.source.name, args, kwargs))
-        return self._given.spec(
-            self.source, inputs={"__function__": self._function, "__call__": call}, group=self._group
-        )
+        call = pack_call(self.source.name, args, kwargs)
+        inputs = {"__function__": self._function, "__call__": self._sent(call), **self._texts(call.files)}
+        return self._given.spec(self.source, inputs=inputs, group=self._group)
+
+    def _texts(self, files: frozenset[str]) -> dict[str, Value]:
+        """The texts of the function and of what this call brings, made once for all calls that bring the same."""
+        from qwex.capture.sources import pack_sources
+
+        if files not in self._sources:
+            packed = pack_sources(self._files | files, inline=self._inline)
+            self._sources[files] = {name: self._sent(each) for name, each in packed.items()}
+        return self._sources[files]
 
     def _sent(self, packed: Packed) -> Value:
         if packed.blob is not None:

@@ -72,6 +72,8 @@ async def _adopt_all(
 async def _adopt(backend: Backend[Any], jobs: list[LiveJob], handover: Handover, lifecycle: Lifecycle) -> None:
     for job in jobs:
         if job.record.native_id is None and not job.record.state.terminal:
+            # The row was not told of the backend's answer. The log may still be far ahead of it, so what the backend
+            # says of a job that it perhaps took as new is looked at below.
             await handover.again(job)
         elif job.record.native_id:
             backend.adopt(job.record.native_id)

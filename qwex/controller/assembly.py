@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from qwex.config import Settings
     from qwex.controller.backends import Backends
     from qwex.plugins import Plugins
-    from qwex.record import JobRecord
 
 __all__ = ["Parts"]
 
@@ -63,7 +62,7 @@ class Parts:
             self.tracking,
             settings.max_jobs_per_user,
         )
-        self.streams = Streams(self.logs, self.bus, backends, self._record)
+        self.streams = Streams(self.logs, self.bus, backends)
         backends.on_status = self.lifecycle.on_status
 
     async def close(self) -> None:
@@ -75,10 +74,6 @@ class Parts:
         await self.tracking.close()
         self.notices.close()
         await self.store.close()
-
-    def _record(self, run_id: str) -> JobRecord | None:
-        job = self.registry.get(run_id)
-        return job.record if job else None
 
 
 def _blobs(plugins: Plugins, folder: Path) -> ArtifactStore | None:

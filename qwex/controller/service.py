@@ -134,7 +134,7 @@ class Service:
     async def events(self, run_id: str, wanted: Wanted, caller: Caller) -> AsyncIterator[bytes]:
         """A job's records as server-sent events."""
         job = await self._own(run_id, caller)
-        return self._parts.streams.events(job.record, wanted)
+        return self._parts.streams.events(job, wanted)
 
     async def logs(self, run_id: str, wanted: Wanted, caller: Caller) -> tuple[AsyncIterator[bytes], int]:
         """A job's output as text, and the number of its last record now."""
@@ -142,7 +142,7 @@ class Service:
         story = await self._parts.logs.read(job.record)
         last = story.lines
         self._parts.logs.release(story)
-        return self._parts.streams.text(job.record, wanted), last
+        return self._parts.streams.text(job, wanted), last
 
     async def why(self, run_id: str) -> Why:
         """Why a job waits, or what it does now."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qwex.controller.backends import Backends
     from qwex.controller.bus import Bus
     from qwex.controller.eventlog import EventLog, Logs
+    from qwex.controller.job import LiveJob
     from qwex.record import JobRecord
 
 __all__ = ["PING", "Streams", "Wanted"]
@@ -44,12 +45,10 @@ class Wanted:
 class Streams:
     """Bytes for readers; each stream ends by itself, when its reader goes, or when the controller closes."""
 
-    def __init__(self, logs: Logs, bus: Bus, backends: Backends, record: Callable[[str], JobRecord | None]) -> None:
+    def __init__(self, logs: Logs, bus: Bus, backends: Backends) -> None:
         self._logs = logs
         self._bus = bus
         self._backends = backends
-        #: A job's present record while it has not ended.
-        self._record = record
         self._closing = False
 
     def close(self) -> None:
@@ -58,9 +57,9 @@ class Streams:
         self._logs.wake_all()
         self._bus.end()
 
-    async def events(self, record: JobRecord, wanted: Wanted) -> AsyncIterator[bytes]:
+    async def events(self, job: LiveJob, wanted: Wanted) -> AsyncIterator[bytes]:
         """Server-sent events of one job."""
-        with await self._reading(record, wanted) as reading:
+        with await self._reading(job, wanted) as reading:
             teller = _Teller(wanted.why)
             while True:
                 if lines := reading.cursor.read():
@@ -68,16 +67,16 @@ class Streams:
                     continue
                 if self._closing or reading.over:
                     return
-                if teller.due and (frame := teller.news(await self._why(record.id))):
+                if teller.due and (frame := teller.news(await self._why(job))):
                     yield frame
                 if await reading.wait(_WHY_SECONDS if teller.stale else _PING_SECONDS):
                     teller.stale = teller.wanted
                 elif not teller.stale:
                     yield PING
 
-    async def text(self, record: JobRecord, wanted: Wanted) -> AsyncIterator[bytes]:
+    async def text(self, job: LiveJob, wanted: Wanted) -> AsyncIterator[bytes]:
         """A job's output as a terminal would have shown it."""
-        with await self._reading(record, wanted) as reading:
+        with await self._reading(job, wanted) as reading:
             while True:
                 if lines := reading.cursor.read():
                     if text := text_of_lines(lines):
@@ -101,16 +100,17 @@ class Streams:
         finally:
             self._bus.unsubscribe(subscription)
 
-    async def _why(self, run_id: str) -> bytes:
+    async def _why(self, job: LiveJob) -> bytes:
         """The answer to why as a frame; empty once the job does not wait any more."""
-        record = self._record(run_id)
-        if record is None or record.state.terminal or record.started_at:
+        if job.record.state.terminal or job.record.started_at:
             return b""
-        answer = await why(record, self._backends)
+        answer = await why(job.record, self._backends)
         return b"event: why\ndata: %b\n\n" % json.dumps(answer.as_dict(), separators=(",", ":")).encode()
 
-    async def _reading(self, record: JobRecord, wanted: Wanted) -> _Reading:
-        return _Reading(self._logs, await self._logs.read(record), wanted, self._bus)
+    async def _reading(self, job: LiveJob, wanted: Wanted) -> _Reading:
+        # A stream begins some time after it was asked for: the record is looked at now, since a job that has ended
+        # meanwhile must not be waited for.
+        return _Reading(self._logs, await self._logs.read(job.record), wanted, self._bus)
 
 
 class _Reading:

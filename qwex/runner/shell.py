@@ -136,10 +136,14 @@ class Shell(InteractiveShell):
 
 
 class _Compiler(CachingCompiler):
-    """Names the cell's code as its traceback does."""
+    """Names a cell's code as its traceback does, also that of other cells, whose functions came as inputs."""
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         return f"Cell In[{number}]"
+
+    def format_code_name(self, name: str) -> tuple[str, str] | None:
+        label, _, cell = name.partition(" ")
+        return (label, cell) if label == "Cell" and cell.startswith("In[") else None
 
 
 class _Publisher(DisplayPublisher):

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import linecache
 import os
 import pickle
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -28,7 +29,7 @@ class OutputError(Exception):
 
 
 def load(inputs: dict[str, dict[str, Any]], blobs: dict[str, str]) -> dict[str, Any]:
-    """The objects by name.
+    """The objects by name. The texts of the functions among them, ``__sources__``, are kept for tracebacks.
 
     Raises:
         InputError: naming the value that cannot be loaded.
@@ -40,6 +41,8 @@ def load(inputs: dict[str, dict[str, Any]], blobs: dict[str, str]) -> dict[str, 
         except Exception as error:
             what = {"__function__": "the function", "__call__": "its arguments"}.get(name, f"input {name!r}")
             raise InputError(f"{what} cannot be loaded here: {type(error).__name__}: {error}") from error
+    for filename, text in loaded.pop("__sources__", {}).items():
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     return loaded
 
 

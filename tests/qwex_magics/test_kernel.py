@@ -68,6 +68,16 @@ def test_an_exception_has_the_notebooks_lines_and_no_frames_of_ours(notebook):
     assert shown.cards[-1].endswith("ZeroDivisionError: division by zero")
 
 
+def test_a_function_of_another_cell_keeps_its_cell_and_lines(notebook):
+    notebook.run("def divide(a, b):\n    return a / b")
+    number = int(notebook.value("len(In) - 2"))
+    error = plain(notebook.run("%%qwex -i divide\ndivide(1, 0)").error)
+    assert f"Cell In[{number}], line 2, in divide(a, b)" in error
+    assert "return a / b" in error
+    called = notebook.run("import qwex\nqwex.submit(divide, 1, 0).result(timeout=60)")
+    assert f'File "Cell In[{number}]", line 2, in divide\n    return a / b' in plain(called.error)
+
+
 def test_a_variable_that_was_not_sent_is_hinted_at(notebook):
     notebook.run("frame, options = [1], {}")
     shown = notebook.run("%%qwex\nprint(frame, options)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import linecache
 import pickle
 import socket
 import threading
@@ -11,6 +13,7 @@ import threading
 import pytest
 
 from qwex.capture.functions import describe, pack_call
+from qwex.capture.sources import pack_sources
 from qwex.capture.values import pack
 from qwex.errors import CaptureError
 from qwex.spec import INLINE_LIMIT
@@ -111,3 +114,18 @@ def test_a_functions_source_is_kept_for_people():
     assert described.text.startswith("def square(n):")
     assert describe(len).text == ""
     assert describe(lambda: 1).name == "<lambda>"
+
+
+def test_functions_keep_where_they_were_written():
+    packed = pack("f", lambda: lambda n: 1 / n)
+    inner = pickle.loads(base64.b64decode(packed.value.data))()
+    assert inner.__code__.co_filename == __file__
+    assert packed.files == {__file__}
+    assert pack("n", [1]).files == frozenset()
+
+
+def test_the_texts_of_functions_travel_as_one_value():
+    linecache.cache["<cell 3>"] = (9, None, ["def f():\n", "    return 1\n"], "<cell 3>")
+    packed = pack_sources(["<cell 3>", "<nowhere>"])["__sources__"]
+    assert json.loads(base64.b64decode(packed.value.data)) == {"<cell 3>": "def f():\n    return 1\n"}
+    assert pack_sources(["<nowhere>"]) == {}

@@ -71,19 +71,27 @@ class Daemon:
         """The whole stream of a job's events; ends with the job."""
         return parse_frames(self.call("GET", f"/jobs/{run_id}/events{query}")[2])
 
-    def wait(self, run_id, *wanted, attempt=1):
+    def wait(self, run_id, *wanted, attempt=1, reason=""):
         """The record once the job's story has one of the states, in that attempt or a later one."""
+        for said in self.story(run_id):
+            if said.get("state") in wanted and said["attempt"] >= attempt and reason in said["reason"]:
+                return self.call("GET", f"/jobs/{run_id}")[2]
+        raise AssertionError(f"{run_id} ended without {wanted}")
+
+    def printed(self, run_id, text):
+        """Return once the job's story has the text."""
+        assert any(said.get("text") == text for said in self.story(run_id)), f"{run_id} ended without {text!r}"
+
+    def story(self, run_id):
+        """The job's records as they come, until it has ended."""
         connection = self.connect()
         connection.request("GET", f"/jobs/{run_id}/events")
-        answer = connection.getresponse()
         try:
-            for line in answer:
-                said = json.loads(line[6:]) if line.startswith(b"data: ") else {}
-                if said.get("state") in wanted and said["attempt"] >= attempt:
-                    return self.call("GET", f"/jobs/{run_id}")[2]
+            for line in connection.getresponse():
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
         finally:
             connection.close()
-        raise AssertionError(f"{run_id} ended without {wanted}")
 
 
 class Connection(http.client.HTTPConnection):

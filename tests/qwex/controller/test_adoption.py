@@ -119,6 +119,7 @@ def test_a_job_its_backend_has_forgotten_and_the_row_never_knew(daemon):
     script.say("RUNNING")
     daemon.wait("one", "RUNNING")
     script.record("stream", name="stdout", text="first\n")
+    daemon.printed("one", "first\n")
     daemon.stop()
     with sqlite3.connect(daemon.home / "controller.db") as rows:
         rows.execute("UPDATE jobs SET state = 'PENDING', native_id = NULL, queued_at = NULL")
@@ -126,11 +127,12 @@ def test_a_job_its_backend_has_forgotten_and_the_row_never_knew(daemon):
     (script.folder / "status.json").unlink()
     (script.folder / "events-1.jsonl").unlink(missing_ok=True)
     daemon.start()
-    daemon.handed_over("one")
+    daemon.wait("one", "QUEUED", reason="Lost")
     script.say("RUNNING")
     script.finish("again\n")
     frames = daemon.frames("one")
-    assert texts(frames)[-1] == "again\n"
+    assert texts(frames) == ["first\n", "again\n"]
+    assert states(frames)[:4] == ["PENDING", "QUEUED", "RUNNING", "QUEUED"]
     assert states(frames)[-1] == "SUCCEEDED"
 
 
