@@ -119,8 +119,9 @@ class Backend(ABC, Generic[RequestT]):
     async def submit(self, request: RequestT) -> str:
         """Hand the request over and return the backend's own id of the job.
 
-        After return the job is the backend's, and survives this process. After a raise nothing was started. The
-        same run id and attempt twice is one job.
+        After return the job is the backend's, and survives this process. After a raise nothing was started, or the
+        error is ``in_doubt``. The same run id and attempt twice is one job. The id stays the job's through all its
+        attempts.
 
         Raises:
             InvalidSpec: refused for good.

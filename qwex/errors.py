@@ -2,10 +2,10 @@
 
 QwexError
 ├── InvalidSpec             the job cannot run as described; fatal, nothing was stored
-├── ConfigError             a setting or a configuration file is unusable
-├── NotFound                no such job, value, queue, backend …
-│   ├── UnknownBackend
 │   └── UnknownQueue
+├── ConfigError             a setting or a configuration file is unusable
+├── NotFound                no such job, value, backend …
+│   └── UnknownBackend
 ├── Conflict                the request contradicts what is stored
 ├── NotAuthorized           who asks may not do this
 ├── TooLarge                a body, an event or a value exceeds a stated limit
@@ -91,7 +91,7 @@ class UnknownBackend(NotFound):
     code = "unknown-backend"
 
 
-class UnknownQueue(NotFound):
+class UnknownQueue(InvalidSpec):
     """The backend has no such queue."""
 
     code = "unknown-queue"
@@ -116,9 +116,16 @@ class TooLarge(QwexError):
 
 
 class BackendUnavailable(QwexError):
-    """The place that runs jobs cannot be reached now. Transient: the same call may succeed later."""
+    """The place that runs jobs cannot be reached now. Transient: the same call may succeed later.
+
+    ``in_doubt`` says of a submit that the request may have arrived all the same, as when its answer timed out.
+    """
 
     code = "backend-unavailable"
+
+    def __init__(self, message: str, *, in_doubt: bool = False) -> None:
+        super().__init__(message)
+        self.in_doubt = in_doubt
 
 
 class ControllerUnavailable(QwexError):

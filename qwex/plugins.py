@@ -139,6 +139,18 @@ class Plugins:
         known = [name for name, _ in self.backends]
         raise UnknownBackend(f"no backend {name!r}. Installed: {', '.join(known) or 'none'}.{nearest(name, known)}")
 
+    def made(self, nouns: Registry[NounT], *arguments: Any) -> list[NounT]:
+        """One instance of each class; a plugin whose class cannot be made is remembered as failed, and left out."""
+        instances: list[NounT] = []
+        for name, noun in nouns:
+            try:
+                instances.append(noun(*arguments))
+            except _FAILURES as error:
+                info = next(info for info in self.infos.values() if name in (*info.trackers, *info.artifact_stores))
+                info.error = f"the {nouns.kind} {name!r} cannot be made: {_sentence(error)}"
+                log.warning("plugin %s: %s", info.module, info.error)
+        return instances
+
     def prepare(self, spec: JobSpec) -> JobSpec:
         """``spec`` after every site policy, each of which sees what those before it made.
 

@@ -70,6 +70,7 @@ class Reason(str, Enum):
     NODE_LOST = "NodeLost"
     LOST = "Lost"  #: the job's processes vanished without a record of their end
     START_FAILED = "StartFailed"  #: the interpreter or the working folder could not be used
+    REFUSED = "Refused"  #: the backend refused the job after it was recorded
 
     def __str__(self) -> str:
         return self.value

@@ -1,6 +1,6 @@
 """The contract of an experiment tracker: it is told of jobs and may give them environment and links.
 
-Every call is guarded: what a tracker raises is logged and shown as a notice, and never fails a job.
+Every call is guarded: what a tracker raises is logged, and never fails a job.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from qwex.errors import NotAuthorized
+
 if TYPE_CHECKING:
     from qwex.client import Client
 
@@ -28,8 +30,10 @@ def defaults() -> dict[str, Any]:
 
 def prepare() -> None:
     """Start the controller, if there is none, while the first job's imports go on: each takes a third of a second."""
-    if not running():
-        threading.Thread(target=_start, name="qwex start", daemon=True).start()
+    with suppress(NotAuthorized):  # who submits meets the same error, and shows it
+        if running():
+            return
+    threading.Thread(target=_start, name="qwex start", daemon=True).start()
 
 
 def _start() -> None:
@@ -43,8 +47,13 @@ def _start() -> None:
 
 
 def running() -> bool:
-    """Whether a controller is there already; asks nothing of it and starts none."""
+    """Whether a controller is there already; asks nothing of it and starts none.
+
+    Raises:
+        NotAuthorized: the socket belongs to another user.
+    """
+    from qwex.client import daemon
     from qwex.config import load
 
     settings = load()
-    return bool(settings.url) or (settings.folder / "controller.json").exists()
+    return bool(settings.url) or daemon.answers(settings.folder)

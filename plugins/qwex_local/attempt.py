@@ -131,7 +131,7 @@ class Attempt:
             self._later("force", self._grace + _MARGIN, self._force)
 
     def _force(self) -> None:
-        """The supervisor itself hangs. Its worker dies with it."""
+        """The supervisor itself hangs. On Linux its worker dies with it."""
         if self._identity:
             process.send(self._identity, signal.SIGKILL)
         self._await_end()

@@ -93,7 +93,8 @@ class LocalBackend(Backend[LocalRequest]):
         queue = plan.spec.queue or self._default
         if queue not in self._queues:
             known = list(self._queues)
-            raise UnknownQueue(f"no queue {queue!r}. There is: {', '.join(known)}.{nearest(queue, known)}")
+            message = f"no queue {queue!r}. There is: {', '.join(known)}.{nearest(queue, known)}"
+            raise UnknownQueue(message, problems=[("queue", message)])
         request = LocalRequest.of(plan, queue, self._settings.grace)
         over = why.excess(self._scheduler, queue, shape_of(request))
         if over:

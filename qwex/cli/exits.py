@@ -16,6 +16,7 @@ from qwex.errors import (
     NotFound,
     QwexError,
     TooLarge,
+    UnknownQueue,
 )
 from qwex.state import JobState
 
@@ -52,6 +53,7 @@ TABLE = (
 )
 
 _CODES: tuple[tuple[type[QwexError], int], ...] = (
+    (UnknownQueue, NOT_FOUND),
     (InvalidSpec, USAGE),
     (CaptureError, USAGE),
     (ConfigError, USAGE),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["address", "end", "ensure"]
+__all__ = ["address", "answers", "end", "ensure"]
 
 #: Unix socket paths are limited to 104 bytes on macOS, 108 on Linux.
 _LONGEST_PATH = 100
@@ -69,7 +69,7 @@ def ensure(folder: Path) -> None:
     """
     with _start_lock(folder):
         for pause in _PAUSES:
-            if _answers(folder) or _start(folder):
+            if answers(folder) or _start(folder):
                 return
             time.sleep(pause)
     raise ControllerUnavailable(
@@ -88,7 +88,12 @@ def end(folder: Path, pid: int) -> None:
             return
 
 
-def _answers(folder: Path) -> bool:
+def answers(folder: Path) -> bool:
+    """Whether a daemon listens on the socket of ``folder`` now.
+
+    Raises:
+        NotAuthorized: the socket belongs to another user.
+    """
     import socket
 
     found = address(folder)

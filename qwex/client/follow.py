@@ -84,12 +84,11 @@ async def follow(
                         yield event
                     if _ends(event):
                         return
+            if not live:
+                return
+            live = await _goes_on(session, run_id)
         except (LostError, ControllerUnavailable) as error:
             await patience.lost(error, deadline)
-            continue
-        if not live:
-            return
-        live = await _goes_on(session, run_id)
 
 
 async def changes(session: Session) -> AsyncGenerator[JobRecord, None]:

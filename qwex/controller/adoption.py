@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _PAUSE = (0.5, 60.0)
 _MANY = 1000
+_STARTED = (JobState.ADMITTED, JobState.RUNNING)
 
 
 def load(store: Store, logs: Logs, registry: Registry, lifecycle: Lifecycle) -> None:
@@ -93,7 +94,7 @@ async def _take_up(job: LiveJob, status: JobStatus | None, handover: Handover, l
     elif status is None or (status.attempt is not None and status.attempt < job.record.attempt):
         # Never arrived, or a retry that was recorded and not yet handed over.
         await handover.again(job)
-    elif status.state is JobState.QUEUED and state in (JobState.ADMITTED, JobState.RUNNING):
+    elif status.state is JobState.QUEUED and state in _STARTED and status.attempt in (None, job.record.attempt):
         lifecycle.begin_again(job)
     else:
         if state is JobState.RUNNING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING
 
 from qwex.controller.bus import Bus
 from qwex.controller.cancelling import Cancelling
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Parts"]
 
+log = logging.getLogger(__name__)
+
 
 class Parts:
     """Everything a service is made of; each part is told of those it needs, and of no other."""
@@ -45,7 +48,7 @@ class Parts:
         self.blobs = _blobs(plugins, folder / "blobs")
         registry, store, max_log = self.registry, self.store, settings.max_log
         self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, max_log)
-        self.tracking = Tracking([kind() for _, kind in plugins.trackers], self.lifecycle.settled)
+        self.tracking = Tracking(plugins.made(plugins.trackers), self.lifecycle.settled)
         self.lifecycle.tracking = self.tracking
         planner = Planner(store, self.environments, self.blobs)
         self.handover = Handover(backends, planner, self.lifecycle)
@@ -66,16 +69,14 @@ class Parts:
         backends.on_status = self.lifecycle.on_status
 
     async def close(self) -> None:
-        """In the reverse order of the flow: no news, no moves, then the store."""
+        """In the reverse order of the flow: no news, no moves, then the store, whatever became of those before it."""
         self.streams.close()
-        await self.handover.close()
-        await self.backends.close()
-        await self.lifecycle.close()
-        await self.tracking.close()
-        self.notices.close()
-        await self.store.close()
+        for part in (self.handover, self.backends, self.lifecycle, self.tracking, self.notices, self.store):
+            try:
+                await part.close()
+            except Exception:
+                log.exception("closing %s", type(part).__name__)
 
 
 def _blobs(plugins: Plugins, folder: Path) -> ArtifactStore | None:
-    kind: Any = plugins.artifact_stores.get("file")
-    return kind(folder) if kind else None
+    return next((store for store in plugins.made(plugins.artifact_stores, folder) if store.name == "file"), None)

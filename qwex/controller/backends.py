@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds before a watch that failed is begun again: first and longest.
 _PAUSE = (0.5, 60.0)
+#: Seconds that a backend may take to close.
+_CLOSE_SECONDS = 10.0
 #: Statuses kept for native ids that no job has yet.
 _EARLY = 1000
 
@@ -83,7 +85,11 @@ class Backends:
             task.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
         for backend in self._started.values():
-            await backend.close()
+            try:
+                await asyncio.wait_for(backend.close(), _CLOSE_SECONDS)
+            except Exception:
+                # Whatever a backend does at its end, the others and the store are closed.
+                log.exception("closing the backend %s", backend.name)
 
     def __iter__(self) -> Iterator[Backend[Any]]:
         return iter(list(self._started.values()))

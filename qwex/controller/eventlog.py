@@ -183,7 +183,7 @@ class Cursor:
 
 
 class Logs:
-    """The logs of all jobs: ``<folder>/<first two of the id's digest>/<run id>.jsonl``."""
+    """The logs of all jobs: ``<folder>/<last two of the id>/<run id>.jsonl``."""
 
     def __init__(self, folder: Path, make_space: Callable[[], None] = lambda: None) -> None:
         self._folder = folder

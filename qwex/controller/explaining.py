@@ -24,9 +24,9 @@ async def why(record: JobRecord, backends: Backends) -> Why:
         return Why(f"it has ended, {record.state.value}{said}")
     if record.state is JobState.RUNNING:
         return Why("it runs")
+    if record.reason == WaitReason.BACKEND_UNAVAILABLE.value:
+        return Why(f"the backend {record.backend} cannot be reached: {record.message}", record.reason)
     if record.state is JobState.PENDING:
-        if record.reason:
-            return Why(f"the backend {record.backend} cannot be reached: {record.message}", record.reason)
         return Why("it is recorded and on its way to its backend", WaitReason.RECORDED.value)
     return await _explained(record, backends) or _plain(record)
 
@@ -40,7 +40,7 @@ async def _explained(record: JobRecord, backends: Backends) -> Why | None:
     except Exception as error:
         # An explanation is a courtesy: what fails here must not end a stream of events.
         log.warning("%s does not explain %s: %s", record.backend, record.id, error)
-        return None
+        return Why(f"it waits in {record.queue or record.backend}, which cannot be asked for what just now")
 
 
 def _plain(record: JobRecord) -> Why:

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
-from qwex.state import JobState, JobStatus, WaitReason
+from qwex.state import JobState, JobStatus, Reason, WaitReason
 
 if TYPE_CHECKING:
     from qwex.backend import Backend
@@ -33,6 +33,8 @@ class Handover:
         self._lifecycle = lifecycle
         self._waiting: dict[str, dict[str, LiveJob]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        #: Jobs that their backend may have all the same.
+        self._doubtful: set[str] = set()
 
     async def give(self, job: LiveJob, backend: Backend[Any], request: Any) -> None:
         """Hand a request over; where that fails for now, go on trying in the background.
@@ -45,8 +47,11 @@ class Handover:
         except InvalidSpec:
             raise
         except Exception as error:
+            if not isinstance(error, BackendUnavailable) or error.in_doubt:
+                self._doubtful.add(job.id)
             self._later(job, error)
             return
+        self._doubtful.discard(job.id)
         self._lifecycle.accepted(job, native_id)
         if job.cancelling:
             await backend.cancel(native_id)
@@ -56,12 +61,14 @@ class Handover:
         try:
             await self._give_stored(job)
         except (InvalidSpec, NotFound) as error:
-            self._lifecycle.conclude(job, JobStatus(JobState.FAILED, "Refused", error.message))
+            self._lifecycle.conclude(job, JobStatus(JobState.FAILED, Reason.REFUSED.value, error.message))
         except Exception as error:
             self._later(job, error)
 
     def withdraw(self, job: LiveJob) -> bool:
-        """Stop trying; False when the backend may have the job."""
+        """Stop trying; False when the backend may have the job: then it is handed over once more, and ended."""
+        if job.id in self._doubtful:
+            return False
         return self._waiting.get(job.record.backend, {}).pop(job.id, None) is not None
 
     async def close(self) -> None:
@@ -89,13 +96,21 @@ class Handover:
         """Oldest first; the first failure ends the round."""
         pause = _PAUSE[0]
         waiting = self._waiting[name]
-        while waiting:
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _PAUSE[1])
+        try:
             while waiting:
-                job = waiting.pop(next(iter(waiting)))
-                await self.again(job)
-                if job.id in waiting:
-                    break
-                pause = _PAUSE[0]
-        del self._tasks[name]
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _PAUSE[1])
+                while waiting and await self._succeeds(waiting.pop(next(iter(waiting)))):
+                    pause = _PAUSE[0]
+        finally:
+            del self._tasks[name]
+
+    async def _succeeds(self, job: LiveJob) -> bool:
+        """Whether the job waits no more."""
+        waiting = self._waiting[job.record.backend]
+        try:
+            await self.again(job)
+        except Exception:
+            log.exception("%s", job.id)  # its refusal could not be written down
+            waiting[job.id] = job
+        return job.id not in waiting

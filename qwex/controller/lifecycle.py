@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from qwex.controller.backends import Backends
     from qwex.controller.bus import Bus
-    from qwex.controller.eventlog import Logs
+    from qwex.controller.eventlog import EventLog, Logs
     from qwex.controller.job import LiveJob
     from qwex.controller.notices import Notices
     from qwex.controller.registry import Registry
@@ -67,12 +67,13 @@ class Lifecycle:
 
     def accepted(self, job: LiveJob, native_id: str) -> None:
         """The backend has the job."""
+        before = job.record.native_id
         if job.record.state is JobState.PENDING:
             self._move(job, JobState.QUEUED, native_id=native_id)
-        elif job.record.native_id != native_id:
+        elif before != native_id:
             job.record = changed(job.record, native_id=native_id)
             self._store.writer.update(job.id, job.mutable())
-        self._registry.named(job)
+        self._registry.named(job, before)
         early = self._backends.early(job)
         if early:
             self.on_status(job, early)
@@ -107,9 +108,8 @@ class Lifecycle:
         assert job.log is not None
         story, job.log, job.pump = job.log, None, None
         story.end()
-        self._logs.release(story)
         self._store.writer.update(job.id, job.mutable())
-        self._spawn(self._keep(job, story.sync))
+        self._spawn(self._keep(job, story))
         self.tracking.ended(job)
 
     def begin_again(self, job: LiveJob) -> None:
@@ -241,12 +241,15 @@ class Lifecycle:
         self.tracking.grew(job.id, job.log, line)
         return job.log.lines
 
-    async def _keep(self, job: LiveJob, sync: Callable[[], None]) -> None:
-        """Hold the job in memory until its end is on disk."""
+    async def _keep(self, job: LiveJob, story: EventLog) -> None:
+        """Hold the job and its log until its end is on disk."""
+        while story.unwritten and not story.append(b""):  # noqa: ASYNC110 - only while the disk is full
+            await asyncio.sleep(_PAUSE)
         try:
-            await asyncio.to_thread(sync)
+            await asyncio.to_thread(story.sync)
         except OSError as error:
             log.warning("the log of %s is not flushed to disk: %s", job.id, error)
+        self._logs.release(story)
         while not await self._store.writer.flush(urgent=False):  # noqa: ASYNC110 - only while the disk is full
             await asyncio.sleep(_PAUSE)
         self._registry.remove(job)

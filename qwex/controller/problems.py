@@ -27,7 +27,6 @@ STATUS: dict[type[QwexError], HTTPStatus] = {
     QwexError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.InvalidSpec: HTTPStatus.BAD_REQUEST,
     errors.UnknownBackend: HTTPStatus.BAD_REQUEST,
-    errors.UnknownQueue: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.NotAuthorized: HTTPStatus.FORBIDDEN,

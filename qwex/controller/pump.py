@@ -106,7 +106,9 @@ class Pump:
             self._job.position = position
         for value in find(lines, "value"):
             self._job.produced = {**self._job.produced, value["name"]: value}
-        self._job.exit = next(find(lines, "exit"), None)
+        # The records may begin with the end of an attempt before this one, whose drain was cut short.
+        exits = (exit for exit in find(lines, "exit") if exit.get("attempt") == self._attempt)
+        self._job.exit = next(exits, None)
         self._tracking.grew(self._job.id, self._log, self._append(lines))
         return self._job.exit is None and bool(lines)
 

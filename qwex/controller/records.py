@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from qwex.events import OUTPUT_TYPES
 from qwex.state import Position
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DROPPABLE", "find", "last_position", "type_of"]
 
 #: Output that a full log or disk may lose; all other records are part of the job's state.
-DROPPABLE = frozenset({b"stream", b"display", b"update_display", b"clear_output", b"result"})
+DROPPABLE = frozenset(type.encode() for type in OUTPUT_TYPES - {"error"})
 
 _POSITION = re.compile(rb'\{"type":"[^"]*","ts":[^,]*,"attempt":(\d+),"seq":(\d+)')
 

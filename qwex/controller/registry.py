@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,11 +32,24 @@ class Registry:
             self.environments[job.environment] += 1
         self.named(job)
 
-    def named(self, job: LiveJob) -> None:
-        """The job may have a native id now."""
+    def named(self, job: LiveJob, before: str | None = None) -> None:
+        """The job may have a native id now; ``before`` is the one it had."""
         native_id = job.record.native_id
+        self._natives.pop((job.record.backend, before or ""), None)
         if native_id and native_id != job.id:
             self._natives[job.record.backend, native_id] = job.id
+
+    @contextmanager
+    def holding(self, environment: str | None) -> Iterator[None]:
+        """Count the environment as needed by a job that is not here yet."""
+        if environment is None:
+            yield
+            return
+        self.environments[environment] += 1
+        try:
+            yield
+        finally:
+            _one_less(self.environments, environment)
 
     def remove(self, job: LiveJob) -> None:
         """Let go of a job."""

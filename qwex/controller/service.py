@@ -16,7 +16,7 @@ from qwex.controller.explaining import why
 from qwex.controller.job import LiveJob, record_of
 from qwex.controller.merging import merged
 from qwex.controller.submission import Entry
-from qwex.errors import InvalidSpec, NotFound, UnknownQueue
+from qwex.errors import InvalidSpec, NotFound
 from qwex.spec import JobSpec, validated
 
 if TYPE_CHECKING:
@@ -137,11 +137,12 @@ class Service:
         return self._parts.streams.events(job, wanted)
 
     async def logs(self, run_id: str, wanted: Wanted, caller: Caller) -> tuple[AsyncIterator[bytes], int]:
-        """A job's output as text, and the number of its last record now."""
+        """A job's output as text, and the number of its last record now; without ``follow`` it ends with that one."""
         job = await self._own(run_id, caller)
         story = await self._parts.logs.read(job.record)
         last = story.lines
         self._parts.logs.release(story)
+        wanted = wanted if wanted.follow else dataclasses.replace(wanted, until=last)
         return self._parts.streams.text(job, wanted), last
 
     async def why(self, run_id: str) -> Why:
@@ -172,7 +173,7 @@ class Service:
         expected = await backend.preflight(plan)
         try:
             return expected, _shown(backend.render(plan))
-        except (InvalidSpec, UnknownQueue):
+        except InvalidSpec:
             if expected is None:
                 raise
             return expected, ""

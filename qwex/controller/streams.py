@@ -40,6 +40,8 @@ class Wanted:
     why: bool = False
     #: Empty means all.
     types: frozenset[bytes] = frozenset()
+    #: The last number; None means the end.
+    until: int | None = None
 
 
 class Streams:
@@ -62,8 +64,8 @@ class Streams:
         with await self._reading(job, wanted) as reading:
             teller = _Teller(wanted.why)
             while True:
-                if lines := reading.cursor.read():
-                    yield _frames(lines, reading.cursor.line - lines.count(b"\n"), wanted.types)
+                if lines := reading.read():
+                    yield _frames(lines, reading.line - lines.count(b"\n"), wanted.types)
                     continue
                 if self._closing or reading.over:
                     return
@@ -78,7 +80,7 @@ class Streams:
         """A job's output as a terminal would have shown it."""
         with await self._reading(job, wanted) as reading:
             while True:
-                if lines := reading.cursor.read():
+                if lines := reading.read():
                     if text := text_of_lines(lines):
                         yield text.encode("utf-8", "backslashreplace")
                 elif self._closing or reading.over:
@@ -122,7 +124,9 @@ class _Reading:
         self._wanted = wanted
         self._bus = bus
         self._wake = asyncio.Event()
-        self.cursor = Cursor(log, wanted.after)
+        self._cursor = Cursor(log, wanted.after)
+        #: The number of the last record that was read.
+        self.line = 0
 
     def __enter__(self) -> _Reading:
         self._log.subscribe(self._wake)
@@ -135,9 +139,18 @@ class _Reading:
         self._bus.forget(self._wake)
         self._logs.release(self._log)
 
+    def read(self) -> bytes:
+        """The next lines; empty if there are none now."""
+        lines, self.line = self._cursor.read(), self._cursor.line
+        if self._wanted.until is None or self.line <= self._wanted.until:
+            return lines
+        kept = lines.split(b"\n")[: -1 - (self.line - self._wanted.until)]
+        self.line = self._wanted.until
+        return b"".join(line + b"\n" for line in kept)
+
     @property
     def over(self) -> bool:
-        """Whether nothing more will come, when the cursor has nothing now."""
+        """Whether nothing more will come, when there is nothing to read now."""
         return not self._wanted.follow or self._log.ended
 
     async def wait(self, seconds: float | None) -> bool:

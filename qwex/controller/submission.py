@@ -94,14 +94,15 @@ class Submission:
         """
         self._check_room(caller, len(entries))
         kept = environment if isinstance(environment, str) else self._keep(environment, caller)
-        prepared = [await self._prepare(entry, caller, kept) for entry in entries]
-        try:
-            await self._store.writer.insert([each.job.row(each.spec) for each in prepared])
-        except Conflict as conflict:
-            return await self._existing(prepared, caller, conflict)
-        for each in prepared:
-            self._registry.add(each.job)
-            self._bus.publish(each.job.record)
+        with self._registry.holding(kept):
+            prepared = [await self._prepare(entry, caller, kept) for entry in entries]
+            try:
+                await self._store.writer.insert([each.job.row(each.spec) for each in prepared])
+            except Conflict as conflict:
+                return await self._existing(prepared, caller, conflict)
+            for each in prepared:
+                self._registry.add(each.job)
+                self._bus.publish(each.job.record)
         await self._hand_over(prepared)
         return [Submitted(each.job.record, True) for each in prepared]
 

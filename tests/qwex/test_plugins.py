@@ -190,6 +190,29 @@ POLICY = """
 IMPORTS = "    from qwex import hookimpl\n    from qwex.errors import InvalidSpec\n"
 
 
+def test_a_class_that_cannot_be_made_is_left_out_and_remembered(install: Install) -> None:
+    source = """
+        from qwex import hookimpl
+        from qwex.tracker import Tracker
+
+        class {name}(Tracker):
+            name = "{name}"
+            def __init__(self): {init}
+            async def on_submit(self, plan): ...
+            async def on_event(self, run_id, event): ...
+            async def on_end(self, run_id, status): ...
+
+        @hookimpl
+        def qwex_register_trackers(register):
+            register({name})
+    """
+    install("qwex_bad", source.format(name="bad", init="raise OSError('no server')"))
+    install("qwex_good", source.format(name="good", init="pass"))
+    loaded = plugins.load()
+    assert [tracker.name for tracker in loaded.made(loaded.trackers)] == ["good"]
+    assert loaded.infos["qwex_bad"].error == "the tracker 'bad' cannot be made: OSError: no server"
+
+
 def test_policies_each_see_what_those_before_made(install: Install) -> None:
     for letter in "ab":
         body = f"return spec.model_copy(update={{'name': spec.name + {letter!r}}})"

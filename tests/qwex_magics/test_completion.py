@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ from IPython.core.completer import provisionalcompleter
 import qwex_magics
 from qwex.client import Page
 from qwex.state import QueueInfo
-from qwex_magics import completion
+from qwex_magics import completion, session
 
 
 @pytest.fixture
@@ -63,3 +64,15 @@ def test_without_a_controller_none_is_started(complete, monkeypatch):
     monkeypatch.setattr(completion, "running", lambda: False)
     monkeypatch.setattr(completion, "client", lambda: pytest.fail("asked a controller that is not there"))
     assert "gpu-team" not in complete("%%qwex --queue |")
+
+
+def test_whether_a_controller_is_there(tmp_path, monkeypatch):
+    """What a controller that ended has left behind is no controller."""
+    monkeypatch.setenv("QWEX_HOME", str(tmp_path))
+    (tmp_path / "controller.json").write_text("{}")
+    assert not session.running()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "controller.sock"))
+        assert not session.running()
+        listener.listen()
+        assert session.running()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from small_controllers import Scripted, reply
 
-from qwex.client import AsyncClient
+from qwex import config
+from qwex.client import AsyncClient, Client
 from qwex.client.follow import Patience
 from qwex.errors import ControllerUnavailable, NotFound
 from qwex.events import encode
@@ -109,6 +111,27 @@ def test_a_stream_that_ends_early_in_good_order_goes_on(scripted, scripted_clien
 
     scripted.answer = answer
     assert [event.id for event in scripted_client.events("j-1")] == list(range(1, len(LINES) + 1))
+
+
+def test_a_shared_controller_that_is_away_when_its_stream_has_ended(monkeypatch):
+    """It restarts: the question whether the job goes on is asked as patiently as the stream."""
+    monkeypatch.setattr("qwex.client.session._PAUSES", (0.0,))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Scripted(listener)
+    known, away = [3, 3, len(LINES)], [True] * 3
+
+    def answer(method, target):
+        if "/events" in target:
+            return HEAD + body(after_of(target), LINES[: known.pop(0)])
+        if away:
+            away.pop()
+            return Scripted.CLOSE
+        return reply(json.dumps({**RECORD, "state": "RUNNING"}).encode())
+
+    server.answer = answer
+    with Client(config.load(url=f"http://127.0.0.1:{listener.getsockname()[1]}")) as client:
+        assert [event.id for event in client.events("j-1")] == list(range(1, len(LINES) + 1))
+    server.close()
 
 
 def test_nothing_more_to_come_ends(scripted, scripted_client):

@@ -136,6 +136,25 @@ def test_a_job_its_backend_has_forgotten_and_the_row_never_knew(daemon):
     assert states(frames)[-1] == "SUCCEEDED"
 
 
+def test_preempted_while_nobody_watched(daemon):
+    """The backend has counted on: what the log has of the attempt before is not read again."""
+    submit(daemon, "one")
+    script = daemon.script("one")
+    script.say("RUNNING")
+    script.record("stream", name="stdout", text="first\n")
+    daemon.printed("one", "first\n")
+    daemon.kill()
+    script.record("exit", code=143)
+    script.say("QUEUED", attempt=2, reason="Preempted", message="for a better one")
+    daemon.start()
+    record = daemon.wait("one", "QUEUED", attempt=2)
+    assert (record["reason"], record["message"]) == ("Preempted", "for a better one")
+    script.say("RUNNING")
+    script.finish("second\n")
+    frames = daemon.frames("one")
+    assert texts(frames) == ["first\n", "second\n"]
+
+
 def test_the_wish_to_cancel_outlives_the_kill(daemon):
     submit(daemon, "one")
     assert daemon.call("DELETE", "/jobs/one")[0] == 202

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 from asked import ME
 from frames import states
+from scripted import ScriptedBackend
 
+from qwex.controller.eventlog import EventLog
 from qwex.controller.store import Filter
-from qwex.errors import InvalidSpec
+from qwex.errors import BackendUnavailable, InvalidSpec
 from qwex.state import JobState, JobStatus
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +88,27 @@ async def test_states_that_nobody_saw_are_not_invented_and_their_output_is_kept(
         assert await it.text("one") == "first\nsecond\n"
 
 
+async def test_the_end_of_an_attempt_that_comes_late_ends_that_attempt_alone(stage, monkeypatch):
+    """The backend has begun the next attempt before the records of this one arrive."""
+    monkeypatch.setattr("qwex.controller.lifecycle._DRAIN_SECONDS", 0.0)
+    async with stage() as it:
+        await it.submit("one")
+        script = it.script("one")
+        script.say("RUNNING")
+        await it.until("one", "RUNNING")
+        script.record("stream", name="stdout", text="first\n", attempt=1)
+        script.say("QUEUED", attempt=2, reason="Preempted")
+        await it.until("one", "QUEUED")
+        script.record("exit", code=143, peak_memory=1, cpu_time=9.0, attempt=1)
+        script.say("RUNNING", attempt=2)
+        script.record("stream", name="stdout", text="second\n", attempt=2)
+        script.record("exit", code=0, peak_memory=2, cpu_time=0.5, attempt=2)
+        script.say("SUCCEEDED", attempt=2, exit_code=0)
+        record = await it.until("one", "SUCCEEDED")
+        assert await it.text("one") == "first\nsecond\n"
+        assert (record.peak_memory, record.cpu_time) == (2, 0.5)
+
+
 async def test_retry_on_failure(stage):
     async with stage() as it:
         await it.submit("one", retries={"failures": 1, "exit_codes": (3,)})
@@ -136,15 +159,19 @@ async def test_cancel(stage):
         assert (await it.service.cancel("one", ME)).state is JobState.CANCELLED
 
 
-async def test_a_cancelled_job_is_not_retried(stage):
+async def ends_by_itself(self, native_id):
+    """A cancel that the job does not notice."""
+
+
+async def test_a_cancelled_job_is_not_retried(stage, monkeypatch):
     async with stage() as it:
         await it.submit("one", retries={"failures": 5})
         script = it.script("one")
         script.say("RUNNING")
         await it.until("one", "RUNNING")
         script.record("exit", code=1)
-        job = it.service._parts.registry.get("one")
-        job.cancelling = True
+        monkeypatch.setattr(ScriptedBackend, "cancel", ends_by_itself)
+        await it.service.cancel("one", ME)
         script.say("FAILED", reason="Exception", exit_code=1)
         await it.until("one", "FAILED")
 
@@ -166,6 +193,75 @@ async def test_cancel_before_the_backend_has_it(stage, home):
         record = await it.service.cancel("one", ME)
         assert record.state is JobState.CANCELLED
         assert states(await it.events("one")) == ["PENDING", "CANCELLED"]
+
+
+async def test_cancel_of_a_job_that_the_backend_may_have(stage, home, monkeypatch):
+    """The answer to its submit was lost: it is handed over once more, and ended there."""
+
+    async def lost(self, request, submit=ScriptedBackend.submit):
+        await submit(self, request)
+        raise BackendUnavailable("the answer timed out", in_doubt=True)
+
+    async with stage() as it:
+        with monkeypatch.context() as patch:
+            patch.setattr(ScriptedBackend, "submit", lost)
+            await it.submit("one")
+            assert (await it.service.cancel("one", ME)).state is JobState.PENDING
+        assert (await it.until("one", "CANCELLED")).native_id == "native-one"
+        assert it.script("one").status().state is JobState.CANCELLED
+
+
+async def test_what_cannot_be_asked_says_so(stage, home, monkeypatch):
+    async def explain(self, native_id):
+        raise BackendUnavailable("the place is away")
+
+    monkeypatch.setattr(ScriptedBackend, "explain", explain)
+    async with stage() as it:
+        await it.submit("one")
+        assert "cannot be asked for what just now" in (await it.service.why("one")).summary
+
+
+async def test_the_end_of_a_story_waits_for_space_on_the_disk(stage, monkeypatch):
+    monkeypatch.setattr("qwex.controller.lifecycle._PAUSE", 0.01)
+    full = True
+
+    def write(self, data, write=EventLog._write):
+        return not (full and b'"SUCCEEDED"' in data) and write(self, data)
+
+    monkeypatch.setattr(EventLog, "_write", write)
+    async with stage() as it:
+        await it.submit("one")
+        await it.run("one", "x\n")
+        await it.until("one", "SUCCEEDED")
+        assert it.service.live == 1
+        full = False
+        await it.service.ready()
+        while it.service.live:
+            await asyncio.sleep(0.005)
+        assert states(await it.events("one")) == WHOLE
+
+
+async def test_an_environment_stays_while_a_job_that_needs_it_is_being_stored(stage, monkeypatch):
+    """Another job with the same environment ends between the keeping and the storing."""
+    async with stage() as it:
+        await it.submit("first", environment={"A": "1"})
+        kept = it.service._parts.registry.get("first").environment
+        insert = it.service._parts.store.writer.insert
+
+        async def slowly(rows):
+            await it.submit("other", environment={"A": "2"})
+            await it.service.cancel("first", ME)
+            while it.service._parts.registry.get("first"):
+                await asyncio.sleep(0.005)
+            await insert(rows)
+
+        submitting = it.submit("second", environment={"A": "1"})
+        writer = it.service._parts.store.writer
+        calls = iter([slowly])
+        monkeypatch.setattr(writer, "insert", lambda rows: next(calls, insert)(rows))
+        await submitting
+        assert it.service._parts.registry.get("second").environment == kept
+        assert it.service._parts.environments.path(kept).exists()
 
 
 async def test_a_refusal_at_submit_leaves_nothing(stage, home):

@@ -43,3 +43,25 @@ async def test_asked_for_when_recorded_and_begun_when_queued(stage):
         async for chunk in asked:
             seen += states(parse_frames(chunk))
         assert seen == ["PENDING", "QUEUED", "CANCELLED"]
+
+
+async def test_text_ends_with_the_record_that_its_answer_names(stage):
+    """Whoever reads on from that number gets no line twice."""
+    async with stage() as it:
+        await it.submit("one")
+        script = it.script("one")
+        script.say("RUNNING")
+        script.record("stream", name="stdout", text="a\n")
+        events = await it.service.events("one", Wanted(), ME)
+        async for chunk in events:
+            if b'"a\\n"' in chunk:
+                break
+        text, last = await it.service.logs("one", Wanted(follow=False), ME)
+        script.record("stream", name="stdout", text="b\n")
+        async for chunk in events:
+            if b'"b\\n"' in chunk:
+                break
+        assert b"".join([chunk async for chunk in text]) == b"a\n"
+        script.finish("c\n")
+        await it.until("one", "SUCCEEDED")
+        assert await it.text("one", after=last) == "b\nc\n"
