@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qwex.client import AsyncClient, Client, Job, Jobs, attach, jobs, map, queues, remote, submit
+    from qwex.client import AsyncClient, Client, Job, Jobs, as_completed, attach, jobs, map, queues, remote, submit
     from qwex.errors import QwexError
     from qwex.hookspecs import hookimpl
     from qwex.spec import JobSpec
@@ -24,6 +24,7 @@ __all__ = [
     "JobState",
     "Jobs",
     "QwexError",
+    "as_completed",
     "attach",
     "hookimpl",
     "jobs",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
-from qwex.state import JobState, JobStatus, Position, QueueInfo, Why
+from qwex.state import JobState, JobStatus, Position, QueueInfo, Reason, Why
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -85,6 +85,7 @@ class BackendContext:
 
 
 RequestT = TypeVar("RequestT")
+_GONE = JobStatus(JobState.FAILED, Reason.LOST.value, "the place that ran it does not know the job any more")
 
 
 class Backend(ABC, Generic[RequestT]):
@@ -93,6 +94,9 @@ class Backend(ABC, Generic[RequestT]):
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[str]] = frozenset()
     Options: ClassVar[type[BackendOptions]] = BackendOptions
+    #: The section of the configuration that has its name, as a model: ``qwex config`` shows its fields with their
+    #: defaults and descriptions, and a key it does not have is refused. None leaves the section unchecked and unshown.
+    Settings: ClassVar[type[BaseModel] | None] = None
     #: Seconds between two polls of the default ``watch``: first and longest.
     poll: ClassVar[tuple[float, float]] = (0.2, 60.0)
 
@@ -140,14 +144,20 @@ class Backend(ABC, Generic[RequestT]):
         """Every change of a job's status, from now on, until ``close``. May repeat itself; never goes back.
 
         This default polls ``status`` for jobs that were adopted (``submit`` adopts what it starts), backing off while
-        nothing changes. Override it where the place can notify.
+        nothing changes; a job that the place does not know any more ends as ``Lost``. Override it where the place can
+        notify.
         """
         seen: dict[str, JobStatus] = {}
+        missing: set[str] = set()
         pause = self.poll[0]
         while True:
             changed = False
             self._adopted.clear()
-            for native_id, status in (await self.status(sorted(self._known))).items():
+            asked = sorted(self._known)
+            answers = await self.status(asked)
+            # One look may come between a place's own two steps; a job that two looks miss is gone.
+            missing, before = set(asked) - answers.keys(), missing
+            for native_id, status in [*answers.items(), *((native_id, _GONE) for native_id in missing & before)]:
                 if seen.get(native_id) != status:
                     seen[native_id] = status
                     changed = True

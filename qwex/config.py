@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qwex.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["FIELDS", "Field", "Settings", "Value", "config_file", "load", "masked"]
 
@@ -74,6 +77,16 @@ class Settings:
         """A plugin's own settings; nested tables as dictionaries."""
         return {key: value.value for key, value in self.sections.get(name, {}).items()}
 
+    def check(self, section: str, known: Sequence[str]) -> None:
+        """Refuse a section with a key that means nothing.
+
+        Raises:
+            ConfigError: names the file or variable, the section and the nearest key.
+        """
+        for key, (_, origin) in self.sections.get(section, {}).items():
+            if key not in known:
+                raise ConfigError(f"{origin}: [{section}] has no {key!r}.{nearest(key, known)} {_listed(known)}")
+
     @property
     def folder(self) -> Path:
         """The data folder of the user's own controller."""
@@ -115,6 +128,10 @@ def load(cwd: Path | None = None, **overrides: Any) -> Settings:
         if given is not None:
             values[name] = Value(given, "argument")
     return Settings(values, sections)
+
+
+def _listed(known: Sequence[str]) -> str:
+    return f"There is: {', '.join(known)}" if known else "It has none at all"
 
 
 def _files(cwd: Path) -> list[Path]:

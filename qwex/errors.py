@@ -61,6 +61,12 @@ class QwexError(Exception):
         #: ``(field, message)`` pairs; the field is a dotted path into the spec or a flag's name.
         self.problems = tuple(problems)
 
+    def _render_traceback_(self) -> list[str]:
+        """IPython's hook: the caller's own lines, without those of qwex below them."""
+        from qwex.frames import as_called
+
+        return as_called(self)
+
 
 class InvalidSpec(QwexError):
     """The job cannot run as described. Fatal: the same spec will be refused again, and nothing was stored."""

@@ -47,7 +47,7 @@ def qwex_register_artifact_stores(register: Register[ArtifactStore]) -> None:
 
 
 @hookspec
-def qwex_prepare_job(spec: JobSpec) -> JobSpec | None:
+def qwex_prepare_job(spec: JobSpec, user: str) -> JobSpec | None:
     """A site's policy, before anything is stored: return a changed spec, None to leave it, or raise InvalidSpec."""
 
 

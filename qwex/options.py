@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import types
 import typing
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union
@@ -15,7 +16,22 @@ from qwex.spec import JobSpec, Source, validated
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Flag", "SubmitOptions", "flags", "read_pairs"]
+    from qwex.config import Settings
+
+__all__ = ["Flag", "SubmitOptions", "absolute", "flags", "project_defaults", "read_pairs"]
+
+#: What an option is called in the spec, where the names differ.
+_IN_SPEC = {
+    "resources.gpu": "gpu",
+    "resources.cpu": "cpu",
+    "resources.memory": "mem",
+    "timeout": "time",
+    "retries.failures": "retries",
+    "retries.exit_codes": "retry_on",
+    "runtime.python": "python",
+    "tags": "tag",
+    "backend_options": "option",
+}
 
 
 def _as_written(parse: Any) -> Any:
@@ -79,7 +95,7 @@ class SubmitOptions(BaseModel):
             "source": source,
             "name": self.name,
             "env": read_pairs(self.env, "env"),
-            "cwd": self.cwd,
+            "cwd": absolute(self.cwd) if self.cwd else None,
             "runtime": _given(python=self.python),
             "resources": _given(gpu=self.gpu, cpu=self.cpu, memory=self.mem),
             "queue": self.queue,
@@ -91,7 +107,10 @@ class SubmitOptions(BaseModel):
             "backend": self.backend,
             "backend_options": read_pairs(self.option, "option"),
         }
-        result: JobSpec = validated(JobSpec, **{**_given(**raw), **_given(**more)})
+        try:
+            result: JobSpec = validated(JobSpec, **{**_given(**raw), **_given(**more)})
+        except InvalidSpec as error:
+            raise _by_options(error) from None
         return result
 
     @classmethod
@@ -104,6 +123,21 @@ class SubmitOptions(BaseModel):
         given = {name: value for name, value in raw.items() if value not in (None, (), [])}
         result: SubmitOptions = validated(cls, **{**(defaults or {}), **given})
         return result
+
+
+def absolute(folder: str) -> str:
+    """The folder as a job must name it: from here, ``~`` is home."""
+    return os.path.join(os.getcwd(), os.path.expanduser(folder))
+
+
+def project_defaults(settings: Settings) -> dict[str, Any]:
+    """The section ``[submit]`` of the configuration, for ``SubmitOptions.read``.
+
+    Raises:
+        ConfigError: it names an option that does not exist.
+    """
+    settings.check("submit", list(SubmitOptions.model_fields))
+    return settings.section("submit")
 
 
 class Flag(NamedTuple):
@@ -156,6 +190,17 @@ def read_pairs(pairs: Sequence[str], flag: str) -> dict[str, str]:
             raise InvalidSpec.of(flag, f"{key!r} stands twice")
         read[key] = value
     return read
+
+
+def _by_options(error: InvalidSpec) -> InvalidSpec:
+    """The same problems under the names of the options: of ``exit_codes.0`` the whole is the option's."""
+    problems = [(_option(field), said) for field, said in error.problems]
+    return InvalidSpec("; ".join(f"{name}: {said}" if name else said for name, said in problems), problems=problems)
+
+
+def _option(field: str) -> str:
+    named = (name for path, name in _IN_SPEC.items() if field == path or field.startswith(f"{path}."))
+    return next(named, field)
 
 
 def _given(**fields: Any) -> dict[str, Any]:

@@ -151,8 +151,8 @@ class Plugins:
                 log.warning("plugin %s: %s", info.module, info.error)
         return instances
 
-    def prepare(self, spec: JobSpec) -> JobSpec:
-        """``spec`` after every site policy, each of which sees what those before it made.
+    def prepare(self, spec: JobSpec, user: str) -> JobSpec:
+        """The spec of ``user``'s job after every site policy, each of which sees what those before it made.
 
         Raises:
             InvalidSpec: a policy refused the job.
@@ -160,7 +160,8 @@ class Plugins:
         """
         for policy in reversed(self.manager.hook.qwex_prepare_job.get_hookimpls()):
             try:
-                answer = cast("JobSpec | None", policy.function(**dict.fromkeys(policy.argnames, spec)))
+                arguments = {"spec": spec, "user": user}
+                answer = cast("JobSpec | None", policy.function(**{name: arguments[name] for name in policy.argnames}))
                 spec = spec if answer is None else _checked(answer)
             except QwexError:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import secrets
@@ -9,19 +10,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from qwex.errors import InvalidSpec
+from qwex.errors import InvalidSpec, nearest
 from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
 
 __all__ = [
     "INLINE_LIMIT",
+    "MANY",
     "RUN_ID",
+    "EnvironmentName",
     "JobSpec",
     "Notebook",
+    "Plain",
     "Resources",
     "Retries",
     "Runtime",
     "Source",
     "Value",
+    "Word",
     "mint_run_id",
     "validated",
 ]
@@ -36,7 +41,15 @@ _LONGEST_NAME = 200
 #: A longer list of problems helps nobody.
 _MOST_PROBLEMS = 20
 #: Words of a command, names, variables: no job needs more, and what is wrong with each is listed one by one.
-_MANY = 10_000
+MANY = 10_000
+_LABEL = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+#: Pydantic's words for these name types and operators.
+_SENTENCES = {
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "int_parsing": "not a whole number",
+    "string_too_long": "at most {max_length} characters",
+}
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -63,6 +76,12 @@ def _environment_name(name: str) -> str:
     return name
 
 
+def _folder(path: str) -> str:
+    if path and not path.startswith("/"):
+        raise ValueError(f"{path!r} is not an absolute path")
+    return _no_nul(_plain(path))
+
+
 def _identifier(name: str) -> str:
     if not name.isidentifier():
         raise ValueError(f"{name!r} is not a Python name")
@@ -77,7 +96,9 @@ def _no_nul(text: str) -> str:
 
 Word = Annotated[str, AfterValidator(_no_nul)]
 Plain = Annotated[str, AfterValidator(_plain)]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")]
+EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
+Folder = Annotated[str, AfterValidator(_folder)]
+Label = Annotated[str, Field(pattern=_LABEL)]
 Name = Annotated[str, AfterValidator(_identifier)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 
@@ -94,6 +115,16 @@ class Value(_Frozen):
     format: Literal["cloudpickle", "json", "bytes"] = "cloudpickle"
     type_name: Plain = Field("", max_length=_LONGEST_NAME)
     data: str = Field("", description="base64 of the bytes when inline, else empty")
+
+    @model_validator(mode="after")
+    def _has_bytes(self) -> Value:
+        if not (self.data or self.digest):
+            raise ValueError("it has neither data nor a digest")
+        try:
+            base64.b64decode(self.data, validate=True)
+        except ValueError as error:
+            raise ValueError(f"data is not base64: {error}") from None
+        return self
 
 
 class Source(_Frozen):
@@ -123,7 +154,7 @@ class Retries(_Frozen):
     """How often a failed job starts again, kept apart by whose fault it was."""
 
     failures: int = Field(0, ge=0, le=100, description="times, when the job's own code fails")
-    exit_codes: tuple[int, ...] = Field((), description="only for these exit codes; empty means any")
+    exit_codes: tuple[int, ...] = Field((), max_length=256, description="only for these exit codes; empty means any")
     infrastructure: int = Field(1, ge=0, le=100, description="times, when the place failed (node lost, process lost)")
 
 
@@ -132,7 +163,7 @@ class Runtime(_Frozen):
 
     image: Plain | None = None
     python: Plain | None = Field(None, description="path of the interpreter; default the submitting one")
-    packages: tuple[Plain, ...] = Field((), max_length=_MANY)
+    packages: tuple[Plain, ...] = Field((), max_length=MANY)
 
 
 class Notebook(_Frozen):
@@ -147,9 +178,9 @@ class JobSpec(_Frozen):
 
     source: Source
     name: Plain = Field("", max_length=200)
-    args: tuple[Word, ...] = Field((), max_length=_MANY)
-    env: dict[Annotated[str, AfterValidator(_environment_name)], Word] = Field({}, description="variables to set")
-    cwd: Plain = Field("", description="working folder; default the submitting client's")
+    args: tuple[Word, ...] = Field((), max_length=MANY)
+    env: dict[EnvironmentName, Word] = Field({}, max_length=MANY, description="variables to set")
+    cwd: Folder = Field("", description="working folder, an absolute path; default the submitting client's")
     runtime: Runtime = Runtime()
     resources: Resources = Resources()
     queue: Label | None = None
@@ -157,9 +188,9 @@ class JobSpec(_Frozen):
     timeout: Duration | None = Field(None, description="seconds of running time after which the job is ended")
     grace: Duration = Field(30.0, description="seconds between SIGTERM and SIGKILL")
     retries: Retries = Retries()
-    inputs: dict[Name, Value] = {}
-    outputs: tuple[Name, ...] = Field((), max_length=_MANY)
-    tags: dict[Label, Plain] = {}
+    inputs: dict[Name, Value] = Field({}, max_length=MANY)
+    outputs: tuple[Name, ...] = Field((), max_length=MANY)
+    tags: dict[Label, Plain] = Field({}, max_length=MANY)
     experiment: Plain = ""
     notebook: Notebook | None = None
     group: Label | None = Field(None, description="jobs submitted as one array share it")
@@ -198,8 +229,9 @@ def validated(build: Any, *args: Any, **kwargs: Any) -> Any:
     try:
         return build(*args, **kwargs)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        problems = [(_field(e["loc"]), _sentence(e)) for e in found[:_MOST_PROBLEMS]]
+        found = error.errors(include_url=False, include_input=False)
+        model = getattr(build, "__self__", build)
+        problems = [(_field(e["loc"]), _sentence(e, model)) for e in found[:_MOST_PROBLEMS]]
         if len(found) > _MOST_PROBLEMS:
             problems.append(("", f"and {len(found) - _MOST_PROBLEMS:,} more problems"))
         raise InvalidSpec("; ".join(f"{f}: {m}" if f else m for f, m in problems), problems=problems) from None
@@ -209,8 +241,25 @@ def _field(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location if part != "[key]")
 
 
-def _sentence(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "no such field"
+def _sentence(error: Any, model: Any) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _no_such_field(error["loc"], model)
+    if kind == "string_pattern_mismatch" and context["pattern"] == _LABEL:
+        return "letters, digits, '-', '_' and '.' only, a letter or a digit at both ends, at most 63"
+    if kind in _SENTENCES:
+        return _SENTENCES[kind].format(**context)
     message: str = error["msg"]
     return message.removeprefix("Value error, ")
+
+
+def _no_such_field(location: tuple[int | str, ...], model: Any) -> str:
+    """With the fields there are instead, where the model that has none of that name can be told."""
+    for part in location[:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field else None
+    if not hasattr(model, "model_fields"):
+        return "no such field"
+    known = list(model.model_fields)
+    near = nearest(str(location[-1]), known)
+    return f"no such field.{near} There is: {', '.join(known)}" if known else "no such field; there are none"

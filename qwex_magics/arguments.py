@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.error import UsageError
 
-from qwex.errors import InvalidSpec, nearest
+from qwex.errors import InvalidSpec
 from qwex.options import Flag, SubmitOptions, flags
 from qwex_magics.line import listing, read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from qwex_magics.line import Problems
 
-__all__ = ["CELL", "Parsed", "Request", "names", "options", "parse", "refuse", "request", "switch"]
+__all__ = [
+    "CELL",
+    "Parsed",
+    "Request",
+    "asks_help",
+    "by_flag",
+    "names",
+    "options",
+    "parse",
+    "refuse",
+    "request",
+    "switch",
+]
 
 
 def switch(name: str, help: str) -> Flag:
@@ -35,6 +48,20 @@ CELL = (
     switch("quiet", "show the job's own output and nothing of qwex's"),
 )
 _MISSING = object()
+#: The flags that set fields of a spec, where the names differ.
+_FIELDS = {
+    "inputs": "-i",
+    "outputs": "-o",
+    "resources.gpu": "--gpu",
+    "resources.cpu": "--cpu",
+    "resources.memory": "--mem",
+    "timeout": "--time",
+    "retries.failures": "--retries",
+    "retries.exit_codes": "--retry-on",
+    "runtime.python": "--python",
+    "tags": "--tag",
+    "backend_options": "--option",
+}
 
 
 @dataclass(frozen=True)
@@ -74,6 +101,11 @@ def request(line: str, namespace: Mapping[str, Any], defaults: Mapping[str, Any]
     chosen = options(raw, defaults, problems)
     refuse(problems)
     return Request(chosen, inputs, outputs, **own)
+
+
+def asks_help(line: str) -> bool:
+    """Whether the line asks what may stand in it; after ``--`` nothing is a flag of ours."""
+    return bool({"--help", "-h"} & set(f"{line} ".partition(" -- ")[0].split()))
 
 
 def refuse(problems: Problems) -> None:
@@ -129,7 +161,22 @@ def _whole(text: str) -> bool:
 
 
 def _unknown(word: str, spellings: Sequence[str]) -> str:
-    return f"no such flag.{nearest(word.partition('=')[0], spellings)}"
+    # The dashes are left out of the comparison: all flags have them in common.
+    known = [spelling[2:] for spelling in spellings if spelling.startswith("--")]
+    close = get_close_matches(word.partition("=")[0].lstrip("-"), known, n=1)
+    return "no such flag." + (f" Did you mean '--{close[0]}'?" if close else "")
+
+
+def by_flag(problems: Iterable[tuple[str, str]]) -> Problems:
+    """Problems of a spec, by the flags that its fields come from."""
+    return [(_flag_of(field), message) for field, message in problems]
+
+
+def _flag_of(field: str) -> str:
+    """``--gpu`` of ``resources.gpu``, ``--env`` of ``env.A``; the field itself where no flag sets it."""
+    named = next((flag for name, flag in _FIELDS.items() if f"{field}.".startswith(f"{name}.")), "")
+    option = field.partition(".")[0]
+    return named or (f"--{option.replace('_', '-')}" if option in SubmitOptions.model_fields else field)
 
 
 def names(given: Sequence[str], flag: str, problems: Problems) -> tuple[str, ...]:
@@ -145,6 +192,5 @@ def options(raw: Mapping[str, Any], defaults: Mapping[str, Any], problems: Probl
     try:
         return SubmitOptions.read(raw, defaults)
     except InvalidSpec as error:
-        # "env.0" is a value of --env.
-        problems += [(f"--{name.partition('.')[0].replace('_', '-')}", message) for name, message in error.problems]
+        problems += by_flag(error.problems)
         return SubmitOptions.read({})

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.error import UsageError
 
+from qwex.client.show import Queues, Table
+from qwex.client.workfile import changes
 from qwex.errors import nearest
-from qwex.options import Flag, SubmitOptions, flags
-from qwex_magics.arguments import Parsed, names, options, parse, refuse, switch
+from qwex.options import Flag, flags
+from qwex.wording import cancelling
+from qwex_magics.arguments import Parsed, asks_help, names, options, parse, refuse, switch
 from qwex_magics.follow import Follower
+from qwex_magics.help import command_help, line_help
+from qwex_magics.line import job_ids
 from qwex_magics.session import client, defaults
-from qwex_magics.table import Table, queue_table, why_text
+from qwex_magics.table import why_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +39,11 @@ class Command(NamedTuple):
     #: How many words that are no flags it takes: at least, at most.
     words: tuple[int, int] = (0, 0)
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether those words are jobs."""
+        return self.usage.split()[1:2] in (["ID"], ["ID…"])
+
 
 def run(shell: InteractiveShell, line: str) -> Any:
     """Run the command that the line begins with.
@@ -43,12 +53,18 @@ def run(shell: InteractiveShell, line: str) -> Any:
         QwexError: as the command does.
     """
     name, _, rest = line.strip().partition(" ")
+    if name in ("--help", "-h"):
+        return print(line_help())  # noqa: T201
     if not name:
         raise UsageError(f"name a command: {', '.join(COMMANDS)}. Explained by: %qwex?")
     if name not in COMMANDS:
         raise UsageError(f"no command {name!r}.{nearest(name, list(COMMANDS))} See them all: %qwex?")
     command = COMMANDS[name]
+    if asks_help(rest):
+        return print(command_help(command))  # noqa: T201
     parsed = parse(rest, shell.user_ns, command.flags)
+    if command.takes_jobs:
+        parsed.plain[:] = [run_id for word in parsed.plain for run_id in job_ids(word, shell.user_ns)]
     _count(command, parsed)
     refuse(parsed.problems)
     return command.call(shell, parsed)
@@ -66,11 +82,11 @@ def _submit(shell: InteractiveShell, parsed: Parsed) -> Any:
     raw = dict(parsed.given)
     own = {name: raw.pop(name) for name in ("wait", "dry_run", "quiet")}
     problems: Problems = []
-    chosen = options(raw, defaults(), problems)
+    options(raw, defaults(), problems)
     if not parsed.plain and not parsed.rest:
         problems.append(("", f"write it as: %qwex {COMMANDS['submit'].usage}"))
     refuse(problems)
-    return run_script(shell, chosen, parsed.plain, parsed.rest, **own)
+    return run_script(shell, raw, parsed.plain, parsed.rest, **own)
 
 
 def _list(shell: InteractiveShell, parsed: Parsed) -> Any:
@@ -97,9 +113,13 @@ def _why(shell: InteractiveShell, parsed: Parsed) -> None:
 
 
 def _cancel(shell: InteractiveShell, parsed: Parsed) -> None:
-    for run_id in parsed.plain:
-        client().cancel(run_id)
-        print(f"cancelling {run_id}")  # noqa: T201
+    from qwex.client.job import cancel_order
+
+    connected = client()
+    found = [connected.job(run_id).record for run_id in dict.fromkeys(parsed.plain)]
+    for before in sorted(found, key=cancel_order):
+        now = before if before.state.terminal else connected.cancel(before.id)
+        print(f"{before.id} {cancelling(before, now)}")  # noqa: T201
 
 
 def _attach(shell: InteractiveShell, parsed: Parsed) -> None:
@@ -118,27 +138,23 @@ def _resubmit(shell: InteractiveShell, parsed: Parsed) -> Any:
     problems: Problems = []
     chosen = options(parsed.given, {}, problems)
     refuse(problems)
-    return client().resubmit(parsed.plain[0], **_changes(chosen))
+    return client().resubmit(parsed.plain[0], **changes(chosen))
 
 
-def _changes(chosen: SubmitOptions) -> dict[str, Any]:
-    """The fields of a spec that the options change."""
-    from qwex.spec import Source, validated
-
-    spec = chosen.spec(validated(Source, kind="cell", text="pass")).model_dump(mode="json", exclude_unset=True)
-    return {name: value for name, value in spec.items() if name != "source" and value not in ({}, None)}
-
-
-def _queues(shell: InteractiveShell, parsed: Parsed) -> Table:
-    return queue_table(client().queues())
+def _queues(shell: InteractiveShell, parsed: Parsed) -> Queues:
+    return Queues(client().queues())
 
 
 def _plugins(shell: InteractiveShell, parsed: Parsed) -> Table:
+    can = {backend["name"]: backend.get("capabilities", ()) for backend in client().backends()}
     rows = []
     for info in client().plugins():
-        brings = [*info.get("backends", ()), *info.get("trackers", ()), *info.get("artifact_stores", ())]
-        rows.append((info["module"], info.get("version", ""), ", ".join(brings), info.get("error", "")))
-    return Table(("plugin", "version", "brings", "problem"), rows)
+        backends = info.get("backends", ())
+        brings = [*backends, *info.get("trackers", ()), *info.get("artifact_stores", ())]
+        capabilities = sorted({capability for name in backends for capability in can.get(name, ())})
+        shown = (", ".join(brings), ", ".join(capabilities), info.get("error", ""))
+        rows.append((info["module"], info.get("version", ""), *shown))
+    return Table(("plugin", "version", "brings", "can", "problem"), rows)
 
 
 def _config(shell: InteractiveShell, parsed: Parsed) -> Table:
@@ -176,7 +192,11 @@ _ATTACH = (Flag("outputs", "--out", "-o", str, True, "NAME[,NAME…]", "bring th
 
 COMMANDS = {
     "submit": Command(
-        "submit SCRIPT.py [flags] [-- ARG…]", "run a script, or the words after --, as a job", _submit, _SUBMIT, (0, 1)
+        "submit SCRIPT.py|JOB.yaml [flags] [-- ARG…]",
+        "run a script, a job spec, or the words after --, as a job",
+        _submit,
+        _SUBMIT,
+        (0, 1),
     ),
     "list": Command("list [--user NAME] [--status STATE,…]", "the jobs, newest first", _list, _LIST),
     "status": Command("status ID", "one job", _status, (), (1, 1)),

@@ -63,7 +63,7 @@ def _line(typed: str) -> Iterable[tuple[str, str]]:
     flag = _open_flag(rest, command.flags)
     if flag is not None:
         return _values(flag)
-    if _last(rest).startswith("-") or command.usage.split()[1:2] not in (["ID"], ["ID…"]):
+    if _last(rest).startswith("-") or not command.takes_jobs:
         return _spellings(command.flags)
     return _job_ids(alive=name in ("cancel", "why"))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from qwex.errors import JobCancelled, JobFailed, QwexError, RemoteError
+from qwex.client.outcome import failure
+from qwex.errors import QwexError, RemoteError
 from qwex.events import OUTPUT_TYPES
 from qwex.state import JobState
 from qwex_magics import values
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from qwex.client import Client
+    from qwex.errors import JobError
     from qwex.events import Event
     from qwex.record import JobRecord
     from qwex_magics.hints import Sent
@@ -131,23 +133,20 @@ class Follower:
 
     def _cancel(self) -> None:
         run_id = self._story.record.id
-        self._note = f"cancelling {run_id} (interrupt again to leave it running)"
+        self._note = "cancelling (interrupt again to stop waiting for it; it is being stopped)"
         self._panel.show(self._story, note=self._note)
         self._client.cancel(run_id)
 
     def _left(self) -> Detached:
         run_id = self._story.record.id
-        self._panel.show(self._story, note="left to itself")
+        what = "is being stopped" if self._cancels else "goes on"
+        self._panel.show(self._story, note=f"no longer followed; it {what}")
         names = f" -o {','.join(self._names)}" if self._names else ""
-        return Detached(f"{run_id} was asked to end and is left to itself. Look again: %qwex attach {run_id}{names}")
+        return Detached(f"{run_id} is no longer followed; it {what}. Look again: %qwex attach {run_id}{names}")
 
-    def _failure(self) -> Exception:
-        record, error = self._story.record, self._story.error
-        if record.state is JobState.CANCELLED:
-            return JobCancelled(record.message or f"{record.id} was cancelled", run_id=record.id)
-        if not error:
-            message = record.message or f"{record.id} failed: {record.reason}"
-            return JobFailed(message, run_id=record.id, reason=record.reason, exit_code=record.exit_code)
-        rendered = [*error.get("traceback", ()), *unsent(error, self._sent, self._shell)]
-        frames: Any = error.get("frames", ())
-        return RemoteError(error["ename"], error["evalue"], traceback=rendered, frames=frames, run_id=record.id)
+    def _failure(self) -> JobError:
+        """What ``job.result()`` raises too, with a hint where one helps."""
+        error = failure(self._story.record, self._story.error or None)
+        if isinstance(error, RemoteError):
+            error.traceback += unsent(self._story.error, self._sent, self._shell)
+        return error

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qwex.options import flags
 from qwex_magics.arguments import CELL
-from qwex_magics.commands import COMMANDS
 
-__all__ = ["cell_help", "line_help"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qwex.options import Flag
+    from qwex_magics.commands import Command
+
+__all__ = ["cell_help", "command_help", "line_help"]
 
 _CELL = """\
 %%qwex [flags]
@@ -25,7 +32,7 @@ Examples
 Flags
 {flags}
 
-Stop (the notebook's stop button, Ctrl-C) cancels the job; a second Stop leaves it to itself.
+Stop (the notebook's stop button, Ctrl-C) cancels the job; a second Stop no longer waits for its end.
 The jobs: %qwex?
 """
 
@@ -40,6 +47,7 @@ Commands
 Examples
     %qwex list --status running,queued
     %qwex why train-7k3f9q
+    %qwex cancel job                       job is a variable: the Job that --detach gave
     %qwex attach train-7k3f9q -o model     replay its output here, also after a restart of the kernel
     %qwex submit train.py --gpu 1 -- --lr 0.1
 
@@ -49,14 +57,26 @@ A cell as a job: %%qwex?
 
 def cell_help() -> str:
     """The explanation of ``%%qwex``, with every flag."""
-    rows = [(", ".join(s for s in (f.short, f.long) if s) + f" {f.metavar}".rstrip(), f) for f in (*CELL, *flags())]
+    return _CELL.replace("{flags}", _described((*CELL, *flags())))
+
+
+def command_help(command: Command) -> str:
+    """The explanation of one command of ``%qwex``, with every flag."""
+    explained = f"%qwex {command.usage}\n\n{command.help}"
+    return f"{explained}\n\nFlags\n{_described(command.flags)}" if command.flags else explained
+
+
+def _described(known: Sequence[Flag]) -> str:
+    rows = [(", ".join(s for s in (f.short, f.long) if s) + f" {f.metavar}".rstrip(), f) for f in known]
     width = max(len(spelled) for spelled, _ in rows)
     lines = [f"    {spelled:{width}}  {f.help}{' (may be repeated)' if f.many else ''}" for spelled, f in rows]
-    return _CELL.replace("{flags}", "\n".join(lines))
+    return "\n".join(lines)
 
 
 def line_help() -> str:
     """The explanation of ``%qwex``, with every command."""
+    from qwex_magics.commands import COMMANDS
+
     width = max(len(command.usage) for command in COMMANDS.values())
     lines = [f"    {command.usage:{width}}  {command.help}" for command in COMMANDS.values()]
     return _LINE.replace("{commands}", "\n".join(lines))

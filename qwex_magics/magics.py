@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from qwex.errors import InvalidSpec, QwexError
+
 MagicT = TypeVar("MagicT", bound="Callable[..., Any]")
 
 __all__ = ["cell_magic", "line_magic"]
+
+#: Commands of the terminal that are commands of ``%qwex`` too.
+_COMMAND = re.compile(r"(?<![%\w/.-])qwex (?:submit|list|status|logs|why|attach|cancel|resubmit|queues|plugins)\b")
 
 
 def cell_magic(shell: InteractiveShell) -> Callable[[str, str], Any]:
@@ -66,22 +72,40 @@ def _shorten(error: BaseException, line: str) -> None:
     setattr(error, "_render_traceback_", lambda: [line])  # noqa: B010
 
 
+def _draws_itself(error: QwexError) -> bool:
+    """Whether its kind says more than one line: the job's own traceback, the line that is no Python."""
+    from qwex.errors import QwexError
+
+    return type(error)._render_traceback_ is not QwexError._render_traceback_
+
+
+def _refusal(error: InvalidSpec) -> str:
+    from qwex_magics.arguments import by_flag
+    from qwex_magics.line import listing
+
+    return _as_magics(listing(by_flag(error.problems)) if error.problems else str(error))
+
+
+def _as_magics(text: str) -> str:
+    """The text with the commands it names as they are written in a notebook."""
+    return _COMMAND.sub(r"%\g<0>", text)
+
+
 def _neat(magic: Callable[..., Any]) -> Callable[..., Any]:
     """The one place where errors of qwex are caught: the type stays, the traceback is one line."""
 
     @wraps(magic)
     def guarded(*args: str) -> Any:
         from qwex.errors import InvalidSpec, QwexError
-        from qwex_magics.line import listing
 
         try:
             return magic(*args)
         except QwexError as error:
-            if hasattr(error, "_render_traceback_"):
+            if _draws_itself(error):
                 raise
             if isinstance(error, InvalidSpec):
-                raise UsageError(listing(error.problems) if error.problems else str(error)) from None
-            _shorten(error, f"{type(error).__name__}: {error}")
+                raise UsageError(_refusal(error)) from None
+            _shorten(error, f"{type(error).__name__}: {_as_magics(str(error))}")
             raise
         except KeyboardInterrupt as error:
             if not hasattr(error, "_render_traceback_"):

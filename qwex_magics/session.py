@@ -24,8 +24,9 @@ def client() -> Client:
 def defaults() -> dict[str, Any]:
     """Options for jobs that don't name them: the ``[submit]`` section of the configuration."""
     from qwex.config import load
+    from qwex.options import project_defaults
 
-    return load().section("submit")
+    return project_defaults(load())
 
 
 def prepare() -> None:

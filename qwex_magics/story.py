@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from qwex.client.progress import moved
 from qwex.state import JobState
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Story"]
 
-_TIMES = {JobState.QUEUED: "queued_at", JobState.ADMITTED: "admitted_at", JobState.RUNNING: "started_at"}
-
 
 @dataclass(frozen=True)
 class Story:
@@ -26,8 +25,6 @@ class Story:
     #: The latest answer to why it waits, as ``Why.as_dict``; empty when it does not wait.
     why: Mapping[str, Any] = field(default_factory=dict)
     host: str = ""
-    #: Seconds the last attempt ran, by its own clock.
-    duration: float | None = None
     #: The ``error`` record of the present attempt, empty if there is none.
     error: Mapping[str, Any] = field(default_factory=dict)
     #: ``value`` records of the present attempt by name.
@@ -55,18 +52,13 @@ class Story:
         return self
 
     def _moved(self, event: Event) -> Story:
-        state = JobState(event["state"])
-        if state is JobState.PENDING:  # the record has it already, and may know more
-            return self
-        known: dict[str, Any] = {key: event.get(key) for key in ("reason", "message", "exit_code") if key in event.data}
-        time = "ended_at" if state.terminal else _TIMES.get(state)
-        if time:
-            known[time] = event.ts
-        record = replace(self.record, state=state, attempt=event.attempt, **known)
-        if state is JobState.QUEUED:  # a new attempt starts over
+        record = moved(self.record, event)
+        if event["state"] == JobState.QUEUED:  # a new attempt starts over
             return Story(record)
         return replace(self, record=record, why={})  # it waited for that; what it waits for now comes anew
 
     def _exited(self, event: Event) -> Story:
-        record = replace(self.record, peak_memory=event.get("peak_memory"), cpu_time=event.get("cpu_time"))
-        return replace(self, record=record, duration=event.get("duration"))
+        used: dict[str, Any] = {name: event.get(name) for name in ("peak_memory", "cpu_time")}
+        if self.record.started_at is None and "duration" in event.data:
+            used["started_at"] = event.ts - event["duration"]  # it ended before anyone saw it run
+        return replace(self, record=replace(self.record, **used))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from qwex.client.workfile import of_file
+from qwex.options import SubmitOptions
 from qwex.spec import JobSpec, Source, mint_run_id, validated
 from qwex_magics import arguments, cell, values
 from qwex_magics.follow import Detached, Follower
+from qwex_magics.help import cell_help
 from qwex_magics.hints import Sent
 from qwex_magics.session import client, defaults
 from qwex_magics.table import why_text
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
 
     from qwex.capture.values import Packed
     from qwex.client import Client, Job
-    from qwex.options import SubmitOptions
     from qwex_magics.arguments import Request
 
 __all__ = ["run_cell", "run_script"]
@@ -33,6 +36,9 @@ def run_cell(shell: InteractiveShell, line: str, body: str) -> Job | None:
         CellSyntaxError: the cell is not Python; nothing was submitted.
         QwexError: it could not be submitted, or what ``Follower.run`` raises.
     """
+    if arguments.asks_help(line):
+        print(cell_help())  # noqa: T201
+        return None
     wanted = arguments.request(line, shell.user_ns, defaults())
     above = cell.lines_above(shell, body)
     code = cell.check(shell, body, above)
@@ -54,7 +60,7 @@ def run_cell(shell: InteractiveShell, line: str, body: str) -> Job | None:
 
 def run_script(
     shell: InteractiveShell,
-    chosen: SubmitOptions,
+    raw: Mapping[str, Any],
     script: Sequence[str],
     words: Sequence[str],
     *,
@@ -62,10 +68,16 @@ def run_script(
     dry_run: bool,
     quiet: bool,
 ) -> Job | None:
-    """Submit a script, or without one the words as a command; gives its Job unless it waited for it."""
+    """Submit a script or a job spec, or without one the words as a command; gives its Job unless it waited for it.
+
+    ``raw`` are fields of ``SubmitOptions``.
+    """
     from qwex.client import sdk
 
-    spec = sdk.script(Path(script[0]), words, (), chosen) if script else sdk.command(words, chosen)
+    if script:
+        spec = of_file(Path(script[0]), words, raw, defaults(), spell=_spell)
+    else:
+        spec = sdk.command(words, SubmitOptions.read(raw, defaults()))
     connected = client()
     if dry_run:
         _show_plan(connected, spec)
@@ -75,6 +87,10 @@ def run_script(
         return job
     Follower(shell, connected, job.record, quiet=quiet).run()
     return None
+
+
+def _spell(words: Sequence[str]) -> str:
+    return f"%qwex submit -- {shlex.join(words)}"
 
 
 def _source(shell: InteractiveShell, body: str, above: int) -> Source:

@@ -82,11 +82,12 @@ class Attempt:
         self._identity = self._identity or who
         self._signal()
 
-    def look(self) -> None:
-        """See what the runner wrote."""
+    def look(self) -> bool:
+        """See what the runner wrote; False when that cannot be read now."""
         if self.ended:
-            return
-        self._events.look()
+            return True
+        if not self._events.look():
+            return False
         if self._events.start and not self._running:
             self._running = True
             self.started(process.Identity(self._events.start["pid"], self._events.start["start_time"]))
@@ -94,6 +95,7 @@ class Attempt:
         self._listener.on_news(self)
         if self._events.exit:
             self._end(self._events.exit)
+        return True
 
     def stop(self, reason: str, message: str) -> None:
         """Ask it to end: the reason first, for the runner to repeat in its last record, then SIGTERM."""
@@ -104,8 +106,10 @@ class Attempt:
 
     def process_ended(self, problem: str = "") -> None:
         """Its supervisor is gone; ``problem`` is what kept it from beginning, where that is known."""
-        self.look()
-        if not self.ended:
+        if not self.look():
+            # How it ended is written there: whoever cannot read it now does not know that it is lost.
+            self._later("end", _PAUSE[1], self.process_ended, problem)
+        elif not self.ended:
             self._end(None, "" if self._running else problem)
 
     def close(self) -> None:

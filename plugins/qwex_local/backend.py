@@ -49,6 +49,8 @@ class LocalBackend(Backend[LocalRequest]):
         }
     )
 
+    Settings = settings.LocalSettings
+
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
         self._settings = settings.read(context.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sqlite3
 import time
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from qwex_local.journal import Journal, Row
     from qwex_local.queue import Scheduler
+    from qwex_local.request import Interpreter
     from qwex_local.zygotes import Zygotes
 
 __all__ = ["Dispatcher", "LiveJob"]
@@ -27,6 +29,8 @@ __all__ = ["Dispatcher", "LiveJob"]
 log = logging.getLogger(__name__)
 
 CANCELLED, PREEMPTED = Reason.CANCELLED_BY_USER.value, Reason.PREEMPTED.value
+#: Seconds until a start for which there was no file descriptor is tried again.
+_PAUSE = 1.0
 _VANISHED = "the job's process vanished without a word, as when it is killed or the machine restarts"
 
 
@@ -187,15 +191,23 @@ class Dispatcher:
         run_id, number = job.entry.run_id, job.number
         self._move(job, JobStatus(JobState.ADMITTED, attempt=number))
         request = self.journal.request(run_id)
-        attempt = self._attempt(job, request)
+        self._launch(self._attempt(job, request), self._description(job, request), request.interpreter())
+
+    def _launch(self, attempt: Attempt, description: dict[str, Any], interpreter: Interpreter) -> None:
+        if attempt.ended:  # cancelled while it waited for a file
+            return
         try:
-            jobfolder.write_description(self._description(job, request), attempt.folder, bell=True)
+            jobfolder.write_description(description, attempt.folder, bell=True)
             attempt.follow()
-            self._zygotes.launch(attempt, request.interpreter())
+            self._zygotes.launch(attempt, interpreter)
         except FileExistsError:
             attempt.adopt()
         except OSError as error:
-            attempt.process_ended(f"cannot start: {error.strerror}: {error.filename}")
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                attempt.process_ended(f"cannot start: {error.strerror}: {error.filename}")
+                return
+            log.warning("%s starts once fewer files are open: %s", attempt.run_id, error)
+            asyncio.get_running_loop().call_later(_PAUSE, self._launch, attempt, description, interpreter)
 
     def _attempt(self, job: LiveJob, request: LocalRequest) -> Attempt:
         folder = self.folder(request.run_id, job.number)

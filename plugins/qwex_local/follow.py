@@ -35,7 +35,7 @@ def claim(folder: Path) -> bool:
 class Bell:
     """The reading end of an attempt's FIFO. Needs a running loop; a folder without a bell stays silent."""
 
-    def __init__(self, folder: Path, on_ring: Callable[[], None], on_silence: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, on_ring: Callable[[], object], on_silence: Callable[[], None]) -> None:
         self._on_ring = on_ring
         #: Called once, when the runner has let go of the bell, which it does by ending.
         self._on_silence = on_silence
@@ -86,22 +86,23 @@ class EventFile:
         self.start: dict[str, Any] | None = None
         self.exit: dict[str, Any] | None = None
 
-    def look(self) -> None:
-        """Read what is new at the file's two edges."""
+    def look(self) -> bool:
+        """Read what is new at the file's two edges; False when it cannot be read now, as when too many are open."""
         try:
             fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
         except OSError as error:
-            # Not there yet; or too many files are open, and the next ring or the end of the process looks again.
-            if not isinstance(error, FileNotFoundError):
-                log.warning("%s cannot be read now: %s", self._path, error)
-            return
+            log.warning("%s cannot be read now: %s", self._path, error)
+            return False
         try:
             size = os.fstat(fd).st_size
             if size != self._seen:
-                self._seen = size
                 self._read(fd, size)
+                self._seen = size
         finally:
             os.close(fd)
+        return True
 
     def _read(self, fd: int, size: int) -> None:
         begin = max(size - _EDGE, 0)

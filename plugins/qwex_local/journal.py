@@ -7,12 +7,13 @@ last ones. The controller's store is the durable truth and submits again what is
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from qwex.errors import ConfigError
-from qwex.state import TERMINAL, JobState, JobStatus
+from qwex.state import TERMINAL, JobState, JobStatus, Reason
 from qwex_local.request import LocalRequest
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Journal", "Row"]
+
+log = logging.getLogger(__name__)
 
 _VERSION = 1
 _SCHEMA = """
@@ -105,7 +108,17 @@ class Journal:
         """The jobs that have not ended, in order of arrival."""
         rows = self._db.execute(f"SELECT {_STATUS}, seq, stop, devices, request FROM job WHERE {_LIVE} ORDER BY seq")  # noqa: S608
         for *status, seq, stop, devices, request in rows.fetchall():
-            yield Row(status[0], _status(*status[1:]), seq, stop, tuple(devices.split()), LocalRequest.loads(request))
+            try:
+                told = LocalRequest.loads(request)
+            except Exception as error:  # whatever the text is by now; the other jobs go on
+                self._set_aside(status[0], status[1], error)
+            else:
+                yield Row(status[0], _status(*status[1:]), seq, stop, tuple(devices.split()), told)
+
+    def _set_aside(self, run_id: str, attempt: int, error: Exception) -> None:
+        message = f"what was asked for cannot be read in {self._file} (job {run_id}): {error}"
+        log.error("%s", message)
+        self.save(run_id, JobStatus(JobState.FAILED, Reason.START_FAILED.value, message, None, attempt))
 
     def statuses(self, run_ids: Sequence[str]) -> dict[str, JobStatus]:
         """Where these jobs stand; unknown ones are left out."""

@@ -52,8 +52,6 @@ def excess(scheduler: Scheduler, queue: str, shape: Shape) -> tuple[str, str] | 
 def queue_info(scheduler: Scheduler, name: str, description: str, *, default: bool) -> QueueInfo:
     """A queue as users see it."""
     line = scheduler.lines[name]
-    if scheduler.machine.simulated and line.quota.gpu:
-        description = f"{description} (GPUs are simulated)".strip()
     return QueueInfo(
         name=name,
         backend="local",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["parse"]
 
 _ABOUT = "A notebook cell, a script or a command becomes a queued job and comes back as if it had run here."
+_SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -32,6 +33,8 @@ def parse(argv: Sequence[str]) -> tuple[Command, Given] | int:
         UsageError: they are wrong.
     """
     argv = [*argv, "--help"] if _names_a_group(argv) else argv
+    if argv[0] == "--show-completion" and len(argv) > 1:
+        return _show_completion(argv[1])
     if not argv[0].startswith("-") and argv[0] not in commands.NAMES:
         close = nearest(argv[0], commands.NAMES)
         raise exits.UsageError(f"no command {argv[0]!r}.{close} See: qwex --help")
@@ -47,6 +50,23 @@ def parse(argv: Sequence[str]) -> tuple[Command, Given] | int:
     if {"--help", "-h"} & set(argv):
         sys.stdout.write(_epilog(argv))
     return int(parsed or 0)
+
+
+def _show_completion(shell: str) -> int:
+    """Print the script for that shell; typer would take the shell it runs in.
+
+    Raises:
+        UsageError: typer has none for it.
+    """
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+    if shell not in _SHELLS:
+        raise exits.UsageError(
+            f"--show-completion: no shell {shell!r}.{nearest(shell, _SHELLS)} One of: {', '.join(_SHELLS)}"
+        )
+    script = get_completion_script(prog_name="qwex", complete_var="_QWEX_COMPLETE", shell=shell)
+    sys.stdout.write(script + "\n")
+    return exits.OK
 
 
 def _names_a_group(argv: Sequence[str]) -> bool:
@@ -65,7 +85,7 @@ def _sentence(error: Any, argv: Sequence[str]) -> str:
     found = commands.find(argv)
     where = " ".join(["qwex", *named[: found[1] if found else 1 if argv[0] in commands.NAMES else 0]])
     text = error.format_message().rstrip(".")
-    if found and found[0].rest and "No such option" in text:
+    if found and found[0].rest and ("No such option" in text or "unexpected extra argument" in text):
         text += f". After -- come {found[0].rest}"
     return f"{text}{'' if text.endswith('?') else '.'} See: {where} --help"
 
@@ -119,14 +139,28 @@ def _function(command: Command) -> Callable[..., Any]:
 
     def call(**read: Any) -> tuple[Command, Given]:
         items: list[Word | Flag] = [*command.words, *command.all_flags()]
-        many = {item.name for item in items if item.many}
-        return command, {name: tuple(value or ()) if name in many else value for name, value in read.items()}
+        return command, {item.name: _value(item, read[item.name]) for item in items}
 
     parameters = [*map(_argument, command.words), *map(_option, command.all_flags())]
     vars(call)["__signature__"] = inspect.Signature(parameters)
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     call.__doc__ = command.help + (f".\n\nAfter -- come {command.rest}." if command.rest else "")
     return call
+
+
+def _value(item: Word | Flag, read: Any) -> Any:
+    """What a command gets of what typer read.
+
+    Raises:
+        UsageError: a flag that means one thing is given twice.
+    """
+    if item.many:
+        return tuple(read or ())
+    if not isinstance(read, (list, tuple)):
+        return read
+    if len(read) > 1:
+        raise exits.UsageError(f"{getattr(item, 'long', item.name)}: given twice, {read[0]!r} and {read[1]!r}")
+    return read[0] if read else None
 
 
 def _argument(word: Word) -> inspect.Parameter:
@@ -144,7 +178,8 @@ def _option(flag: Flag) -> inspect.Parameter:
     info = typer.Option(
         *spellings, metavar=flag.metavar, help=flag.help, show_default=False, autocompletion=complete.of(flag.complete)
     )
-    kind: Any = list[flag.kind] if flag.many else flag.kind  # type: ignore[name-defined]
+    # All of them are read, also of one that may be given once: typer would take the last and say nothing.
+    kind: Any = list[flag.kind]  # type: ignore[name-defined]
     return _parameter(flag.name, kind | None, info)
 
 

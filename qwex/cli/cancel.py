@@ -12,6 +12,8 @@ from qwex.errors import NotFound
 from qwex.state import JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from qwex.client import Client
     from qwex.record import JobRecord
 
@@ -20,25 +22,35 @@ __all__ = ["COMMAND"]
 
 def _run(given: Given) -> int:
     connection = client()
-    records, code = [], exits.OK
-    for run_id in dict.fromkeys(given["ids"]):
-        try:
-            records.append(_cancel(connection, run_id, quiet=given["json"]))
-        except NotFound as error:
-            # The others are cancelled all the same.
-            exits.report(error)
-            code = exits.code_of(error)
+    # All are looked up before any is cancelled: the order matters, and the others go on when one is not there.
+    before, code = _found(connection, given["ids"], as_json=given["json"])
+    now = _cancelled(connection, before.values())
     if given["json"]:
-        print_json({"jobs": [record.as_dict() for record in records]})
+        print_json({"jobs": [now[run_id].as_dict() for run_id in before]})
+        return code
+    for run_id, record in before.items():
+        say(f"{run_id} {_what(record, now[run_id])}")
     return code
 
 
-def _cancel(client: Client, run_id: str, *, quiet: bool) -> JobRecord:
-    before = client.job(run_id).record
-    record = before if before.state.terminal else client.cancel(run_id)
-    if not quiet:
-        say(f"{run_id} {_what(before, record)}")
-    return record
+def _found(client: Client, run_ids: Iterable[str], *, as_json: bool) -> tuple[dict[str, JobRecord], int]:
+    """The jobs by their ids, in the order they were named; the code of one that is not there."""
+    records, code = {}, exits.OK
+    for run_id in dict.fromkeys(run_ids):
+        try:
+            records[run_id] = client.job(run_id).record
+        except NotFound as error:
+            exits.report(error, as_json=as_json)
+            code = exits.code_of(error)
+    return records, code
+
+
+def _cancelled(client: Client, records: Iterable[JobRecord]) -> dict[str, JobRecord]:
+    """What became of each: those that wait are cancelled first, so that none of them starts meanwhile."""
+    from qwex.client.job import cancel_order
+
+    ordered = sorted(records, key=cancel_order)
+    return {record.id: record if record.state.terminal else client.cancel(record.id) for record in ordered}
 
 
 def _what(before: JobRecord, now: JobRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import sys
@@ -25,6 +26,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 def run(argv: Sequence[str]) -> int:
     """Run the command that the arguments name; the exit code."""
     _prepare_streams()
+    as_json = "--json" in itertools.takewhile(lambda word: word != "--", argv)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: note(f"warning: {safe(str(message))}")
@@ -40,12 +42,13 @@ def run(argv: Sequence[str]) -> int:
         return exits.PIPE
     except QwexError as error:
         sys.stdout.flush()
-        exits.report(error)
+        exits.report(error, as_json=as_json)
         return exits.code_of(error)
     except Exception as error:
         if os.environ.get("QWEX_TRACEBACK"):
             raise
-        note(f"error: {_unexpected(error)}")
+        sys.stdout.flush()
+        exits.report(QwexError(_unexpected(error)), as_json=as_json)
         return exits.FAILED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -87,8 +88,13 @@ def of_job(record: JobRecord) -> int:
     return code & 0xFF or FAILED
 
 
-def report(error: QwexError) -> None:
+def report(error: QwexError, *, as_json: bool = False) -> None:
     """Say on stderr what happened, why, and what to do next; several problems stand one below the other."""
+    if as_json:
+        problems = [{"field": field, "message": message} for field, message in error.problems]
+        document = {"error": {"code": error.code, "message": error.message, "problems": problems}}
+        sys.stderr.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return
     lines = [error.message]
     if len(error.problems) > 1:
         lines = [f"{len(error.problems)} problems"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qwex.events import Event
     from qwex.record import JobRecord
 
-__all__ = ["Follower", "write_text"]
+__all__ = ["Follower", "next_attempt", "write_text"]
 
 #: Ends of which the job's own output, or its exit code, says enough.
 _TOLD = ("", Reason.EXCEPTION, Reason.EXIT_CODE, Reason.SIGNAL)
@@ -95,6 +95,10 @@ class Follower:
             self.record, state=JobState(event["state"]), attempt=event.attempt, started_at=started, **known
         )
         if not self._quiet and not self.record.state.terminal:
+            if again := next_attempt(event):
+                self._line.clear()
+                self._complete()
+                note(again, "yellow")
             self._line.show(describe.headline(self.record), describe.STYLES[self.record.state])
 
     def _end(self) -> None:
@@ -121,6 +125,14 @@ class Follower:
         """End the job's last line, where both share a terminal."""
         if self._open and sys.stdout.isatty() and sys.stderr.isatty():
             sys.stderr.write("\n")
+            self._open = False
+
+
+def next_attempt(event: Event) -> str:
+    """That the output so far was an attempt's that did not count; empty for any other event."""
+    if event.type != "state" or event["state"] != JobState.QUEUED or event.attempt == 1:
+        return ""
+    return f"qwex: attempt {event.attempt} follows ({safe(event.get('reason') or 'started again')})"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from qwex.cli.command import JSON, Command, Flag, Given
 from qwex.cli.connect import client
 from qwex.cli.screen import note, print_json
 from qwex.cli.table import print_table
-from qwex.errors import nearest
+from qwex.errors import UnknownQueue, nearest
 from qwex.state import JobState
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _FLAGS = (
         complete="state",
     ),
     Flag("queue", "--queue", "jobs of this queue", "-q", str, metavar="NAME", complete="queue"),
-    Flag("name", "--name", "jobs of this name", "-n", str, metavar="NAME"),
+    Flag("name", "--name", "jobs whose name or id begins so", "-n", str, metavar="NAME"),
     Flag("limit", "--limit", f"at most so many (default {_DEFAULT})", "", int, metavar="N"),
     Flag("all", "--all", "all of them"),
     JSON,
@@ -43,7 +43,10 @@ def _run(given: Given) -> int:
     if limit == 0:
         raise exits.UsageError("--limit: at least 1")
     filters = {name: given[name] for name in ("user", "queue", "name")}
-    records, cursor, total = _fetch(client(), limit, {**filters, "state": states})
+    connection = client()
+    records, cursor, total = _fetch(connection, limit, {**filters, "state": states})
+    if not records and given["queue"]:
+        _check_queue(connection, given["queue"])
     if given["json"]:
         print_json({"jobs": [record.as_dict() for record in records], "next_cursor": cursor, "total": total})
     elif not records:
@@ -70,6 +73,18 @@ def _states(texts: Sequence[str]) -> list[str]:
                 f"--status: no state {name.lower()!r}.{close.replace('did', 'Did')} States: {', '.join(known).lower()}"
             )
     return named
+
+
+def _check_queue(client: Client, name: str) -> None:
+    """Refuse a queue that is not there; jobs of one that was once are found before this is asked.
+
+    Raises:
+        UnknownQueue: there is none of that name.
+    """
+    known = [queue.name for queue in client.queues()]
+    if known and name not in known:
+        message = f"no queue {name!r}. There is: {', '.join(known)}.{nearest(name, known)}"
+        raise UnknownQueue(message, problems=[("queue", message)])
 
 
 def _fetch(client: Client, limit: int | None, filters: dict[str, Any]) -> tuple[list[JobRecord], str | None, int]:

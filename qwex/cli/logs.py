@@ -42,16 +42,18 @@ def _run(given: Given) -> int:
 
 
 def _print(client: Client, record: JobRecord, after: int, *, as_json: bool) -> int:
-    from qwex.cli.follow import write_text
+    from qwex.cli.follow import next_attempt, write_text
     from qwex.textlog import TEXT_TYPES, text_of
 
     # As JSON, the whole story; as text, what a terminal would have shown.
-    types = () if as_json else TEXT_TYPES
+    types = () if as_json else (*TEXT_TYPES, "state")
     with closing(client.events(record.id, after, follow=False, types=types)) as events:  # type: ignore[type-var]
         if as_json:
             _print_array(events)
             return exits.OK
         for event in events:
+            if again := next_attempt(event):
+                note(again, "yellow")
             write_text(sys.stdout, event, text_of(event.type, event.data))
     if not record.state.terminal and sys.stdout.isatty():
         note(f"{record.id} is {record.state}; follow it: qwex logs {record.id} --follow", "dim")

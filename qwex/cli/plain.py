@@ -51,6 +51,8 @@ def _take(token: str, left: list[str], spellings: dict[str, Flag], given: Given)
         value = left.pop()
     if flag.kind is int and not (value.isascii() and value.isdigit()):
         return False
+    if not flag.many and given[flag.name] is not None:
+        return False
     read = int(value) if flag.kind is int else value
     given[flag.name] = (*given[flag.name], read) if flag.many else read
     return True

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from typing import Any
 
 from qwex.cli import exits
 from qwex.cli.command import JSON, Command, Given
 from qwex.cli.connect import client
-from qwex.cli.screen import print_json, safe, say
+from qwex.cli.screen import print_json, safe, say, width
 from qwex.cli.table import print_table
 
 __all__ = ["COMMAND"]
 
+#: A list is not read well in longer lines.
+_COLUMNS = 80
 _KINDS = {"backends": "backend", "trackers": "tracker", "artifact_stores": "artifact store"}
 
 
@@ -26,9 +30,20 @@ def _run(given: Given) -> int:
         ("PLUGIN", "STATE", "VERSION", "BRINGS"), rows, ["red" if row[1] == "failed" else "green" for row in rows]
     )
     for info in plugins:
+        for backend, capabilities in (info.get("capabilities") or {}).items():
+            _say_wrapped(f"backend {backend} can: {', '.join(capabilities) or 'no more than run jobs'}")
+    for info in plugins:
         if info.get("error"):
             say(f"\n{safe(info['module'])} could not be loaded:\n  {safe(info['error'])}")
     return exits.OK
+
+
+def _say_wrapped(text: str) -> None:
+    """A paragraph of its own; a capability's hyphens are no place to break it."""
+    say()
+    columns = min(width(sys.stdout) or _COLUMNS, _COLUMNS)
+    for line in textwrap.wrap(safe(text), columns, subsequent_indent="  ", break_on_hyphens=False):
+        say(line)
 
 
 def _brings(info: dict[str, Any]) -> str:

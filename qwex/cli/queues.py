@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qwex.cli import describe, exits
+from qwex import wording
+from qwex.cli import exits
 from qwex.cli.command import JSON, Command, Given
 from qwex.cli.connect import client
 from qwex.cli.screen import print_json
@@ -16,17 +17,7 @@ def _run(given: Given) -> int:
     if given["json"]:
         print_json({"queues": [queue.as_dict() for queue in queues]})
         return exits.OK
-    rows = [
-        (
-            queue.name + (" (default)" if queue.default else ""),
-            queue.backend,
-            str(queue.waiting),
-            str(queue.running),
-            ", ".join(f"{describe.used(line)} {line.resource}" for line in queue.quota),
-            queue.description + (" (stopped)" if queue.stopped else ""),
-        )
-        for queue in queues
-    ]
+    rows = [wording.queue_row(queue) for queue in queues]
     print_table(("QUEUE", "BACKEND", "WAITING", "RUNNING", "IN USE", ""), rows)
     return exits.OK
 

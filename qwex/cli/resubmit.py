@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qwex.cli import exits
-from qwex.cli.command import JSON, Command, Given, Word
+from qwex.cli import checks
+from qwex.cli.command import Command, Given, Word
 from qwex.cli.connect import client
-from qwex.cli.submit import show_submitted
+from qwex.cli.submit import FLAGS, told
 
 if TYPE_CHECKING:
     from qwex.cli.command import Flag
@@ -18,7 +19,7 @@ __all__ = ["COMMAND"]
 def _flags() -> tuple[Flag, ...]:
     from qwex.cli.jobspec import option_flags
 
-    return (*option_flags(), JSON)
+    return (*option_flags(), *FLAGS)
 
 
 def _run(given: Given) -> int:
@@ -27,9 +28,12 @@ def _run(given: Given) -> int:
 
     options = SubmitOptions.read({name: given[name] for name in SubmitOptions.model_fields})
     connection = client()
-    job = connection.resubmit(given["id"], **changes(options))
-    show_submitted(connection, job.record, as_json=given["json"])
-    return exits.OK
+    changed = changes(options)
+    if "cwd" in changed and not connection.settings.url:
+        changed["cwd"] = str(Path(changed["cwd"]).expanduser().absolute())
+    with checks.named_as_flags(changed.get("backend_options", ())):
+        job = connection.resubmit(given["id"], **changed)
+    return told(connection, job.record, given)
 
 
 COMMAND = Command(
@@ -37,5 +41,5 @@ COMMAND = Command(
     _run,
     (Word("id", "ID", "the job", complete="job"),),
     _flags,
-    examples=("qwex resubmit train-7k3f9q --mem 8Gi",),
+    examples=("qwex resubmit train-7k3f9q --mem 8Gi", "qwex resubmit train-7k3f9q --wait"),
 )

@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 from qwex.cli import describe, exits
+from qwex.cli.attempts import Attempt, attempts_of
 from qwex.cli.command import JSON, Command, Given, Word
 from qwex.cli.connect import client
 from qwex.cli.screen import print_json, safe, say
+from qwex.errors import NotAuthorized, NotFound
 from qwex.quantities import format_bytes, format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from qwex.client import Client
     from qwex.record import JobRecord
 
 __all__ = ["COMMAND"]
 
 
 def _run(given: Given) -> int:
-    record = client().job(given["id"]).record
+    connection = client()
+    record = connection.job(given["id"]).record
+    command, attempts = _told(connection, record)
     if given["json"]:
-        print_json(record.as_dict())
+        print_json({**record.as_dict(), "command": command, "attempts": [attempt._asdict() for attempt in attempts]})
         return exits.OK
     say(describe.headline(record), describe.STYLES[record.state])
-    for name, text in _lines(record):
+    for name, text in _lines(record, command, attempts):
         say(f"  {name:<10} {safe(text)}")
     return exits.OK
 
 
-def _lines(record: JobRecord) -> Iterator[tuple[str, str]]:
+def _told(client: Client, record: JobRecord) -> tuple[list[str], list[Attempt]]:
+    """What it runs and its attempts, where they are yours to see: of another's job there is the record alone."""
+    try:
+        command = _command(client.spec(record.id))
+        with closing(client.events(record.id, follow=False, types=("state",))) as events:  # type: ignore[type-var]
+            return command, attempts_of(events)
+    except (NotAuthorized, NotFound):
+        return [], []
+
+
+def _command(spec: dict[str, Any]) -> list[str]:
+    """The words of a command, or a script with its arguments; empty for code that has no line of its own."""
+    source, words = spec.get("source") or {}, [str(word) for word in spec.get("args") or ()]
+    return [str(source.get("name") or "script"), *words] if source.get("kind") == "script" else words
+
+
+def _lines(record: JobRecord, command: Sequence[str], attempts: Sequence[Attempt]) -> Iterator[tuple[str, str]]:
     facts = {
         "name": record.name,
         "what": record.kind,
+        "command": shlex.join(command),
         "user": record.user,
         "queue": f"{record.queue or 'default'} on {record.backend}",
         "priority": str(record.priority or ""),
         "asks for": ", ".join(f"{value} {name}" for name, value in record.resources.items() if value),
-        "attempt": str(record.attempt) if record.attempt > 1 else "",
         "submitted": _moment(record.created_at),
         "waited": _waited(record),
+        **_story(attempts),
         "ended": _moment(record.ended_at),
         "exit code": "" if record.exit_code is None else str(record.exit_code),
         "used": _used(record),
@@ -51,6 +75,20 @@ def _lines(record: JobRecord) -> Iterator[tuple[str, str]]:
         **record.links,
     }
     return ((name, text) for name, text in facts.items() if text)
+
+
+def _story(attempts: Sequence[Attempt]) -> dict[str, str]:
+    """A line for each attempt; none for a job that had only one."""
+    return {f"attempt {attempt.number}": _attempt(attempt) for attempt in attempts if len(attempts) > 1}
+
+
+def _attempt(attempt: Attempt) -> str:
+    """``2026-11-25 20:13:50 · ran 3m12s · Preempted: train-b has a higher priority``."""
+    ran = ""
+    if attempt.started_at is not None and attempt.ended_at is not None:
+        ran = f"ran {format_duration(attempt.ended_at - attempt.started_at)}"
+    why = ": ".join(part for part in (attempt.reason, attempt.message) if part)
+    return " · ".join(part for part in (_moment(attempt.started_at) or "did not start yet", ran, why) if part)
 
 
 def _moment(seconds: float | None) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from qwex.cli import describe, exits
+from qwex.cli import checks, describe, exits
 from qwex.cli.command import JSON_LINES, Command, Flag, Given, Word
 from qwex.cli.connect import client
+from qwex.cli.dryrun import dry_run
 from qwex.cli.screen import note, print_json, print_json_line, say
 from qwex.state import JobState
 
@@ -17,20 +18,21 @@ if TYPE_CHECKING:
     from qwex.spec import JobSpec
     from qwex.state import Why
 
-__all__ = ["COMMAND", "show_submitted"]
+__all__ = ["COMMAND", "FLAGS", "told"]
 
-_OWN = (
+#: What becomes of a job once it is submitted; of every command that submits one.
+FLAGS = (
     Flag("wait", "--wait", "stream its output and end with its exit code", "-w"),
-    Flag("dry_run", "--dry-run", "show what would be sent and how long it would wait; submit nothing"),
     Flag("quiet", "--quiet", "print the job's id only; with --wait, its output only"),
-    JSON_LINES,
+    JSON_LINES._replace(help="print JSON; with --wait, a line for each event"),
 )
+_DRY_RUN = Flag("dry_run", "--dry-run", "show what would be sent and how long it would wait; submit nothing")
 
 
 def _flags() -> tuple[Flag, ...]:
     from qwex.cli.jobspec import option_flags
 
-    return (*option_flags(), *_OWN)
+    return (*option_flags(), _DRY_RUN, *FLAGS)
 
 
 def _run(given: Given) -> int:
@@ -38,15 +40,22 @@ def _run(given: Given) -> int:
 
     spec = build(given["work"], given["rest"], given)
     connection = client()
-    if given["dry_run"]:
-        return _dry_run(connection, spec, as_json=given["json"])
-    job = _submitted(connection, spec)
+    checks.places(connection, spec)
+    with checks.named_as_flags(spec.backend_options):
+        if given["dry_run"]:
+            return dry_run(connection, spec, as_json=given["json"])
+        job = _submitted(connection, spec)
+    return told(connection, job.record, given)
+
+
+def told(client: Client, record: JobRecord, given: Given) -> int:
+    """Say where the submitted job stands, or follow it, as the flags wish; the exit code."""
     if given["wait"]:
-        return _follow(connection, job.record, as_json=given["json"], quiet=given["quiet"])
+        return _follow(client, record, as_json=given["json"], quiet=given["quiet"])
     if given["quiet"] and not given["json"]:
-        say(job.record.id)
+        say(record.id)
     else:
-        show_submitted(connection, job.record, as_json=given["json"])
+        _show(client, record, as_json=given["json"])
     return exits.OK
 
 
@@ -61,20 +70,6 @@ def _submitted(client: Client, spec: JobSpec) -> Job:
         sys.exit(exits.INTERRUPTED)
 
 
-def _dry_run(client: Client, spec: JobSpec, *, as_json: bool) -> int:
-    why, rendered = client.preflight(spec)
-    if as_json:
-        print_json({"why": why.as_dict() if why else None, "rendered": rendered})
-        return exits.OK
-    say(rendered.rstrip("\n"))
-    note(f"nothing was submitted{_outlook(why)}", "dim")
-    return exits.OK
-
-
-def _outlook(why: Why | None) -> str:
-    return f"; now it would be: {describe.waiting(why)}" if why else ""
-
-
 def _follow(client: Client, record: JobRecord, *, as_json: bool, quiet: bool) -> int:
     from qwex.cli.follow import Follower
 
@@ -85,7 +80,7 @@ def _follow(client: Client, record: JobRecord, *, as_json: bool, quiet: bool) ->
     return Follower(client, record, json=as_json, quiet=quiet).run()
 
 
-def show_submitted(client: Client, record: JobRecord, *, as_json: bool) -> None:
+def _show(client: Client, record: JobRecord, *, as_json: bool) -> None:
     """Say where the job stands, and what may be done next."""
     if as_json:
         print_json(record.as_dict())
@@ -104,7 +99,12 @@ def _queued(record: JobRecord, why: Why | None) -> str:
 COMMAND = Command(
     "submit a script, a command or a described job",
     _run,
-    (Word("work", "SCRIPT.py|JOB.yaml", "a Python script or a job spec (YAML, JSON)", required=False, many=True),),
+    (
+        Word(
+            "work", "SCRIPT.py|JOB.yaml", "a Python script, or a job spec in YAML or JSON (docs/jobspec.md)",
+            required=False,
+        ),
+    ),
     _flags,
     rest="the arguments of the script, or a command instead of one",
     examples=(
@@ -113,4 +113,4 @@ COMMAND = Command(
         "qwex submit train.py --wait",
         "qwex submit job.yaml --queue night",
     ),
-)
+)  # fmt: skip

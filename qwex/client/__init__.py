@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from qwex.client.function import RemoteFunction, map, remote  # noqa: A004
     from qwex.client.job import AsyncJob, AsyncJobs
     from qwex.client.sdk import attach, jobs, queues, submit
-    from qwex.client.sync import Client, Job, Jobs
+    from qwex.client.sync import Client, Job, Jobs, as_completed
 
 __all__ = [
     "AsyncClient",
@@ -20,6 +20,7 @@ __all__ = [
     "Jobs",
     "Page",
     "RemoteFunction",
+    "as_completed",
     "attach",
     "jobs",
     "map",
@@ -32,7 +33,7 @@ _HOMES = {
     **dict.fromkeys(("RemoteFunction", "map", "remote"), "function"),
     **dict.fromkeys(("AsyncClient", "Page"), "api"),
     **dict.fromkeys(("AsyncJob", "AsyncJobs"), "job"),
-    **dict.fromkeys(("Client", "Job", "Jobs"), "sync"),
+    **dict.fromkeys(("Client", "Job", "Jobs", "as_completed"), "sync"),
 }
 
 

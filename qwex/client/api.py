@@ -76,14 +76,14 @@ class AsyncClient:
         """
         entry = self._entry(spec, run_id)
         headers = (("idempotency-key", entry["run_id"]),)
-        answer = await self.session.call("POST", "/jobs", {**entry, **self._environment()}, headers=headers)
+        answer = await self.session.call("POST", "/jobs", {**entry, **self._origin()}, headers=headers)
         return self._job(answer.json())
 
     async def submit_many(self, specs: Iterable[JobSpec | dict[str, Any]]) -> AsyncJobs:
         """Submit all of them or none, in one request."""
         from qwex.client.job import AsyncJobs
 
-        body = {"jobs": [self._entry(spec, None) for spec in specs], **self._environment()}
+        body = {"jobs": [self._entry(spec, None) for spec in specs], **self._origin()}
         answer = await self.session.call("POST", "/jobs/batch", body) if body["jobs"] else None
         return AsyncJobs([self._job(raw) for raw in answer.json()["jobs"]] if answer else [])
 
@@ -94,6 +94,15 @@ class AsyncClient:
             NotFound: there is none.
         """
         return self._job((await self.session.call("GET", _path(run_id))).json())
+
+    async def spec(self, run_id: str) -> dict[str, Any]:
+        """What the job's user described, as ``JobSpec`` has it in JSON.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        raw: dict[str, Any] = (await self.session.call("GET", _path(run_id, "spec"))).json()
+        return raw
 
     async def list(
         self,
@@ -107,7 +116,10 @@ class AsyncClient:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
-        """Jobs, newest first; ``user="me"`` for one's own, ``since`` in seconds since the epoch."""
+        """Jobs, newest first; ``user="me"`` for one's own, ``since`` in seconds since the epoch.
+
+        ``name`` finds jobs whose name or id begins so.
+        """
         states = state if isinstance(state, str) else ",".join(str(one) for one in state)
         asked = {"user": user, "state": states, "queue": queue, "name": name, "group": group, "since": since}
         query = {key: value for key, value in {**asked, "cursor": cursor}.items() if value not in (None, "")}
@@ -129,7 +141,7 @@ class AsyncClient:
 
     async def preflight(self, spec: JobSpec | dict[str, Any]) -> tuple[Why | None, str]:
         """What would happen if the job were submitted now, and what would be sent. Nothing is stored."""
-        raw = (await self.session.call("POST", "/preflight", {"spec": self._spec(spec)})).json()
+        raw = (await self.session.call("POST", "/preflight", {"spec": self._spec(spec), **self._origin()})).json()
         return why_of(raw["why"]) if raw["why"] else None, raw["rendered"]
 
     async def queues(self) -> builtins.list[QueueInfo]:
@@ -206,23 +218,22 @@ class AsyncClient:
         return {"run_id": run_id or _minted(raw), "spec": raw}
 
     def _spec(self, spec: JobSpec | dict[str, Any]) -> dict[str, Any]:
-        """The spec as JSON data, with what the submitting side knows filled in."""
+        """The spec as JSON data, with the settings' backend and queue where it names none."""
+        if not isinstance(spec, dict) and not hasattr(spec, "model_dump"):
+            kind = type(spec).__name__
+            raise InvalidSpec.of("spec", f"a {kind}; pass a JobSpec or its fields. qwex.submit takes files and words")
         raw = dict(spec) if isinstance(spec, dict) else spec.model_dump(mode="json", exclude_defaults=True)
         for name in ("backend", "queue"):
             if not raw.get(name) and (default := getattr(self.settings, name)):
                 raw[name] = default
-        if self.session.own:
-            raw["cwd"] = raw.get("cwd") or _cwd()
-            runtime = raw.get("runtime") or {}
-            raw["runtime"] = {**runtime, "python": runtime.get("python") or sys.executable}
         return raw
 
-    def _environment(self) -> dict[str, Any]:
-        """This process's variables, for a controller of one's own only; text that is not Unicode cannot travel."""
+    def _origin(self) -> dict[str, Any]:
+        """This process's side, for a controller of one's own only; text that is not Unicode cannot travel."""
         if not self.session.own:
             return {}
-        pairs = os.environ.items()
-        return {"environment": {name: text for name, text in pairs if _travels(name) and _travels(text)}}
+        variables = {name: text for name, text in os.environ.items() if _travels(name) and _travels(text)}
+        return {"origin": {"environment": variables, "cwd": _cwd(), "python": sys.executable}}
 
 
 def _path(run_id: str, *more: str) -> str:

@@ -143,7 +143,11 @@ async def _goes_on(session: Session, run_id: str) -> bool:
 def _event(frame: Frame) -> Event:
     if frame.event == "why":
         return Event(0, "why", time.time(), data=json.loads(frame.data))
-    return parse(frame.data, frame.id)
+    try:
+        return parse(frame.data, frame.id)
+    except ValueError:
+        message = f"record {frame.id} of the job's log is damaged and cannot be shown"
+        return Event(frame.id, "notice", 0.0, data={"level": "warning", "code": "damaged", "message": message})
 
 
 def _ends(event: Event) -> bool:

@@ -16,15 +16,31 @@ if TYPE_CHECKING:
 
     from qwex.client.address import Address
 
-__all__ = ["Connection", "DeadlineError", "LostError", "Request", "Response", "Stream", "Transport"]
+__all__ = [
+    "SILENCE",
+    "Connection",
+    "DeadlineError",
+    "LostError",
+    "Request",
+    "Response",
+    "SilentError",
+    "Stream",
+    "Transport",
+]
 
 #: Seconds without a byte after which a peer counts as gone; the controller pings its streams every 15 s.
 SILENCE = 60.0
+#: Seconds without an answer after which it is said that one is awaited.
+PATIENCE = 5.0
 _SLICE = 1 << 20
 
 
 class LostError(Exception):
     """The connection ended, or fell silent, before the answer was whole."""
+
+
+class SilentError(LostError):
+    """The peer took the request and said nothing for ``SILENCE`` seconds; asking again would only take as long."""
 
 
 class DeadlineError(Exception):
@@ -88,6 +104,8 @@ class Connection:
         self.stream = stream
         self.scope = scope
         self._http = h11.Connection(h11.CLIENT)
+        #: Called once when an answer takes long to begin.
+        self.on_slow: Callable[[], None] | None = None
 
     async def exchange(self, request: Request, deadline: float | None = None) -> Response:
         """Send ``request``, give the answer's head.
@@ -101,7 +119,7 @@ class Connection:
         except OSError:
             # A controller may refuse a large body before it has read it all: its answer is worth reading.
             self.stream.idle()
-        event = await self._next(deadline)
+        event = await self._head(deadline)
         while isinstance(event, h11.InformationalResponse):
             event = await self._next(deadline)
         if not isinstance(event, h11.Response):
@@ -151,6 +169,16 @@ class Connection:
             await self.stream.write(view[at : at + _SLICE], SILENCE)
         return b""
 
+    async def _head(self, deadline: float | None) -> Any:
+        """The first event of the answer, said to be awaited when it takes long."""
+        if self.on_slow is None or (deadline is not None and deadline - time.monotonic() <= PATIENCE):
+            return await self._next(deadline)
+        try:
+            return await self._next(time.monotonic() + PATIENCE)
+        except DeadlineError:
+            self.on_slow()
+            return await self._next(deadline)
+
     async def _next(self, deadline: float | None) -> Any:
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -168,7 +196,7 @@ class Connection:
         except TimeoutError:
             if left <= SILENCE and deadline is not None:
                 raise DeadlineError from None
-            raise LostError(f"the controller was silent for {SILENCE:.0f} s") from None
+            raise SilentError(f"it was silent for {SILENCE:.0f} s") from None
         except OSError as error:
             raise LostError(str(error)) from None
 

@@ -6,9 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from qwex.client.completed import completed
 from qwex.client.follow import follow
 from qwex.client.http import DeadlineError
 from qwex.client.outcome import failure
+from qwex.client.progress import moved
 from qwex.client.show import Shown, ShownMany
 from qwex.errors import JobNotDone
 from qwex.state import JobState
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from qwex.record import JobRecord
     from qwex.state import Why
 
-__all__ = ["AsyncJob", "AsyncJobs"]
+__all__ = ["AsyncJob", "AsyncJobs", "cancel_order"]
 
 #: The name under which the runner keeps a function's return value.
 RETURN = "return"
@@ -72,6 +74,8 @@ class AsyncJob(Shown):
         try:
             async for event in follow(session, self.id, after=self._heard, types=("state",), deadline=deadline):
                 self._heard = event.id
+                if not JobState(event["state"]).terminal:  # of the end there is more to know than the event tells
+                    self.record = moved(self.record, event)
         except DeadlineError:
             return False
         return await self.done()
@@ -192,10 +196,29 @@ class AsyncJobs(ShownMany, Sequence[AsyncJob]):
         deadline = None if timeout is None else time.monotonic() + timeout
         return [await job.result(_left(deadline)) for job in self._jobs]
 
+    def as_completed(self, timeout: float | None = None) -> AsyncIterator[AsyncJob]:
+        """Each job as it ends, those that have ended first, for at most ``timeout`` seconds.
+
+        Raises:
+            JobNotDone: ``timeout`` seconds have passed, and some have not ended; they go on.
+        """
+        return completed(self._jobs, timeout)
+
     async def cancel(self) -> None:
-        """Ask all that have not ended to end."""
+        """Ask all that have not ended to end; those that wait first, so that none of them starts meanwhile."""
         for job in self._jobs:
-            await job.cancel()
+            await job.status()
+        for job in sorted(self._jobs, key=lambda job: cancel_order(job.record)):
+            if not job.record.state.terminal:
+                job.record = await job.client.cancel(job.id)
+
+
+def cancel_order(record: JobRecord) -> tuple[bool, int, float]:
+    """The key by which several jobs are cancelled: no end of one makes room for another that is to end as well.
+
+    What waits comes before what runs, and of that the one that would start last before the others.
+    """
+    return record.state in (JobState.ADMITTED, JobState.RUNNING), record.priority, -record.created_at
 
 
 def _left(deadline: float | None) -> float | None:

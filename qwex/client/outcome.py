@@ -11,14 +11,16 @@ from qwex.errors import JobCancelled, JobError, JobFailed, RemoteError
 from qwex.state import JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qwex.events import Event
     from qwex.record import JobRecord
 
 __all__ = ["RemoteTraceback", "failure"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-#: Raising these would mean something to Python itself.
-_CONTROL = (StopIteration, StopAsyncIteration)
+#: Raising the first two would mean something to Python itself; the last IPython would draw as an error of the cell's.
+_APART = (StopIteration, StopAsyncIteration, SyntaxError)
 
 
 class RemoteTraceback(Exception):
@@ -28,18 +30,18 @@ class RemoteTraceback(Exception):
         super().__init__("\n" + _COLOURS.sub("", "\n".join(lines)))
 
 
-def failure(record: JobRecord, error: Event | None) -> JobError:
-    """The error of a job that ended without success; ``error`` is its last error event, if it has one."""
+def failure(record: JobRecord, error: Event | Mapping[str, Any] | None) -> JobError:
+    """The error of a job that ended without success; ``error`` is its last error event, or the data of it."""
     if record.state is JobState.CANCELLED:
         return JobCancelled(f"{record.id} was cancelled{_after(record.message)}", run_id=record.id)
     if record.reason == "Exception" and error is not None:
         return _remote(error, record.id)
     why = record.message or record.reason or "no reason was given"
-    message = f"{record.id} failed: {why}. See what it printed: qwex logs {record.id}"
+    message = f"{record.id} failed: {why.rstrip('.')}. See what it printed: qwex logs {record.id}"
     return JobFailed(message, run_id=record.id, reason=record.reason, exit_code=record.exit_code)
 
 
-def _remote(event: Event, run_id: str) -> RemoteError:
+def _remote(event: Event | Mapping[str, Any], run_id: str) -> RemoteError:
     kept: dict[str, Any] = {
         "traceback": event.get("traceback") or [],
         "frames": event.get("frames") or [],
@@ -60,7 +62,7 @@ def _remote(event: Event, run_id: str) -> RemoteError:
 def _kind(ename: str) -> type[RemoteError]:
     """``RemoteError`` that ``except ValueError`` catches too, when that is what the job raised."""
     original = getattr(builtins, ename, None)
-    if not (isinstance(original, type) and issubclass(original, Exception)) or issubclass(original, _CONTROL):
+    if not (isinstance(original, type) and issubclass(original, Exception)) or issubclass(original, _APART):
         return RemoteError
     members = {"__str__": _message, "__module__": RemoteError.__module__, "__doc__": RemoteError.__doc__}
     try:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from qwex.client.keywords import Keywords
+    from qwex.client.show import Queues
     from qwex.client.sync import Client, Job, Jobs
     from qwex.config import Settings
     from qwex.options import SubmitOptions
     from qwex.spec import JobSpec
-    from qwex.state import QueueInfo
 
 __all__ = ["attach", "client", "jobs", "options", "queues", "submit"]
 
@@ -52,8 +52,9 @@ def submit(
 ) -> Job:
     """Submit a script (its path), a command (a list of words) or a function, and get a ``Job``.
 
-    A function is called with ``arguments`` and ``kwargs``; a script gets ``args``. ``outputs`` are variables of a
-    script to bring back. The other keywords are the flags of ``qwex submit``: gpu=1, mem="4Gi", queue="gpu-team", …
+    A path that ends in .yaml, .yml or .json is a job spec; the keywords win over it. A function is called with
+    ``arguments`` and ``kwargs``; a script gets ``args``. ``outputs`` are variables of a script to bring back. The
+    other keywords are the flags of ``qwex submit``: gpu=1, mem="4Gi", queue="gpu-team", …
 
     Raises:
         InvalidSpec: lists every problem; nothing was submitted.
@@ -68,38 +69,35 @@ def submit(
         raise InvalidSpec.of("kwargs" if kwargs else "args", "only a function takes these")
     words = [str(word) for word in (*arguments, *args)]
     if isinstance(work, (str, Path)):
-        return client().submit(script(Path(work), words, outputs, given))
+        return client().submit(_file(Path(work), words, outputs, keywords))
     return client().submit(command([*map(str, work), *words], given))
 
 
 def options(**keywords: Any) -> SubmitOptions:
     """The keywords as options, over the defaults in the ``[submit]`` section of qwex.toml."""
-    from qwex.options import SubmitOptions
+    from qwex.options import SubmitOptions, project_defaults
 
-    pairs = {name: _pairs(value) for name, value in keywords.items()}
-    return SubmitOptions.read(pairs, defaults=config.load().section("submit"))
+    return SubmitOptions.read(_raw(keywords), defaults=project_defaults(config.load()))
+
+
+def _file(path: Path, args: Sequence[str], outputs: Sequence[str], keywords: Mapping[str, Any]) -> JobSpec:
+    from qwex.client.workfile import of_file
+    from qwex.options import project_defaults
+
+    defaults = project_defaults(config.load())
+    return of_file(path, args, _raw(keywords), defaults, spell=_spell, outputs=outputs)
+
+
+def _spell(words: Sequence[str]) -> str:
+    return f"qwex.submit({list(words)!r})"
+
+
+def _raw(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _pairs(value) for name, value in keywords.items()}
 
 
 def _pairs(value: Any) -> Any:
     return [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else value
-
-
-def script(path: Path, args: Sequence[str], outputs: Sequence[str], given: SubmitOptions) -> JobSpec:
-    """The job that runs the file as it is now.
-
-    Raises:
-        InvalidSpec: the file cannot be read.
-    """
-    from qwex.spec import Source, validated
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InvalidSpec.of("script", f"no file {str(path)!r}; a command is given as a list of words") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSpec.of("script", f"{path}: {error}") from None
-    source = validated(Source, kind="script", text=text, name=str(path.absolute()))
-    return given.spec(source, args=tuple(args), outputs=tuple(outputs))
 
 
 def command(words: Sequence[str], given: SubmitOptions) -> JobSpec:
@@ -138,6 +136,8 @@ def attach(run_id: str) -> Job:
     return client().job(run_id)
 
 
-def queues() -> list[QueueInfo]:
-    """The queues a job may name."""
-    return client().queues()
+def queues() -> Queues:
+    """The queues a job may name, as a list that shows itself as a table."""
+    from qwex.client.show import Queues
+
+    return Queues(client().queues())

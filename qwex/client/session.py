@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import qwex
 from qwex.client import daemon
 from qwex.client.address import Address
-from qwex.client.http import Connection, LostError, Request
+from qwex.client.http import SILENCE, Connection, LostError, Request, SilentError
 from qwex.client.problems import error_of
 from qwex.errors import ControllerUnavailable
 
@@ -95,7 +95,8 @@ class Session:
             try:
                 return await self._once(request)
             except LostError as lost:
-                if pause is None or not (repeatable or isinstance(lost, UnreachableError)):
+                again = repeatable or isinstance(lost, UnreachableError)
+                if pause is None or not again or isinstance(lost, SilentError):
                     raise ControllerUnavailable(self._unavailable(lost)) from None
             await self.transport.sleep(pause)
         raise AssertionError("unreachable")
@@ -180,7 +181,10 @@ class Session:
             if found is None:
                 raise FileNotFoundError("no socket")
             self._address = found
-        return Connection(await self.transport.connect(self._address, _CONNECT_SECONDS), self.transport.scope())
+        stream = await self.transport.connect(self._address, _CONNECT_SECONDS)
+        connection = Connection(stream, self.transport.scope())
+        connection.on_slow = self._say_slow
+        return connection
 
     async def _greet(self, connection: Connection) -> Connection:
         """Make sure that the daemon is of this version: restart an idle one, say so of a busy one."""
@@ -224,6 +228,13 @@ class Session:
             common.append(("content-type", "application/json"))
         return Request(method, self._address.prefix + target, body or b"", (*common, *headers), repeatable)
 
+    def _say_slow(self) -> None:
+        warnings.warn(f"{self._where()} does not answer yet; it is given {SILENCE:.0f} s more", stacklevel=2)
+
+    def _where(self) -> str:
+        return f"your controller ({self.settings.folder})" if self.own else f"the controller at {self._address}"
+
     def _unavailable(self, lost: LostError) -> str:
-        where = f"your controller ({self.settings.folder})" if self.own else f"the controller at {self._address}"
-        return f"{where} does not answer: {lost}. {'See qwex controller logs.' if self.own else 'Check QWEX_URL.'}"
+        return (
+            f"{self._where()} does not answer: {lost}. {'See qwex controller logs.' if self.own else 'Check QWEX_URL.'}"
+        )

@@ -1,23 +1,46 @@
-"""How jobs show themselves: in text, and in a notebook as HTML with everything escaped."""
+"""How jobs and queues show themselves: in text, and in a notebook as HTML with everything escaped."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from qwex.wording import age, queue_row, ran
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qwex.record import JobRecord
+    from qwex.state import QueueInfo
 
-__all__ = ["Shown", "ShownMany", "html_table", "text_table"]
+__all__ = ["Queues", "Shown", "ShownMany", "Table", "job_table"]
 
-_HEAD = ("id", "state", "queue", "age", "took", "message")
-_STEPS = ((86400, "d"), (3600, "h"), (60, "m"))
+
+class Table:
+    """Rows of text under headings; control characters in texts that users gave are taken out."""
+
+    def __init__(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self.headings = tuple(headings)
+        self.rows = [tuple(_printable(cell) for cell in row) for row in rows]
+
+    def __repr__(self) -> str:
+        table = [self.headings, *self.rows]
+        widths = [max(len(row[column]) for row in table) for column in range(len(self.headings))]
+        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        def cells(tag: str, row: Sequence[str]) -> str:
+            return "<tr>" + "".join(f'<{tag} style="text-align:left">{escape(cell)}</{tag}>' for cell in row) + "</tr>"
+
+        head = cells("th", self.headings).replace("<th ", '<th scope="col" ')
+        body = "".join(cells("td", row) for row in self.rows)
+        return f'<table class="qwex-table"><thead>{head}</thead><tbody>{body}</tbody></table>'
 
 
 class Shown:
-    """One job's ``repr``, from what was last heard of it."""
+    """One job's ``repr``, from what was last heard of it: it asks nobody, so that it never waits and never fails."""
 
     record: JobRecord
 
@@ -31,57 +54,49 @@ class Shown:
         return f"<{type(self).__name__} {self.id} {self.record.state}{reason}>"
 
     def _repr_html_(self) -> str:
-        return html_table([self.record])
+        return job_table([self.record])._repr_html_()
 
 
 class ShownMany:
-    """Several jobs as a table."""
+    """Several jobs as a table, from what was last heard of each."""
 
     total: int
     records: list[JobRecord]
 
     def __repr__(self) -> str:
-        return text_table(self.records) + self._rest()
+        return repr(job_table(self.records)) + self._rest()
 
     def _repr_html_(self) -> str:
-        return html_table(self.records) + (f"<p>{self._rest().strip()}</p>" if self._rest() else "")
+        return job_table(self.records)._repr_html_() + (f"<p>{self._rest().strip()}</p>" if self._rest() else "")
 
     def _rest(self) -> str:
         shown = len(self.records)
         return f"\n{shown} of {self.total}" if self.total > shown else ""
 
 
-def text_table(records: Sequence[JobRecord]) -> str:
-    """The jobs in aligned columns; control characters in texts that users gave are taken out."""
-    rows = [_HEAD, *(_row(record) for record in records)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+class Queues(list["QueueInfo"]):
+    """The queues a job may name; shows itself as a table."""
+
+    def __repr__(self) -> str:
+        return repr(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table()._repr_html_()
+
+    def _table(self) -> Table:
+        return Table(("queue", "backend", "waiting", "running", "in use", ""), [queue_row(queue) for queue in self])
 
 
-def html_table(records: Sequence[JobRecord]) -> str:
-    """The jobs as an HTML table."""
-    from html import escape
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + "</tr>"
-
-    body = "".join(cells("td", _row(record)) for record in records)
-    return f'<table class="qwex-jobs"><thead>{cells("th", _HEAD)}</thead><tbody>{body}</tbody></table>'
-
-
-def _row(record: JobRecord) -> tuple[str, ...]:
+def job_table(records: Sequence[JobRecord]) -> Table:
+    """The jobs, one line each."""
     now = time.time()
-    took = "" if record.started_at is None else _span((record.ended_at or now) - record.started_at)
+    return Table(("id", "state", "queue", "age", "ran", "message"), [_row(record, now) for record in records])
+
+
+def _row(record: JobRecord, now: float) -> tuple[str, ...]:
     why = record.message or record.reason
-    row = (record.id, str(record.state), record.queue or "", _span(now - record.created_at), took, why)
-    return tuple("".join(sign if sign.isprintable() else " " for sign in cell) for cell in row)
+    return (record.id, str(record.state), record.queue or "", age(record, now), ran(record, now), why)
 
 
-def _span(seconds: float) -> str:
-    """``12s``, ``3m``, ``2h``, ``5d``."""
-    for step, unit in _STEPS:
-        if seconds >= step:
-            return f"{int(seconds // step)}{unit}"
-    return f"{max(int(seconds), 0)}s"
+def _printable(text: Any) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in str(text))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from qwex.client.api import AsyncClient
 from qwex.client.blocking import BlockingTransport
-from qwex.client.face import Face, blocking, blocking_iterator, drive
+from qwex.client.completed import completed
+from qwex.client.face import Face, blocking, blocking_iterator, drive, iterate
 from qwex.client.job import AsyncJob, AsyncJobs
 from qwex.client.show import Shown, ShownMany
+from qwex.errors import QwexError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
 
     from qwex.client.http import Transport
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from qwex.spec import JobSpec
     from qwex.state import JobState
 
-__all__ = ["Client", "Job", "Jobs"]
+__all__ = ["Client", "Job", "Jobs", "as_completed"]
 
 
 class _BlockingClient(AsyncClient):
@@ -81,6 +84,7 @@ class Client(Face):
         return Job(drive(self.inner.resubmit(run_id, **changes)))
 
     close = blocking(AsyncClient.close)
+    spec = blocking(AsyncClient.spec)
     list = blocking(AsyncClient.list)
     cancel = blocking(AsyncClient.cancel)
     why = blocking(AsyncClient.why)
@@ -113,6 +117,12 @@ class Job(Face, Shown):
     def state(self) -> JobState:
         """The job's state now: asks the controller, until the job has ended."""
         return self.status().state
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """What a notebook shows: the job as it is now. ``repr`` and ``print`` ask nobody and show what is known."""
+        with contextlib.suppress(QwexError):
+            self.status()
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     status = blocking(AsyncJob.status)
     done = blocking(AsyncJob.done)
@@ -178,6 +188,25 @@ class Jobs(Face, ShownMany, Sequence[Job]):
         """What was last heard of each."""
         return self.inner.records
 
+    def as_completed(self, timeout: float | None = None) -> Iterator[Job]:
+        """Each job as it ends, those that have ended first, for at most ``timeout`` seconds.
+
+        Raises:
+            JobNotDone: ``timeout`` seconds have passed, and some have not ended; they go on.
+        """
+        return as_completed(self._jobs, timeout)
+
     wait = blocking(AsyncJobs.wait)
     results = blocking(AsyncJobs.results)
     cancel = blocking(AsyncJobs.cancel)
+
+
+def as_completed(jobs: Iterable[Job], timeout: float | None = None) -> Iterator[Job]:
+    """Each job as it ends, like ``concurrent.futures.as_completed``; the jobs are of one controller.
+
+    Raises:
+        JobNotDone: ``timeout`` seconds have passed, and some have not ended; they go on.
+    """
+    faces = {id(job.inner): job for job in jobs}
+    for inner in iterate(completed([job.inner for job in faces.values()], timeout)):
+        yield faces[id(inner)]

@@ -33,7 +33,11 @@ _STARTED = (JobState.ADMITTED, JobState.RUNNING)
 def load(store: Store, logs: Logs, registry: Registry, lifecycle: Lifecycle) -> None:
     """Take the jobs into memory, each as far as its log has come: a kill may have kept that from the row."""
     for row in store.live():
-        job = LiveJob.of_row(row)
+        try:
+            job = LiveJob.of_row(row)
+        except (ValueError, TypeError, LookupError) as error:
+            log.error("the row of the job %s in the database cannot be read and is left alone: %s", row["id"], error)
+            continue
         registry.add(job)
         if logs.path(job.id).exists():
             job.log = logs.write(job.record)

@@ -6,13 +6,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from qwex.controller import problems
 from qwex.controller.auth import LOCAL, Caller, Tokens, local_caller
-from qwex.controller.bodies import BatchBody, PreflightBody, ResubmitBody, SubmitBody
+from qwex.controller.bodies import BatchBody, OriginBody, PreflightBody, ResubmitBody, SubmitBody
 from qwex.controller.operations import OPERATIONS
+from qwex.controller.origin import Origin
 from qwex.controller.store import Filter
 from qwex.controller.streams import Wanted
 from qwex.controller.submission import Entry
@@ -64,6 +66,8 @@ class App:
             try:
                 scope["qwex.caller"] = self._caller(scope)
                 await self._router(scope, receive, watched)
+            except ClientDisconnect:
+                return  # nobody is left to answer
             except Exception as error:
                 if started:
                     raise
@@ -91,13 +95,13 @@ class Api:
     async def submit(self, request: Request) -> Response:
         asked = await body(request, SubmitBody, self._settings.max_body)
         entry = Entry(asked.spec, asked.run_id, request.headers.get("idempotency-key"))
-        (done,) = await self._service.submit([entry], _caller(request), asked.environment)
+        (done,) = await self._service.submit([entry], _caller(request), _origin(asked.origin))
         return Json(vars(done.record), 201 if done.created else 200)
 
     async def submit_many(self, request: Request) -> Response:
         asked = await body(request, BatchBody, self._settings.max_body)
         entries = [Entry(one.spec, one.run_id) for one in asked.jobs]
-        done = await self._service.submit(entries, _caller(request), asked.environment)
+        done = await self._service.submit(entries, _caller(request), _origin(asked.origin))
         return Json({"jobs": [vars(one.record) for one in done]}, 201 if all(one.created for one in done) else 200)
 
     async def list(self, request: Request) -> Response:
@@ -148,7 +152,7 @@ class Api:
 
     async def preflight(self, request: Request) -> Response:
         asked = await body(request, PreflightBody, self._settings.max_body)
-        expected, rendered = await self._service.preflight(asked.spec, _caller(request))
+        expected, rendered = await self._service.preflight(asked.spec, _caller(request), _origin(asked.origin))
         return Json({"why": expected.as_dict() if expected else None, "rendered": rendered})
 
     async def queues(self, _: Request) -> Response:
@@ -197,6 +201,10 @@ class Api:
 def _caller(request: Request) -> Caller:
     caller: Caller = request.scope["qwex.caller"]
     return caller
+
+
+def _origin(said: OriginBody) -> Origin:
+    return Origin(said.environment, said.cwd, said.python)
 
 
 def _id(request: Request) -> str:

@@ -67,21 +67,24 @@ class Tokens:
         """From a file of lines ``user:token``; empty lines and those that begin with # are left out.
 
         Raises:
-            ConfigError: it cannot be read, others may read it, or a line is not of that form.
+            ConfigError: it cannot be read, is open to others, names nobody, or a line is not of that form.
         """
         try:
             lines, mode = path.read_text("utf-8").splitlines(), path.stat().st_mode
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"the token file {path} cannot be read: {error}") from None
-        if mode & (stat.S_IRGRP | stat.S_IROTH):
-            raise ConfigError(f"the token file {path} can be read by others; run: chmod 600 {path}")
-        users = {}
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigError(f"the token file {path} is open to others; run: chmod 600 {path}")
+        users: dict[str, str] = {}
         for number, line in enumerate(lines, 1):
             if line.strip() and not line.startswith("#"):
                 user, colon, token = line.strip().partition(":")
                 if not (user and colon and len(token) >= _SHORTEST):
                     raise ConfigError(f"{path}:{number}: not of the form user:token ({_SHORTEST} characters or more)")
-                users[token] = user
+                if users.setdefault(token, user) != user:
+                    raise ConfigError(f"{path}:{number}: {user} has the token of {users[token]}; give each their own")
+        if not users:
+            raise ConfigError(f"the token file {path} names nobody; write a line user:token for each")
         return cls(users)
 
     def caller(self, authorization: str | None) -> Caller:

@@ -98,6 +98,8 @@ class Backends:
         kind = self.plugins.backend(name)
         folder = self._settings.folder / name
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        if kind.Settings:
+            self._settings.check(name, list(kind.Settings.model_fields))
         backend = kind(BackendContext(folder, self._settings.section(name)))
         await backend.start()
         self._started[name] = backend

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-from qwex.spec import RUN_ID, JobSpec
+from qwex.spec import MANY, RUN_ID, EnvironmentName, JobSpec, Plain, Word
 
-__all__ = ["BatchBody", "BatchEntry", "PreflightBody", "ResubmitBody", "SubmitBody"]
+__all__ = ["BatchBody", "BatchEntry", "OriginBody", "PreflightBody", "ResubmitBody", "SubmitBody"]
 
 _RUN_ID = Field(
     None, pattern=f"^{RUN_ID.pattern}$", description="minted by the client, so that asking twice is one job"
-)
-_ENVIRONMENT = Field(
-    None, description="the client's environment, for jobs that run on this machine; only over the Unix socket"
 )
 
 
@@ -22,12 +19,22 @@ class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class OriginBody(_Body):
+    """The client's side of a job, for jobs that run on its machine; only over the Unix socket, elsewhere ignored."""
+
+    environment: dict[EnvironmentName, Word] | None = Field(
+        None, max_length=MANY, description="its variables; kept private, shown nowhere"
+    )
+    cwd: Plain = Field("", description="its working folder, for jobs that name none")
+    python: Plain = Field("", description="its interpreter, for jobs that name none")
+
+
 class SubmitBody(_Body):
     """One job."""
 
     spec: JobSpec
     run_id: str | None = _RUN_ID
-    environment: dict[str, str] | None = _ENVIRONMENT
+    origin: OriginBody = OriginBody()
 
 
 class BatchEntry(_Body):
@@ -40,14 +47,16 @@ class BatchEntry(_Body):
 class BatchBody(_Body):
     """Many jobs, all or none."""
 
-    jobs: list[BatchEntry] = Field(min_length=1, max_length=50_000)
-    environment: dict[str, str] | None = _ENVIRONMENT
+    #: The first job that is wrong is told, not the problems of fifty thousand.
+    jobs: Annotated[list[BatchEntry], FailFast()] = Field(min_length=1, max_length=50_000)
+    origin: OriginBody = OriginBody()
 
 
 class PreflightBody(_Body):
     """A job that is not submitted."""
 
     spec: JobSpec
+    origin: OriginBody = OriginBody()
 
 
 class ResubmitBody(_Body):

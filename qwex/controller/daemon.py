@@ -13,6 +13,7 @@ import gc
 import importlib
 import logging
 import os
+import resource
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: Exit code when another controller holds the home.
 ALREADY_RUNNING = 3
+#: Open files to allow where the system lets this user.
+_FILES = 65_536
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,6 +92,7 @@ def _run(
 ) -> None:
     level = settings.log_level.upper()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level)
+    _allow_files()
     with lock(settings.folder):
         again = asyncio.run(_serve(settings, address, tokens, on_ready, reload=reload))
     if again:
@@ -172,6 +176,14 @@ async def _backends(settings: Settings) -> Backends:
     except Exception as error:
         log.warning("the backend %s is not ready: %s", settings.default_backend, error)
     return backends
+
+
+def _allow_files() -> None:
+    """Each follower and each running job costs some file descriptors: raise the soft limit as far as is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _teller(fd: int | None) -> Callable[[str], None]:

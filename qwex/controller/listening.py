@@ -77,6 +77,8 @@ def tcp_socket(host: str, port: int) -> socket.socket:
     Raises:
         ConfigError: it cannot be; the message says why.
     """
+    if not 0 <= port < 1 << 16:
+        raise ConfigError(f"there is no port {port}; ports go from 1 to 65535, 0 takes a free one")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)

@@ -40,7 +40,7 @@ _FILTER = (
     Parameter("user", "string", "jobs of that user; me is the caller"),
     Parameter("state", "string", "states, comma separated or repeated; status is another name for it"),
     Parameter("queue", "string", "jobs in that queue"),
-    Parameter("name", "string", "jobs of that name"),
+    Parameter("name", "string", "jobs whose name or id begins so"),
     Parameter("group", "string", "jobs of that array"),
     Parameter("backend", "string", "jobs of that backend"),
     Parameter("tag", "string", "jobs with that tag: key or key=value"),

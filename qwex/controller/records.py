@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from qwex.events import OUTPUT_TYPES
+from qwex.events import OUTPUT_TYPES, encode
 from qwex.state import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DROPPABLE", "find", "last_position", "type_of"]
+__all__ = ["DROPPABLE", "damaged", "find", "last_position", "type_of"]
 
 #: Output that a full log or disk may lose; all other records are part of the job's state.
 DROPPABLE = frozenset(type.encode() for type in OUTPUT_TYPES - {"error"})
@@ -20,16 +21,28 @@ DROPPABLE = frozenset(type.encode() for type in OUTPUT_TYPES - {"error"})
 _POSITION = re.compile(rb'\{"type":"[^"]*","ts":[^,]*,"attempt":(\d+),"seq":(\d+)')
 
 
+_HEAD = b'{"type":"'
+
+
 def type_of(line: bytes) -> bytes:
-    """The record's type, from its first key."""
-    return line[9 : line.index(b'"', 9)]
+    """The record's type, from its first key; empty when the line is no record, as in a file that was damaged."""
+    if not (line.startswith(_HEAD) and line.endswith((b"}", b"}\n"))):
+        return b""
+    return line[len(_HEAD) : line.find(b'"', len(_HEAD))]
+
+
+def damaged(number: int) -> bytes:
+    """What stands for a line that is no record."""
+    message = f"record {number} of the job's log is damaged and cannot be shown"
+    return encode("notice", 0.0, 1, level="warning", code="damaged", message=message)[:-1]
 
 
 def find(lines: bytes, *types: str) -> Iterator[dict[str, Any]]:
     """The records of those types in ``lines`` (whole lines), in order of ``types``, then of the lines."""
     for type in types:
         for at in _starts(lines, b'{"type":"%b"' % type.encode()):
-            yield json.loads(lines[at : lines.index(b"\n", at)])
+            with contextlib.suppress(ValueError):  # damaged; readers are told so
+                yield json.loads(lines[at : lines.index(b"\n", at)])
 
 
 def _starts(lines: bytes, start: bytes) -> Iterator[int]:

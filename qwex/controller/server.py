@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import struct
@@ -23,6 +24,9 @@ __all__ = ["Server"]
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
 _GRACE_SECONDS = 3
+#: Bytes of a request's head, and seconds for it over the network.
+_LONGEST_HEAD = 64 * 1024
+_HEAD_SECONDS = 30.0
 #: ``struct ucred``: pid, uid, gid.
 _UCRED = struct.Struct("3i")
 
@@ -89,26 +93,67 @@ class _Protocol(HttpToolsProtocol):
 
     _refused = False
     _is_local = False
+    #: Bytes of the request's head so far; None while a body is read or an answer written.
+    _head: int | None = 0
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or drop it."""
         connection = transport.get_extra_info("socket")
         self._is_local = connection.family == socket.AF_UNIX
-        if _is_own(connection):
+        if _is_own(connection) and (self._is_local or len(self.connections) < _most_connections()):
             super().connection_made(transport)
+            self._await_head()
         else:
             self._refused = True
             transport.abort()
 
+    def data_received(self, data: bytes) -> None:
+        """As uvicorn does, for heads that have an end."""
+        if self._head is not None:
+            self._head += len(data)
+        super().data_received(data)
+        if self._head is not None and self._head > _LONGEST_HEAD:
+            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+
     def on_message_begin(self) -> None:
         """As uvicorn does; and say which socket it is, which the address of a peer that has gone does not tell."""
         super().on_message_begin()
+        self._await_head()
         cast("dict[str, Any]", self.scope)[LOCAL] = self._is_local
+
+    def on_headers_complete(self) -> None:
+        """As uvicorn does."""
+        self._have_head()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """As uvicorn does; the next bytes begin a head."""
+        self._head = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As uvicorn does, for connections that it knows."""
+        self._have_head()
         if not self._refused:
             super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        """Whoever comes over the network and says nothing, or not all, is not waited for."""
+        if self._patience is None and not self._is_local:
+            self._patience = asyncio.get_running_loop().call_later(_HEAD_SECONDS, self.transport.close)
+
+    def _have_head(self) -> None:
+        self._head = None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+def _most_connections() -> int:
+    """Half of what this process may open: the other half is for files, so that jobs do not suffer."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 
 
 def _is_own(connection: socket.socket) -> bool:

@@ -15,6 +15,7 @@ from qwex.controller.assembly import Parts
 from qwex.controller.explaining import why
 from qwex.controller.job import LiveJob, record_of
 from qwex.controller.merging import merged
+from qwex.controller.origin import Origin
 from qwex.controller.submission import Entry
 from qwex.errors import InvalidSpec, NotFound
 from qwex.spec import JobSpec, validated
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from qwex.state import QueueInfo, Why
 
 __all__ = ["Listing", "OutputValue", "Service"]
+
+
+_NOWHERE = Origin()
 
 
 class Listing(NamedTuple):
@@ -86,10 +90,13 @@ class Service:
         return len(self._parts.registry)
 
     async def submit(
-        self, entries: Sequence[Entry], caller: Caller, environment: Mapping[str, str] | str | None = None
+        self,
+        entries: Sequence[Entry],
+        caller: Caller,
+        origin: Origin = Origin(),  # noqa: B008 - frozen
     ) -> list[Submitted]:
         """Record jobs, all or none, and hand them to their backends; see ``Submission.submit``."""
-        done = await self._parts.submission.submit(entries, caller, environment)
+        done = await self._parts.submission.submit(entries, caller, origin)
         self.submitted += sum(one.created for one in done)
         return done
 
@@ -127,9 +134,13 @@ class Service:
         """
         job = await self._own(run_id, caller)
         raw = (await self._spec(run_id)).model_dump(mode="json", exclude_defaults=True)
+        if changes.get("backend") not in (None, job.record.backend):
+            # Where the job ran means nothing in another place.
+            raw.pop("cwd", None)
+            raw.get("runtime", {}).pop("python", None)
         spec = validated(JobSpec.model_validate, merged(raw, changes))
         environment = self._parts.environments.find(job.environment) if caller.is_local else None
-        return (await self.submit([Entry(spec)], caller, environment))[0]
+        return (await self.submit([Entry(spec)], caller, Origin(environment)))[0]
 
     async def events(self, run_id: str, wanted: Wanted, caller: Caller) -> AsyncIterator[bytes]:
         """A job's records as server-sent events."""
@@ -163,13 +174,13 @@ class Service:
         chunks = backend.value(job.record.native_id or run_id, found["attempt"], name)
         return OutputValue(chunks, found["digest"], found.get("format", "cloudpickle"))
 
-    async def preflight(self, spec: JobSpec, caller: Caller) -> tuple[Why | None, str]:
+    async def preflight(self, spec: JobSpec, caller: Caller, origin: Origin = _NOWHERE) -> tuple[Why | None, str]:
         """What would happen if the job were submitted now, and what would be sent. Nothing is stored.
 
         Raises:
             InvalidSpec: it can never run, and the backend has no other words for it.
         """
-        backend, plan = await self._parts.submission.rehearse(spec, caller)
+        backend, plan = await self._parts.submission.rehearse(spec, caller, origin)
         expected = await backend.preflight(plan)
         try:
             return expected, _shown(backend.render(plan))

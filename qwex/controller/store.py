@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 
 from qwex.controller import database
 from qwex.controller.problems import StoreUnavailable
@@ -148,9 +148,13 @@ def _page(connection: Connection, matching: Select[Any], counting: Select[Any], 
 
 
 def _matching(query: Select[Any], wanted: Filter) -> Select[Any]:
-    for name in ("user", "queue", "name", "group", "backend"):
+    for name in ("user", "queue", "group", "backend"):
         if (value := getattr(wanted, name)) is not None:
             query = query.where(jobs.c[name] == value)
+    if wanted.name is not None:
+        # train finds the job that was named "train the model", and one without a name by its id, train-7k3f9q.
+        named = (column.startswith(wanted.name, autoescape=True) for column in (jobs.c.name, jobs.c.id))
+        query = query.where(or_(*named))
     if wanted.states:
         query = query.where(jobs.c.state.in_(wanted.states))
     if wanted.since is not None:

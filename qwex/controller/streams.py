@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from qwex.controller.eventlog import Cursor
 from qwex.controller.explaining import why
-from qwex.controller.records import type_of
+from qwex.controller.records import damaged, type_of
 from qwex.controller.textlog import text_of_lines
 
 if TYPE_CHECKING:
@@ -192,11 +192,12 @@ async def _woken(wake: asyncio.Event, seconds: float | None) -> bool:
 
 
 def _frames(lines: bytes, number: int, types: frozenset[bytes]) -> bytes:
-    """The lines after number ``number`` as frames."""
+    """The lines after number ``number`` as frames; one that is no record becomes a notice that says so."""
+    told = ((id, line, type_of(line)) for id, line in enumerate(lines.split(b"\n")[:-1], number + 1))
     return b"".join(
-        b"id: %d\nevent: %b\ndata: %b\n\n" % (id, type, line)
-        for id, line in enumerate(lines.split(b"\n")[:-1], number + 1)
-        if (type := type_of(line)) in types or not types
+        b"id: %d\nevent: %b\ndata: %b\n\n" % ((id, type, line) if type else (id, b"notice", damaged(id)))
+        for id, line, type in told
+        if type in types or not types
     )
 
 

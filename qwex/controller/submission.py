@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qwex.backend import Capability, Plan
@@ -15,7 +16,7 @@ from qwex.spec import JobSpec, mint_run_id
 from qwex.state import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from qwex.backend import Backend
     from qwex.controller.auth import Caller
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from qwex.controller.bus import Bus
     from qwex.controller.environments import Environments
     from qwex.controller.handover import Handover
+    from qwex.controller.origin import Origin
     from qwex.controller.planning import Planner
     from qwex.controller.registry import Registry
     from qwex.controller.store import Store
@@ -48,6 +50,14 @@ class Submitted(NamedTuple):
 
     record: JobRecord
     created: bool
+
+
+class _Chosen(NamedTuple):
+    """What was asked for, the spec after the site's policies, and the backend they leave it to."""
+
+    entry: Entry
+    spec: JobSpec
+    backend: Backend[Any]
 
 
 class _Prepared(NamedTuple):
@@ -82,10 +92,8 @@ class Submission:
         self._tracking = tracking
         self._max_jobs = max_jobs
 
-    async def submit(
-        self, entries: Sequence[Entry], caller: Caller, environment: Mapping[str, str] | str | None
-    ) -> list[Submitted]:
-        """Record all jobs or none and hand them over; ``environment`` is the client's, or the digest of a kept one.
+    async def submit(self, entries: Sequence[Entry], caller: Caller, origin: Origin) -> list[Submitted]:
+        """Record all jobs or none and hand them over.
 
         Raises:
             InvalidSpec: a job can never run; lists every problem.
@@ -93,9 +101,10 @@ class Submission:
             TooLarge: the user has too many jobs that have not ended.
         """
         self._check_room(caller, len(entries))
-        kept = environment if isinstance(environment, str) else self._keep(environment, caller)
+        chosen = [await self._choose(entry, caller) for entry in entries]
+        kept = self._keep(origin, caller) if any(_inherits(each.backend) for each in chosen) else None
         with self._registry.holding(kept):
-            prepared = [await self._prepare(entry, caller, kept) for entry in entries]
+            prepared = [await self._prepare(each, caller, origin, kept) for each in chosen]
             try:
                 await self._store.writer.insert([each.job.row(each.spec) for each in prepared])
             except Conflict as conflict:
@@ -106,27 +115,31 @@ class Submission:
         await self._hand_over(prepared)
         return [Submitted(each.job.record, True) for each in prepared]
 
-    async def rehearse(self, spec: JobSpec, caller: Caller) -> tuple[Backend[Any], Plan]:
+    async def rehearse(self, spec: JobSpec, caller: Caller, origin: Origin) -> tuple[Backend[Any], Plan]:
         """The backend and the plan that a submit would use; nothing is stored.
 
         Raises:
             InvalidSpec: as ``submit``.
         """
-        spec = self._backends.plugins.prepare(spec)
-        backend = await self._backends.get(spec.backend)
-        job = LiveJob(await self._record(Entry(spec), spec, backend, caller))
+        entry, spec, backend = await self._choose(Entry(spec), caller)
+        spec = _filled(spec, backend, origin, caller)
+        job = LiveJob(await self._record(entry, spec, backend, caller))
         return backend, await self._planner.plan(job, spec)
 
-    async def _prepare(self, entry: Entry, caller: Caller, environment: str | None) -> _Prepared:
-        spec = self._backends.plugins.prepare(entry.spec)
-        backend = await self._backends.get(spec.backend)
+    async def _choose(self, entry: Entry, caller: Caller) -> _Chosen:
+        spec = self._backends.plugins.prepare(entry.spec, caller.user)
+        return _Chosen(entry, spec, await self._backends.get(spec.backend))
+
+    async def _prepare(self, chosen: _Chosen, caller: Caller, origin: Origin, kept: str | None) -> _Prepared:
+        entry, spec, backend = chosen
         self._backends.watch(backend.name)
+        spec = _filled(spec, backend, origin, caller)
         text = spec.model_dump_json(exclude_defaults=True)
         asked = text if spec is entry.spec else entry.spec.model_dump_json(exclude_defaults=True)
         job = LiveJob(await self._record(entry, spec, backend, caller), _digest(asked))
         job.idempotency_key = entry.idempotency_key if entry.idempotency_key != job.id else None
-        if Capability.INHERITS_ENVIRONMENT in backend.capabilities:
-            job.environment = environment
+        if _inherits(backend):
+            job.environment = kept
         if self._tracking.active:
             tracked = await self._tracking.submitted(await self._planner.plan(job, spec))
             job.variables = tracked.environment
@@ -134,10 +147,11 @@ class Submission:
         request = backend.render(await self._planner.plan(job, spec))
         return _Prepared(job, text, backend, request)
 
-    def _keep(self, environment: Mapping[str, str] | None, caller: Caller) -> str | None:
+    def _keep(self, origin: Origin, caller: Caller) -> str | None:
         """Only the controller's own user has one that means something here; others get the bare one of a login."""
+        environment = origin.environment
         if caller.is_local:
-            return None if environment is None else self._environments.keep(environment)
+            return self._environments.keep(environment) if isinstance(environment, Mapping) else environment
         return self._environments.keep({name: os.environ[name] for name in LOGIN if name in os.environ})
 
     async def _record(self, entry: Entry, spec: JobSpec, backend: Backend[Any], caller: Caller) -> JobRecord:
@@ -208,6 +222,15 @@ class Submission:
                 f"{caller.user} has {has:,} jobs that have not ended; {count:,} more would exceed the limit of "
                 f"{self._max_jobs:,} (max_jobs_per_user). Wait for some to end, or cancel them."
             )
+
+
+def _inherits(backend: Backend[Any]) -> bool:
+    return Capability.INHERITS_ENVIRONMENT in backend.capabilities
+
+
+def _filled(spec: JobSpec, backend: Backend[Any], origin: Origin, caller: Caller) -> JobSpec:
+    """The spec with what the client's side adds, where that is this side."""
+    return origin.fill(spec) if caller.is_local and _inherits(backend) else spec
 
 
 def _digest(asked: str) -> str:

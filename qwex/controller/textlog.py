@@ -14,5 +14,12 @@ _SHOWN = frozenset(type.encode() for type in TEXT_TYPES)
 
 def text_of_lines(lines: bytes) -> str:
     """What the lines add to the text; those that show nothing are not parsed."""
-    records = (json.loads(line) for line in lines.splitlines() if type_of(line) in _SHOWN)
-    return "".join(text_of(record["type"], record) for record in records)
+    return "".join(_text(line) for line in lines.split(b"\n") if type_of(line) in _SHOWN)
+
+
+def _text(line: bytes) -> str:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return ""  # damaged; the stream of events says so
+    return text_of(record["type"], record)

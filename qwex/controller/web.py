@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from pydantic_core import from_json
 from starlette.responses import Response
 
 from qwex.errors import InvalidSpec, TooLarge
-from qwex.spec import validated
+from qwex.spec import MANY, validated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 __all__ = ["Endless", "Json", "body", "flag", "limited", "moment", "natural"]
+
+#: Bytes of a body that cannot hold much more than it should.
+_LARGE = 1 << 18
+_MOST_JOBS = 50_000
 
 ModelT = TypeVar("ModelT", bound="BaseModel")
 
@@ -81,8 +88,25 @@ async def body(request: Request, model: type[ModelT], limit: int) -> ModelT:
         InvalidSpec: lists every problem.
     """
     data = b"".join([chunk async for chunk in limited(request, limit, "body")])
+    if len(data) > _LARGE:
+        _refuse_sprawl(data)
     checked: ModelT = validated(model.model_validate_json, data)
     return checked
+
+
+def _refuse_sprawl(data: bytes) -> None:
+    """Refuse millions of entries before each is checked and, when it is wrong, described."""
+    try:
+        waiting: list[tuple[str, Any]] = [("", from_json(data))]
+    except ValueError:
+        return  # the model says what is wrong with it
+    while waiting:
+        name, value = waiting.pop()
+        most = _MOST_JOBS if name == "jobs" else MANY
+        if len(value) > most:
+            raise InvalidSpec.of(name or "body", f"{len(value):,} entries; at most {most:,} are allowed")
+        entries = value.items() if isinstance(value, dict) else ((name, entry) for entry in value)
+        waiting += [(key, entry) for key, entry in entries if isinstance(entry, (dict, list))]
 
 
 async def limited(request: Request, limit: int, what: str) -> AsyncIterator[bytes]:
@@ -140,10 +164,9 @@ def moment(given: str | None, name: str) -> float | None:
     """
     if not given:
         return None
-    try:
-        return float(given)
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError):
+        if math.isfinite(seconds := float(given)):
+            return seconds
     try:
         return datetime.fromisoformat(given.replace("Z", "+00:00")).timestamp()
     except ValueError:

@@ -65,7 +65,7 @@ def conclude(status: int, outcome: Outcome | None, stop: Stop | None, *, out_of_
 
 
 def _end(status: int, outcome: Outcome | None, stop: Stop | None, *, out_of_memory: bool) -> Exit:
-    name = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else None
+    name = _signal_name(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else None
     code = 128 + os.WTERMSIG(status) if name else os.WEXITSTATUS(status)
     if stop is not None and stop.reason:
         return Exit(code, name, stop.reason, stop.message)
@@ -78,6 +78,14 @@ def _end(status: int, outcome: Outcome | None, stop: Stop | None, *, out_of_memo
     if outcome is not None and (outcome.reason or not code):
         return Exit(code, None, *outcome)
     return Exit(code, None, "ExitCode" if code else "", f"Ended with exit code {code}." if code else "")
+
+
+def _signal_name(number: int) -> str:
+    """``SIGTERM``; the real-time signals between the first and the last have no names of their own."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def duration_text(seconds: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import gc
 import linecache
 import os
 import signal
@@ -28,10 +27,11 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
 class Ended(NamedTuple):
-    """The worker's exit code and what it says about it."""
+    """The worker's exit code, what it says about it, and the namespace that dies with it."""
 
     code: int
     outcome: Outcome = Outcome()
+    namespace: dict[str, Any] = {}  # noqa: RUF012 - never written to
 
 
 def run(job: Job, channel: Channel) -> Ended:
@@ -54,10 +54,7 @@ def _python(job: Job, channel: Channel) -> Ended:
         names = ["return", *job.outputs] if job.source.kind == "function" else job.outputs
         for record in values.save(names, namespace, os.path.join(job.folder, "values")):
             channel.send("value", **record)
-    # As at the end of Python itself: what was left open is closed, and so written out.
-    namespace.clear()
-    gc.collect()
-    return Ended(code)
+    return Ended(code, namespace=namespace)
 
 
 def _cell(job: Job, inputs: Namespace, channel: Channel) -> tuple[int, Namespace]:
@@ -118,7 +115,8 @@ def _exit_code(end: SystemExit) -> int:
     if end.code is None:
         return 0
     if isinstance(end.code, int):
-        return end.code & 0xFF
+        # Python hands C a long, and 255 for what is none.
+        return end.code & 0xFF if -(2**63) <= end.code < 2**63 else 255
     print(end.code, file=sys.stderr)  # noqa: T201
     return 1
 

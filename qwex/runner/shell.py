@@ -10,10 +10,13 @@ import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.autocall import ExitAutocall
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets import default
 from traitlets.config import Config
 
 from . import tracebacks
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from .job import Source
 
 __all__ = ["prepare", "rehearse", "run", "warm"]
+
+#: What matplotlib and ``%gui`` name when no window is meant.
+_WINDOWLESS = (None, "", "none", "inline", "agg")
 
 
 def run(source: Source, text: str, inputs: dict[str, Any], channel: Channel) -> dict[str, Any]:
@@ -92,6 +98,13 @@ class _Nowhere:
         encode_record(type, fields)
 
 
+class _Exit(ExitAutocall):
+    """``exit`` and ``quit`` end the cell as they end a script."""
+
+    def __call__(self, code: Any = None) -> None:
+        raise SystemExit(code)
+
+
 class Shell(InteractiveShell):
     """IPython's shell with the log as its screen."""
 
@@ -125,6 +138,30 @@ class Shell(InteractiveShell):
             self._showtraceback(kind, error, tracebacks.render(error))
         else:
             super().showtraceback(exc_tuple, *args, **kwargs)
+
+    @default("exiter")
+    def _default_exiter(self) -> ExitAutocall:
+        return _Exit(self)  # type: ignore[no-untyped-call]
+
+    def ask_exit(self) -> None:
+        """End the cell: there is nothing else to leave."""
+        raise SystemExit
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Accept what needs no window and no loop of its own.
+
+        Raises:
+            UsageError: a window was asked for.
+        """
+        if gui not in _WINDOWLESS:
+            raise UsageError(f"a job has no screen for {gui!r}. Figures are shown with: %matplotlib inline")
+
+    def enable_matplotlib(self, gui: str | None = None) -> Any:
+        """Choose where figures are drawn; refused before matplotlib tries to open a window."""
+        from IPython.core.pylabtools import find_gui_and_backend
+
+        self.enable_gui(find_gui_and_backend(gui, self.pylab_gui_select)[0])  # type: ignore[no-untyped-call]
+        return super().enable_matplotlib(gui)  # type: ignore[no-untyped-call]
 
     def show_usage_error(self, exc: BaseException) -> None:
         """A misused magic fails the job as any error does."""

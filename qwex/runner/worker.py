@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -89,6 +90,9 @@ def _finish(channel: Channel, ended: Ended) -> NoReturn:
     """End as Python does: wait for threads, run exit functions, write out. Then say how it went."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+    # Last of all, what was left open is closed, and so written out.
+    ended.namespace.clear()
+    gc.collect()
     for name in ("stdout", "stderr"):
         stream: Any = getattr(sys, name, None)  # the job may have put something else there, or nothing
         if hasattr(stream, "flush") and not getattr(stream, "closed", False):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import select
@@ -61,6 +62,7 @@ def _preload(flavour: str) -> None:
 
     with contextlib.suppress(ImportError):
         import cloudpickle  # noqa: F401
+    importlib.invalidate_caches()  # every job does; the first time it imports importlib.metadata, a hundredth second
     if flavour == "ipython":
         from . import shell
 

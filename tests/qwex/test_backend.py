@@ -19,14 +19,16 @@ LIMIT = 10
 
 
 class Scripted(Backend[str]):
-    """Answers each call of ``status`` with the next of a job's states; the last one stays."""
+    """Answers each call of ``status`` with the next of a job's states, ``?`` is none; the last one stays."""
 
     name = "scripted"
     poll = (0.001, 0.002)
 
     def __init__(self, context: BackendContext, **states: str) -> None:
         super().__init__(context)
-        self.states = {job: [JobState(word) for word in words.split()] for job, words in states.items()}
+        self.states = {
+            job: [JobState(word) if word != "?" else None for word in words.split()] for job, words in states.items()
+        }
         self.asked: list[list[str]] = []
 
     def render(self, plan: Plan) -> str:
@@ -41,7 +43,8 @@ class Scripted(Backend[str]):
     async def status(self, native_ids: Sequence[str]) -> dict[str, JobStatus]:
         self.asked.append(list(native_ids))
         known = {job: self.states[job] for job in native_ids}
-        return {job: JobStatus(states.pop(0) if len(states) > 1 else states[0]) for job, states in known.items()}
+        told = {job: states.pop(0) if len(states) > 1 else states[0] for job, states in known.items()}
+        return {job: JobStatus(state) for job, state in told.items() if state}
 
     async def output(self, native_id: str, after: Position) -> AsyncIterator[bytes]:
         yield b""
@@ -84,6 +87,14 @@ async def test_ended_jobs_are_asked_for_no_more(context: BackendContext) -> None
     assert (await seen(backend, 3))[-1] == ("b", "FAILED")
     assert backend.asked[0] == ["a", "b"]
     assert all(asked == ["b"] for asked in backend.asked[1:])
+
+
+@pytest.mark.anyio
+async def test_a_job_that_is_missing_twice_is_lost(context: BackendContext) -> None:
+    backend = Scripted(context, a="RUNNING ? RUNNING ? ?")
+    backend.adopt("a")
+    assert await seen(backend, 2) == [("a", "RUNNING"), ("a", "FAILED")]
+    assert len(backend.asked) == 5
 
 
 @pytest.mark.anyio

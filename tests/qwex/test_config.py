@@ -80,6 +80,14 @@ def test_sections_are_merged_by_key_and_handed_on_unchecked(
     assert config.load(project).section("nothing") == {}
 
 
+def test_a_key_that_means_nothing_is_named_with_its_file(user_folder: Path, project: Path) -> None:
+    (user_folder / "config.toml").write_text("[local]\ncpu = 4\ngpu = 1")
+    settings = config.load(project)
+    settings.check("nothing", ["cpu"])
+    with pytest.raises(ConfigError, match=r"config\.toml: \[local\] has no 'gpu'\. Did you mean 'gpus'\?"):
+        settings.check("local", ["cpu", "gpus"])
+
+
 def test_texts_are_read_as_the_setting_s_kind(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QWEX_IDLE_TIMEOUT", "5")
     monkeypatch.setenv("QWEX_MAX_BODY", "1000")

@@ -74,6 +74,24 @@ def test_all_problems_at_once_by_the_flags() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "field", "told"),
+    [
+        ({"retries": -1}, "retries", "at least 0"),
+        ({"retry_on": ["x"]}, "retry_on", "not a whole number"),
+        ({"queue": "a b"}, "queue", "letters, digits, '-', '_' and '.' only"),
+        ({"tag": ["a b=1"]}, "tag", "letters, digits, '-', '_' and '.' only"),
+        ({"priority": 10**7}, "priority", "at most 1000000"),
+    ],
+)
+def test_problems_of_the_spec_are_told_by_the_flags(given: dict[str, Any], field: str, told: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        read(**given).spec(SOURCE)
+    ((name, said),) = caught.value.problems
+    assert name == field
+    assert said.startswith(told)
+
+
+@pytest.mark.parametrize(
     ("pairs", "told"), [(["A"], "not of the form"), (["=1"], "not of the form"), (["A=1", "A=2"], "twice")]
 )
 def test_bad_pairs(pairs: list[str], told: str) -> None:

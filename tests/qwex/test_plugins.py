@@ -137,7 +137,7 @@ def test_typo_in_a_hook_name_is_named_with_the_nearest(install: Install) -> None
 
 def test_typo_in_an_argument_is_named(install: Install) -> None:
     install("qwex_pbs", "from qwex import hookimpl\n@hookimpl\ndef qwex_prepare_job(job): ...")
-    assert "qwex_prepare_job has no argument 'job'; it takes (spec)" in error_of("qwex_pbs")
+    assert "qwex_prepare_job has no argument 'job'; it takes (spec, user)" in error_of("qwex_pbs")
 
 
 def test_forgotten_mark_is_named(install: Install) -> None:
@@ -179,7 +179,7 @@ def test_incomplete_backend_is_refused_with_the_reason(install: Install, change:
 
 def test_broken_plugin_hears_nothing_more(install: Install) -> None:
     install("qwex_pbs", GOOD.replace("register(Pbs)", "1 / 0") + POLICY.format(body="raise AssertionError('asked')"))
-    assert plugins.load().prepare(SPEC) is SPEC
+    assert plugins.load().prepare(SPEC, "ada") is SPEC
 
 
 POLICY = """
@@ -218,19 +218,25 @@ def test_policies_each_see_what_those_before_made(install: Install) -> None:
         body = f"return spec.model_copy(update={{'name': spec.name + {letter!r}}})"
         install(f"qwex_{letter}", IMPORTS + POLICY.format(body=body))
     install("qwex_none", IMPORTS + POLICY.format(body="return None"))
-    assert sorted(plugins.load().prepare(SPEC).name) == ["a", "b"]
+    assert sorted(plugins.load().prepare(SPEC, "ada").name) == ["a", "b"]
+
+
+def test_policy_knows_whose_job_it_is(install: Install) -> None:
+    source = POLICY.format(body="return spec.model_copy(update={'queue': user})")
+    install("qwex_a", IMPORTS + source.replace("(spec)", "(spec, user)", 1))
+    assert plugins.load().prepare(SPEC, "ada").queue == "ada"
 
 
 def test_policy_refuses(install: Install) -> None:
     install("qwex_a", IMPORTS + POLICY.format(body="raise InvalidSpec.of('tags', 'who pays?')"))
     with pytest.raises(InvalidSpec, match=r"tags: who pays\?"):
-        plugins.load().prepare(SPEC)
+        plugins.load().prepare(SPEC, "ada")
 
 
 def test_no_job_slips_past_a_policy_that_fails(install: Install) -> None:
     install("qwex_a", IMPORTS + POLICY.format(body="return 1 / 0"))
     with pytest.raises(PluginError, match="the policy of qwex_a failed: ZeroDivisionError"):
-        plugins.load().prepare(SPEC)
+        plugins.load().prepare(SPEC, "ada")
 
 
 def test_notice_that_fails_is_logged_and_the_others_are_told(

@@ -45,7 +45,7 @@ def test_same_json_back() -> None:
 def test_all_problems_at_once_by_their_fields() -> None:
     found = problems(resources={"cpu": "-1", "gpu": "0"}, queue="a/b", pritority=1, outputs=["a b"])
     assert set(found) == {"resources.cpu", "resources.gpu", "queue", "pritority", "outputs.0"}
-    assert found["pritority"] == "no such field"
+    assert found["pritority"].startswith("no such field. Did you mean 'priority'? There is: source, ")
     assert "write cores" in found["resources.cpu"]
 
 

@@ -4,7 +4,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from qwex.options import SubmitOptions, flags
-from qwex_magics.arguments import CELL, parse, request
+from qwex_magics.arguments import CELL, by_flag, parse, request
 
 
 def test_every_option_is_a_flag():
@@ -63,3 +63,9 @@ def test_words_after_two_dashes_are_left_alone():
 def test_flags_have_one_spelling_each():
     spellings = [s for flag in (*flags(), *CELL) for s in (flag.long, flag.short) if s]
     assert len(spellings) == len(set(spellings))
+
+
+def test_a_specs_problems_are_told_by_the_flags():
+    fields = ("resources.gpu", "resources.memory", "env.A", "backend_options.x", "timeout", "retry_on.0", "source")
+    flagged = ("--gpu", "--mem", "--env", "--option", "--time", "--retry-on", "source")
+    assert by_flag((field, "bad") for field in fields) == [(flag, "bad") for flag in flagged]

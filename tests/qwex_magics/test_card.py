@@ -21,7 +21,7 @@ WHY = {
 
 
 def at(record, state, **more):
-    story = {name: more.pop(name) for name in ("why", "duration", "error", "values", "host") if name in more}
+    story = {name: more.pop(name) for name in ("why", "error", "values", "host") if name in more}
     return Story(replace(record, state=state, **more), **story)
 
 
@@ -45,29 +45,39 @@ def test_a_running_job_says_since_when_and_where(record):
 
 
 def test_a_later_attempt_says_why(record):
-    assert "attempt 2 (Preempted)" in card.line(at(record, JobState.QUEUED, attempt=2, reason="Preempted"))
+    again = {"attempt": 2, "reason": "Preempted"}
+    assert card.line(at(record, JobState.QUEUED, **again)).endswith("QUEUED  Preempted · attempt 2")
+    assert card.line(at(record, JobState.QUEUED, why={"summary": "waits"}, **again)).endswith(
+        "QUEUED  waits · attempt 2 (Preempted)"
+    )
 
 
 def test_success_says_how_long_and_what_came_back(record):
     values = {"model": {"name": "model", "size": 84_000_000}, "history": {"name": "history", "size": 90}}
-    story = at(record, JobState.SUCCEEDED, duration=192.0, values=values, outputs=("model", "history"))
+    times = {"started_at": 1000.0, "ended_at": 1192.0}
+    story = at(record, JobState.SUCCEEDED, values=values, outputs=("model", "history"), **times)
     assert card.line(story, here=("model", "history")) == (
         "✔ train-7k3f9q  finished in 3m12s · model (84 MB), history → here"
     )
 
 
 def test_values_that_did_not_come_back_say_how_to_get_them(record):
-    story = at(record, JobState.SUCCEEDED, duration=1.0)
+    story = at(record, JobState.SUCCEEDED)
     assert card.line(story).endswith("model kept: %qwex attach train-7k3f9q -o model")
 
 
 def test_failure_says_what_was_raised_or_the_message(record):
-    error = {"ename": "ValueError", "evalue": "bad\nsecond line"}
-    assert card.line(at(record, JobState.FAILED, duration=3.1, error=error)) == (
-        "✖ train-7k3f9q  failed after 3.1s · ValueError: bad"
-    )
+    times = {"started_at": 1000.0, "ended_at": 1003.1}
+    raised = at(record, JobState.FAILED, reason="Exception", message="ValueError: bad", **times)
+    assert card.line(raised) == "✖ train-7k3f9q  failed after 3.1s · ValueError: bad"
     story = at(record, JobState.FAILED, reason="TimedOut", message="ran longer than 15m")
-    assert card.line(story) == "✖ train-7k3f9q  failed · ran longer than 15m"
+    assert card.line(story) == "✖ train-7k3f9q  failed · TimedOut: ran longer than 15m"
+
+
+def test_a_long_message_is_cut(record):
+    line = card.line(at(record, JobState.FAILED, reason="Exception", message="ValueError: " + "x" * 1000))
+    assert len(line) < 200
+    assert line.endswith("x…")
 
 
 def test_cancelled_before_or_after_its_start(record):
@@ -86,15 +96,3 @@ def test_html_is_escaped_and_the_snapshot_is_json(record, state):
     snapshot = json.loads(json.dumps(bundle[card.MIME]))
     assert snapshot["id"] == "train-7k3f9q"
     assert snapshot["state"] == state.value
-
-
-def test_a_position_that_the_sentence_has_is_not_said_twice():
-    why = {"summary": "3rd in default · waits for 2 cores", "position": 3, "position_in": "default"}
-    assert card.waiting(why) == "3rd in default · waits for 2 cores"
-
-
-@pytest.mark.parametrize(
-    ("number", "word"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (21, "21st"), (112, "112th")]
-)
-def test_ordinals(number, word):
-    assert card.waiting({"position": number, "position_in": "q"}) == f"{word} in q"

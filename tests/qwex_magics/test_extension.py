@@ -72,6 +72,7 @@ def test_the_lines_help_has_every_command(loaded):
         ("%qwex why", "write it as: %qwex why ID"),
         ("%qwex list --stats running", "--stats: no such flag. Did you mean '--status'?"),
         ("%qwex submit", "write it as: %qwex submit SCRIPT.py"),
+        ("%%qwex --bogus\n1", "--bogus: no such flag.\n"),
         ("%qwex config urll", "no setting 'urll'. Did you mean 'url'?"),
     ],
 )
@@ -81,6 +82,21 @@ def test_wrong_arguments_are_a_usage_error_in_one_line(loaded, capsys, source, m
     printed = capsys.readouterr()
     assert message in printed.err
     assert "Traceback" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("%qwex list --help", "%qwex list [--user NAME]"),
+        ("%qwex logs -h", "--follow"),
+        ("%qwex queues --help", "what is used"),
+        ("%qwex --help", "%qwex COMMAND"),
+        ("%%qwex --gpu 1 --help\n1", "%%qwex [flags]"),
+    ],
+)
+def test_help_is_given_where_it_is_asked_for(loaded, capsys, source, told):
+    assert loaded.run_cell(source).success
+    assert told in capsys.readouterr().out
 
 
 def test_a_syntax_error_is_shown_like_ipythons_and_nothing_is_submitted(loaded, capsys):

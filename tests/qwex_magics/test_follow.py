@@ -102,15 +102,19 @@ def test_a_value_that_cannot_be_loaded_is_named(follow, shell, event, announced,
 
 def test_an_exception_is_raised_with_the_jobs_traceback(follow, event, shell):
     error = event("error", ename="ZeroDivisionError", evalue="division by zero", traceback=["line 1", "line 2"])
-    with pytest.raises(RemoteError) as raised:
-        follow(*running(event), error, ended(event, "FAILED", reason="Exception", exit_code=1))
+    told = {"reason": "Exception", "message": "ZeroDivisionError: division by zero", "exit_code": 1}
+    with pytest.raises(ZeroDivisionError) as raised:
+        follow(*running(event), error, ended(event, "FAILED", **told))
+    assert isinstance(raised.value, RemoteError)
     assert raised.value._render_traceback_() == ["line 1", "line 2", "raised in job train-7k3f9q"]
     assert shell.display_pub.cards()[-1].endswith("ZeroDivisionError: division by zero")
 
 
 def test_another_failure_has_its_message(follow, event):
-    with pytest.raises(JobFailed, match="ran longer than 15m") as raised:
-        follow(*running(event), ended(event, "FAILED", reason="TimedOut", message="ran longer than 15m", exit_code=143))
+    with pytest.raises(JobFailed, match=r"failed: ran longer than 15m\. See what") as raised:
+        follow(
+            *running(event), ended(event, "FAILED", reason="TimedOut", message="ran longer than 15m.", exit_code=143)
+        )
     assert (raised.value.reason, raised.value.exit_code) == ("TimedOut", 143)
 
 
@@ -126,13 +130,20 @@ def test_the_first_interrupt_cancels_and_goes_on_to_the_end(follow, shell, clien
     with pytest.raises(JobCancelled, match="cancelled by ann"):
         follow(*running(event), KeyboardInterrupt(), event("stream", name="stdout", text="bye\n"), end)
     assert client.cancelled == ["train-7k3f9q"]
-    assert any("cancelling train-7k3f9q (interrupt again to leave it running)" in c for c in shell.display_pub.cards())
+    said = "interrupt again to stop waiting for it; it is being stopped"
+    assert any(said in shown for shown in shell.display_pub.cards())
 
 
 def test_the_second_interrupt_leaves_the_job(follow, shell, client, event):
     with pytest.raises(Detached, match=r"%qwex attach train-7k3f9q -o model"):
         follow(*running(event), KeyboardInterrupt(), KeyboardInterrupt(), outputs=("model",))
-    assert "left to itself" in shell.display_pub.cards()[-1]
+    assert shell.display_pub.cards()[-1].endswith("no longer followed; it is being stopped")
+
+
+def test_who_only_looks_on_stops_nothing(follow, shell, client, event):
+    with pytest.raises(Detached, match=r"train-7k3f9q is no longer followed; it goes on"):
+        follow(*running(event), KeyboardInterrupt(), cancels=False)
+    assert client.cancelled == []
 
 
 def test_a_job_that_runs_is_not_shown_as_queued_again(shell, client, record, event):

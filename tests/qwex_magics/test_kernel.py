@@ -150,7 +150,7 @@ def stop_when(notebook, ready, times=1):
 
 def test_stop_cancels_the_job(notebook):
     shown = notebook.run(f"%%qwex\n{WAITS}", stop_when(notebook, lambda shown, _: "ready" in shown.stdout))
-    assert any("cancelling" in card and "interrupt again to leave it running" in card for card in shown.cards)
+    assert any("interrupt again to stop waiting for it; it is being stopped" in card for card in shown.cards)
     assert shown.cards[-1].startswith("⦸")
     assert "JobCancelled" in shown.error
     assert "qwex_magics" not in shown.error
@@ -214,6 +214,7 @@ def test_a_job_that_does_not_exist_is_named(notebook):
     shown = notebook.run("%qwex status no-such-job")
     assert "NotFound" in shown.error
     assert "no-such-job" in shown.error
+    assert "See them with: %qwex list" in shown.error
     assert "qwex_magics" not in shown.error
 
 
@@ -222,7 +223,32 @@ def test_scripts_and_commands(notebook, tmp_path):
     script.write_text("import sys\nprint('script', sys.argv[1:])\n")
     assert "script ['--lr', '0.1']" in notebook.run(f"%qwex submit {script} --wait -- --lr 0.1").stdout
     assert "a command" in notebook.run("%qwex submit --wait -- echo a command").stdout
-    assert "no file" in notebook.run("%qwex submit missing.py").stderr
+    assert "no file" in (told := notebook.run("%qwex submit missing.py").stderr)
+    assert "A command is written: %qwex submit -- missing.py" in told
+    described = tmp_path / "job.yaml"
+    described.write_text("source: {kind: command}\nargs: [echo, described]\n")
+    assert "described" in notebook.run(f"%qwex submit {described} --wait").stdout
+
+
+def test_a_job_is_named_by_its_variable(notebook):
+    notebook.run("%%qwex --detach -o x\nx = 5\nprint('out')")
+    notebook.run("j = _")
+    run_id = notebook.value("j.id").strip("'")
+    for name in ("j", "$j", "{j}", "$j.id", "{j.id}"):
+        assert notebook.run(f"%qwex attach {name} -o x").stdout == "out\n"
+        assert notebook.run(f"%qwex logs {name}").stdout == "out\n"
+        assert notebook.run(f"%qwex status {name}").results[0]["text/plain"] == f"<Job {run_id} SUCCEEDED>"
+    assert notebook.run("%qwex cancel j").stdout == f"{run_id} had ended already: SUCCEEDED\n"
+
+
+def test_an_error_of_the_sdk_shows_the_callers_lines_alone(notebook):
+    notebook.run("import qwex\nwaits = qwex.submit(['sleep', '100'])\ndef ask(): return waits.result(timeout=0.1)")
+    error = plain(notebook.run("ask()").error)
+    notebook.run("%qwex cancel waits")
+    assert "JobNotDone: " in error
+    assert "return waits.result(timeout=0.1)" in error
+    assert "qwex/client" not in error
+    assert "site-packages" not in error
 
 
 def test_completion_knows_queues_and_jobs(notebook):

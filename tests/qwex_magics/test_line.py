@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from qwex_magics.line import listing, read
+from qwex.client import AsyncJob, AsyncJobs, Job, Jobs
+from qwex.record import JobRecord
+from qwex.state import JobState
+from qwex_magics.line import job_ids, listing, read
 
-NOTEBOOK = {"lr": 0.1, "cores": 8}
+JOB = Job(AsyncJob(None, JobRecord("train-7k3f9q", "train", "ann", "cell", JobState.RUNNING, "local", 1000.0)))
+NOTEBOOK = {"lr": 0.1, "cores": 8, "job": JOB, "jobs": Jobs(AsyncJobs([JOB.inner] * 2))}
 
 
 @pytest.mark.parametrize(
@@ -18,6 +22,11 @@ NOTEBOOK = {"lr": 0.1, "cores": 8}
         ("--env A={{lr}} B=$$lr", ["--env", "A={lr}", "B=$lr"]),
         (r'"a \"quoted\" word"', ['a "quoted" word']),
         ("", []),
+        ("--gpu 1 # it's a comment", ["--gpu", "1"]),
+        ("--name a#b --env 'A=# text'", ["--name", "a#b", "--env", "A=# text"]),
+        ("attach {job.id}", ["attach", "train-7k3f9q"]),
+        ("attach $job.id $job {job}", ["attach", *["train-7k3f9q"] * 3]),
+        ("$job.id.csv $lr.csv {{job.id}} $$job.id", ["train-7k3f9q.csv", "0.1.csv", "{job.id}", "$job.id"]),
     ],
 )
 def test_words(line, words):
@@ -42,6 +51,17 @@ def test_an_undefined_name_is_named_with_the_nearest_one():
     assert words == ["--cpu", "{core}", "--env", "A=0.1"]
     assert problems[0][0] == "{core}"
     assert "Did you mean 'cores'?" in problems[0][1]
+
+
+def test_an_attribute_that_is_not_there_is_named():
+    assert read("{job.idd}", NOTEBOOK)[1] == [("{job.idd}", "a Job has no attribute 'idd' to put in")]
+
+
+def test_a_name_stands_for_its_job_or_jobs():
+    assert job_ids("job", NOTEBOOK) == ["train-7k3f9q"]
+    assert job_ids("jobs", NOTEBOOK) == ["train-7k3f9q"] * 2
+    assert job_ids("lr", NOTEBOOK) == ["lr"]
+    assert job_ids("train-7k3f9q", NOTEBOOK) == ["train-7k3f9q"]
 
 
 def test_an_open_quote_is_a_problem():

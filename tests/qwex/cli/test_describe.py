@@ -42,8 +42,8 @@ def test_headline(job: JobRecord, line: str) -> None:
         (Why("waits for 1 GPU", position=3, position_in="gpu-team"), "3rd in gpu-team · waits for 1 GPU"),
         (Why("3rd in gpu-team · waits", position=3, position_in="gpu-team"), "3rd in gpu-team · waits"),
         (
-            Why("waits", position=1, position_in="a", cluster_position=11, eta=(240, 660), basis="from 37 admissions"),
-            "1st in a, 11th in the cluster queue · waits · starts in 4m00s–11m00s (from 37 admissions)",
+            Why("waits", position=1, position_in="a", cluster_position=11, eta=(240, 660), basis="37 admissions"),
+            "1st in a, 11th in the cluster queue · waits · starts in 4–11 min (from 37 admissions)",
         ),
         (Why("\x1b[2J"), "\\x1b[2J"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from qwex import errors
@@ -56,3 +58,14 @@ def test_several_problems_stand_one_below_the_other(capsys: pytest.CaptureFixtur
 def test_one_problem_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     exits.report(errors.InvalidSpec.of("gpu", "not a number"))
     assert capsys.readouterr().err == "error: gpu: not a number\n"
+
+
+def test_an_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    exits.report(errors.InvalidSpec.of("gpu", "not a number"), as_json=True)
+    assert json.loads(capsys.readouterr().err) == {
+        "error": {
+            "code": "invalid-spec",
+            "message": "gpu: not a number",
+            "problems": [{"field": "gpu", "message": "not a number"}],
+        }
+    }

@@ -9,6 +9,8 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import Popen
 
     from command_line import Done
 
@@ -33,6 +35,11 @@ def test_list(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
     queued = json.loads(qwex("list", "--status", "queued", "--json").out)
     assert [job["id"] for job in queued["jobs"]] == [third, second]
     assert [line.split()[0] for line in qwex("list", "--name", "a").out.splitlines()] == ["ID", first]
+    assert [line.split()[0] for line in qwex("list", "--name", second[:4]).out.splitlines()] == ["ID", second]
+    assert qwex("list", "--queue", "default", "--name", "nothere").err == "no such jobs\n"
+    missing = qwex("list", "--queue", "defualt")
+    assert (missing.code, missing.out) == (3, "")
+    assert "no queue 'defualt'. There is: default. Did you mean 'default'?" in missing.err
     cut = qwex("list", "--limit", "2", "--user", "me")
     assert len(cut.out.splitlines()) == 3
     assert cut.err == "2 of 3; all of them: --all\n"
@@ -51,7 +58,53 @@ def test_status(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
     shown = {line[2:12].strip(): line[13:] for line in facts}
     assert (shown["name"], shown["exit code"], shown["tags"]) == ("count", "4", "a=b")
     assert "64Mi memory" in shown["asks for"]
-    assert json.loads(qwex("status", run_id, "--json").out)["exit_code"] == 4
+    assert shown["command"] == "sh -c 'exit 4'"
+    assert "attempt 1" not in shown
+    told = json.loads(qwex("status", run_id, "--json").out)
+    assert (told["exit_code"], told["command"]) == (4, ["sh", "-c", "exit 4"])
+    assert [attempt["reason"] for attempt in told["attempts"]] == ["ExitCode"]
+
+
+def test_status_of_a_script(qwex: Callable[..., Done], submit: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print(1)\n")
+    run_id = submit("train.py", "--", "--name", "a b")
+    assert f"  command    {tmp_path / 'train.py'} --name 'a b'\n" in qwex("status", run_id).out
+
+
+def test_a_second_attempt_is_told_where_it_begins(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    waited = qwex("submit", "--wait", "--retries", "1", "--", "sh", "-c", "echo once; exit 3")
+    assert (waited.code, waited.out) == (3, "once\nonce\n")
+    assert "qwex: attempt 2 follows (Retry)\n" in waited.err
+    run_id = waited.err.split()[0]
+    printed = qwex("logs", run_id)
+    assert (printed.out, printed.err) == ("once\nonce\n", "qwex: attempt 2 follows (Retry)\n")
+    followed = qwex("logs", run_id, "--follow")
+    assert followed.out == "once\nonce\n"
+    assert "qwex: attempt 2 follows (Retry)\n" in followed.err
+    lines = [line.strip() for line in qwex("status", run_id).out.splitlines() if line.startswith("  attempt")]
+    assert [line.split()[:2] for line in lines] == [["attempt", "1"], ["attempt", "2"]]
+    assert " · Retry: " in lines[0]
+    assert " · ExitCode: " in lines[1]
+
+
+def test_quiet_says_nothing_of_attempts(qwex: Callable[..., Done]) -> None:
+    done = qwex("submit", "--wait", "--quiet", "--retries", "1", "--", "sh", "-c", "exit 3")
+    assert (done.code, done.out, done.err) == (3, "", "")
+
+
+def test_a_preempted_job_tells_its_story(
+    qwex: Callable[..., Done], start: Callable[..., Popen[str]], submit: Callable[..., str]
+) -> None:
+    script = "[ -e second ] && exit; touch second; echo ready; sleep 60"
+    low = start("submit", "--wait", "--cpu", "2", "--", "sh", "-c", script)
+    assert low.stdout
+    assert low.stdout.readline() == "ready\n"
+    submit("--cpu", "2", "--priority", "9", "--", "true")
+    out, err = low.communicate(timeout=60)
+    assert (low.returncode, out) == (0, "")
+    assert "qwex: attempt 2 follows (Preempted)\n" in err
+    told = json.loads(qwex("status", err.split()[0], "--json").out)["attempts"]
+    assert [(attempt["number"], attempt["reason"]) for attempt in told] == [(1, "Preempted"), (2, "")]
 
 
 @pytest.mark.parametrize("run_id", ["", "../x", "a/b?c=1", "A", "\x1b[2J"])
@@ -91,6 +144,19 @@ def test_cancel_several(qwex: Callable[..., Done], submit: Callable[..., str]) -
     assert json.loads(qwex("cancel", running, "--json").out)["jobs"][0]["state"] == "CANCELLED"
 
 
+def test_no_job_that_is_cancelled_starts_meanwhile(
+    qwex: Callable[..., Done], submit: Callable[..., str], tmp_path: Path
+) -> None:
+    running = submit("--cpu", "2", "--", "sleep", "60")
+    waiting = [submit("--cpu", "2", "--", "touch", f"ran-{number}") for number in range(3)]
+    done = qwex("cancel", running, *waiting)
+    assert [line.split()[0] for line in done.out.splitlines()] == [running, *waiting]
+    qwex("wait", running, *waiting)
+    records = [json.loads(qwex("status", run_id, "--json").out) for run_id in waiting]
+    assert [record["started_at"] for record in records] == [None] * 3
+    assert not list(tmp_path.glob("ran-*"))
+
+
 def test_wait(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
     good, bad, long = submit("--", "true"), submit("--", "sh", "-c", "exit 9"), submit("--", "sleep", "60")
     assert qwex("wait", good).code == 0
@@ -112,6 +178,21 @@ def test_resubmit(qwex: Callable[..., Done], submit: Callable[..., str]) -> None
     assert (again["resources"]["memory"], again["resources"]["cpu"]) == ("32Mi", "1")
     assert qwex("wait", again["id"]).code == 0
     assert qwex("logs", again["id"]).out == "hi\n"
+
+
+def test_resubmit_follows_as_submit_does(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
+    run_id = submit("--name", "again", "--", "sh", "-c", "echo hi; exit 6")
+    waited = qwex("resubmit", run_id, "--wait", "--quiet")
+    assert (waited.code, waited.out) == (6, "hi\n")
+    quiet = qwex("resubmit", run_id, "--quiet")
+    assert quiet.out.startswith("again-")
+    assert quiet.out.count("\n") == 1
+
+
+def test_resubmit_elsewhere(qwex: Callable[..., Done], submit: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    run_id = submit("--", "pwd")
+    assert qwex("resubmit", run_id, "--cwd", "sub", "--wait").out == f"{tmp_path / 'sub'}\n"
 
 
 def test_logs(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:

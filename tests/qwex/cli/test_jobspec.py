@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qwex.cli import jobspec
-from qwex.errors import InvalidSpec
+from qwex.errors import ConfigError, InvalidSpec
 from qwex.options import SubmitOptions
 
 if TYPE_CHECKING:
@@ -23,20 +23,20 @@ def folder(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def build(*words: str, rest: tuple[str, ...] = (), **given: Any) -> JobSpec:
+def build(work: str | None = None, rest: tuple[str, ...] = (), **given: Any) -> JobSpec:
     nothing: dict[str, Any] = dict.fromkeys(SubmitOptions.model_fields)
-    return jobspec.build(words, rest, {**nothing, **given})
+    return jobspec.build(work, rest, {**nothing, **given})
 
 
-def refused(*words: str, **given: Any) -> str:
+def refused(work: str | None = None, rest: tuple[str, ...] = (), **given: Any) -> str:
     with pytest.raises(InvalidSpec) as caught:
-        build(*words, **given)
+        build(work, rest, **given)
     return caught.value.message
 
 
 def test_a_script_with_arguments(folder: Path) -> None:
     (folder / "train.py").write_text("print(1)")
-    spec = build("train.py", "fast", rest=("--lr", "0.1"), gpu="1")
+    spec = build("train.py", rest=("fast", "--lr", "0.1"), gpu="1")
     assert (spec.source.kind, spec.source.text, spec.source.name) == ("script", "print(1)", str(folder / "train.py"))
     assert spec.args == ("fast", "--lr", "0.1")
     assert spec.resources.gpu == "1"
@@ -68,9 +68,25 @@ def test_a_described_job(folder: Path, suffix: str) -> None:
 def test_a_described_script_is_read_from_beside_the_description(folder: Path) -> None:
     (folder / "jobs").mkdir()
     (folder / "jobs" / "train.py").write_text("print(2)")
-    (folder / "jobs" / "train.yaml").write_text("source: {kind: script, name: train.py}\n")
-    spec = build("jobs/train.yaml", rest=("--lr", "1"))
-    assert (spec.source.text, spec.args) == ("print(2)", ("--lr", "1"))
+    for word in ("name", "path"):
+        (folder / "jobs" / "train.yaml").write_text(f"source: {{kind: script, {word}: train.py}}\n")
+        spec = build("jobs/train.yaml", rest=("--lr", "1"))
+        assert (spec.source.text, spec.args) == ("print(2)", ("--lr", "1"))
+        assert spec.source.name == str(folder / "jobs" / "train.py")
+
+
+def test_a_described_command_keeps_its_words(folder: Path) -> None:
+    (folder / "job.yaml").write_text("source: {kind: command}\nargs: [make, all]\n")
+    said = refused("job.yaml", rest=("make", "a b"))
+    assert "job.yaml has a command of its own. Change its args there" in said
+    assert said.endswith("qwex submit -- make 'a b'")
+
+
+def test_an_unknown_default_names_its_file(folder: Path) -> None:
+    (folder / "qwex.toml").write_text('[submit]\nquue = "night"\n')
+    with pytest.raises(ConfigError) as caught:
+        build(rest=("true",))
+    assert caught.value.message.startswith(f"{folder / 'qwex.toml'}: [submit] has no 'quue'. Did you mean 'queue'?")
 
 
 def test_changes_are_only_what_was_given() -> None:
@@ -110,7 +126,12 @@ def test_another_python_may_know_another_syntax(folder: Path) -> None:
     [
         ("source: [", "job.yaml: while parsing"),
         ("- a", "job.yaml: a job spec is a mapping"),
-        ("source: {kind: command}\nargs: [a]\nquue: x", "quue: no such field"),
+        ("source: {kind: command}\nargs: [a]\nquue: x", "quue: no such field. Did you mean 'queue'?"),
+        ("source: {kind: script, path: a.py, text: x}", "leave one of them out"),
+        (
+            "source: {kind: command}\nargs: [a]\nresources: {gpus: 1}",
+            "resources.gpus: no such field. Did you mean 'gpu'?",
+        ),
         ("source: {kind: script, name: gone.py}", "no file"),
         ("source: {kind: command}\nargs: [a]\nresources: {gpu: -1}", "resources.gpu"),
     ],

@@ -32,7 +32,11 @@ def test_backends(qwex: Callable[..., Done]) -> None:
 
 
 def test_plugins(qwex: Callable[..., Done]) -> None:
-    assert "backend local" in qwex("plugins").out
+    done = qwex("plugins")
+    assert "backend local" in done.out
+    told = " ".join(done.out.partition("backend local can: ")[2].split())
+    assert told.startswith("explain, gpu, inherits-environment, preemption, priority, queues")
+    assert max(map(len, done.out.splitlines())) <= 80
     plugins = json.loads(qwex("plugins", "--json").out)["plugins"]
     assert "qwex_local" in [plugin["module"] for plugin in plugins]
 
@@ -88,6 +92,12 @@ def test_serve_needs_tokens(qwex: Callable[..., Done]) -> None:
     assert "--token-file" in done.err
 
 
+def test_a_setting_that_the_plugin_does_not_have(qwex: Callable[..., Done]) -> None:
+    done = qwex("submit", "--", "true", QWEX_LOCAL__GPU="2")
+    assert (done.code, done.out) == (4, "")
+    assert "QWEX_LOCAL__GPU: [local] has no 'gpu'. Did you mean 'gpus'?" in done.err
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [
@@ -109,6 +119,21 @@ def test_completion_starts_no_controller(qwex: Callable[..., Done], home: Path) 
     done = qwex(_QWEX_COMPLETE="complete_bash", COMP_WORDS="qwex logs ", COMP_CWORD="2")
     assert (done.out, done.err) == ("\n", "")
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("shell", "said"), [("bash", "complete -o"), ("zsh", "#compdef qwex"), ("fish", "complete --c")]
+)
+def test_completion_script_is_for_the_shell_that_is_named(qwex: Callable[..., Done], shell: str, said: str) -> None:
+    done = qwex("--show-completion", shell)
+    assert (done.code, done.err) == (0, "")
+    assert said in done.out
+
+
+def test_completion_script_of_an_unknown_shell(qwex: Callable[..., Done]) -> None:
+    done = qwex("--show-completion", "fsh")
+    assert (done.code, done.out) == (2, "")
+    assert "Did you mean 'fish'?" in done.err
 
 
 def test_help_documents_the_exit_codes(qwex: Callable[..., Done]) -> None:

@@ -35,6 +35,8 @@ NOT_PLAIN = [
     "status a b",
     "cancel",
     "submit --priority -3 train.py",
+    "submit --name a --name b train.py",
+    "submit train.py hello.py",
 ]
 
 
@@ -78,6 +80,7 @@ def test_typer_takes_a_negative_number() -> None:
         ("list --limit many", "--limit"),
         ("list --usr me", "--user"),
         ("submit train.py --lr 0.1", "After -- come the arguments of the script"),
+        ("submit train.py hello.py", "After -- come the arguments of the script"),
         ("controller stat", "See: qwex controller --help"),
     ],
 )
@@ -86,6 +89,12 @@ def test_wrong_arguments_say_what_is_wrong_and_where_to_look(line: str, said: st
         app.parse(line.split())
     assert said in caught.value.message
     assert "--help" in caught.value.message
+
+
+@pytest.mark.parametrize("line", ["submit --name a --name b", "submit -n a --name=b", "list --limit 1 --limit 2"])
+def test_what_may_be_given_once(line: str) -> None:
+    with pytest.raises(UsageError, match="given twice"):
+        app.parse(line.split())
 
 
 def test_every_command_has_help_and_unique_spellings() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+import yaml
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -56,8 +59,10 @@ def test_an_error_shows_as_its_own_traceback(qwex: Callable[..., Done], tmp_path
     assert "\x1b" not in done.err
 
 
-def test_quiet_still_says_why_a_job_could_not_start(qwex: Callable[..., Done]) -> None:
-    done = qwex("submit", "--wait", "--quiet", "--python", "/no/such", "--", "true")
+def test_quiet_still_says_why_a_job_could_not_start(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("no program\n")
+    (tmp_path / "python").chmod(0o755)
+    done = qwex("submit", "--wait", "--quiet", "--python", "./python", "--", "true")
     assert (done.code, done.out) == (1, "")
     assert "StartFailed" in done.err
 
@@ -91,10 +96,43 @@ def test_a_described_job_changed_by_flags(qwex: Callable[..., Done], tmp_path: P
 def test_dry_run_stores_nothing(qwex: Callable[..., Done]) -> None:
     done = qwex("submit", "--dry-run", "--cpu", "2", "--", "echo", "hello")
     assert done.code == 0
-    assert "hello" in done.out
+    assert "- hello\n" in done.out
     assert "nothing was submitted" in done.err
-    assert json.loads(qwex("submit", "--dry-run", "--json", "--", "true").out).keys() == {"why", "rendered"}
     assert json.loads(qwex("list", "--json").out)["total"] == 0
+
+
+def test_dry_run_is_readable_and_as_json_is_data(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    text = "for n in range(3):  \n\tprint(n)\n\nprint('é \\n')\n"
+    (tmp_path / "train.py").write_text(text)
+    done = qwex("submit", "train.py", "--dry-run")
+    assert "    text: |\n      for n in range(3):  \n      \tprint(n)\n\n      print('é \\n')\n" in done.out
+    assert yaml.safe_load(done.out)["job"]["source"]["text"] == text
+    document = json.loads(qwex("submit", "train.py", "--dry-run", "--json").out)
+    assert document["rendered"]["job"]["source"]["text"] == text
+    assert document["why"]["position"] == 1
+
+
+@pytest.mark.parametrize("argv", [["--gpu", "4000"], ["--queue", "defualt"], ["--option", "nicee=10"]])
+def test_dry_run_refuses_what_a_submit_refuses(qwex: Callable[..., Done], argv: list[str]) -> None:
+    real, dry = qwex("submit", *argv, "--", "true"), qwex("submit", "--dry-run", *argv, "--", "true")
+    assert dry == real
+    assert dry.code in (2, 3)
+
+
+def test_errors_as_json(qwex: Callable[..., Done]) -> None:
+    done = qwex("submit", "--json", "--retries", "-1", "--queue", "a b", "--", "true")
+    assert (done.code, done.out) == (2, "")
+    error = json.loads(done.err)["error"]
+    assert error["code"] == "invalid-spec"
+    assert [problem["field"] for problem in error["problems"]] == ["queue", "retries"]
+    assert json.loads(qwex("list", "--json", "--bogus").err)["error"]["code"] == "usage"
+    assert json.loads(qwex("cancel", "--json", "nothere-2b3c4d").err)["error"]["code"] == "not-found"
+    assert not qwex("submit", "--retries", "-1", "--", "echo", "--json").err.startswith("{")
+
+
+def test_a_relative_folder_counts_from_where_one_submits(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    assert qwex("submit", "--wait", "--cwd", "sub", "--", "pwd").out == f"{tmp_path / 'sub'}\n"
 
 
 #: Arguments, the exit code, and what the error says.
@@ -107,6 +145,13 @@ BAD = (
     (["--env", "A", "--", "true"], 2, "K=V"),
     (["--name", "a\x1b[2Jb", "--", "true"], 2, "control characters"),
     (["--bogus", "--", "true"], 2, "--bogus"),
+    (["--retries", "-1", "--", "true"], 2, "retries: at least 0"),
+    (["--queue", "a b", "--", "true"], 2, "queue: letters, digits"),
+    (["--option", "nicee=10", "--", "true"], 2, "option nicee: no such field"),
+    (["--name", "a", "--name", "b", "--", "true"], 2, "--name: given twice"),
+    (["--python", "/no/such", "--", "true"], 2, "python: no interpreter '/no/such' on this machine"),
+    (["--cwd", "/no/such", "--", "true"], 2, "cwd: no folder '/no/such' on this machine"),
+    (["a.py", "b.py"], 2, "b.py"),
     ([], 2, "what to run?"),
 )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
 import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -30,6 +32,13 @@ class Small:
         self.bodies: list[dict] = []
         self.headers: list[dict] = []
         self.refusal: Response | None = None
+        #: Whether a job's events go on after those that there are.
+        self.stays = False
+        #: What each subscriber to changes in turn is told before its stream ends: the jobs by their ids, as they are
+        #: then. In between, a function is called, and "asked ID" waits until that job was asked for. Who comes after
+        #: the last is told nothing more.
+        self.changes: list[list[str | Callable[[], object]]] = []
+        self._asked: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def add(self, run_id: str, state: str = "SUCCEEDED", kind: str = "cell", **more) -> dict:
         record = {"id": run_id, "name": run_id, "user": "me", "kind": kind, "state": state, "backend": "local"}
@@ -46,6 +55,7 @@ class Small:
                 Route("/jobs", self.submit, methods=["POST"]),
                 Route("/jobs", self.list),
                 Route("/jobs/batch", self.batch, methods=["POST"]),
+                Route("/events", self.watch),
                 Route("/jobs/{id}", self.job, methods=["GET", "DELETE"]),
                 Route("/jobs/{id}/events", self.stream),
                 Route("/jobs/{id}/values/{name}", self.value),
@@ -74,6 +84,7 @@ class Small:
         return JSONResponse({"jobs": list(self.jobs.values()), "next_cursor": None, "total": len(self.jobs)})
 
     async def job(self, request):
+        self._asked[request.path_params["id"]].set()
         found = self.jobs.get(request.path_params["id"])
         if found is None:
             problem = {"status": 404, "code": "not-found", "title": "Not found", "detail": "no such job"}
@@ -88,7 +99,29 @@ class Small:
             for at, line in enumerate(lines, 1)
             if at > after
         ]
-        return StreamingResponse(iter(frames), media_type="text/event-stream")
+        return StreamingResponse(self._told(frames), media_type="text/event-stream")
+
+    async def _told(self, frames):
+        for frame in frames:
+            yield frame
+        if self.stays:
+            await asyncio.Event().wait()
+
+    async def watch(self, request):
+        async def told():
+            self._asked.clear()
+            yield b": subscribed\n\n"
+            if not self.changes:
+                await asyncio.Event().wait()
+            for item in self.changes.pop(0):
+                if callable(item):
+                    item()
+                elif item.startswith("asked "):
+                    await self._asked[item.removeprefix("asked ")].wait()
+                else:
+                    yield b"event: job\ndata: %b\n\n" % json.dumps(self.jobs[item]).encode()
+
+        return StreamingResponse(told(), media_type="text/event-stream")
 
     async def value(self, request):
         return Response(self.values[request.path_params["id"], request.path_params["name"]])

@@ -10,7 +10,7 @@ import pytest
 from small_controllers import Scripted, reply
 
 from qwex import config
-from qwex.client import Client
+from qwex.client import Client, http
 from qwex.client.face import drive
 from qwex.errors import Conflict, ControllerUnavailable, InvalidSpec, NotAuthorized, NotFound, TooLarge
 
@@ -25,6 +25,19 @@ def test_a_kept_connection_that_was_closed_is_replaced(scripted, scripted_client
     scripted.answer = lambda method, target: reply(b'{"queues":[]}') + Scripted.CLOSE
     for _ in range(3):
         assert scripted_client.queues() == []
+
+
+def test_a_silent_controller_is_told_of_and_given_up(scripted, scripted_client, monkeypatch):
+    scripted_client.health()
+    over = threading.Event()
+    scripted.answer = lambda method, target: reply(b"{}") if over.wait() else b""
+    monkeypatch.setattr(http, "PATIENCE", 0.01)
+    monkeypatch.setattr(http, "SILENCE", 0.05)
+    told = pytest.warns(UserWarning, match="your controller .* does not answer yet")
+    with told, pytest.raises(ControllerUnavailable, match="does not answer: it was silent"):
+        scripted_client.queues()
+    over.set()
+    assert [target for _, target in scripted.requests].count("/queues") == 1
 
 
 def test_half_an_answer_is_asked_again(scripted, scripted_client):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
+import sys
 import threading
 
 import pytest
 
-from qwex.client import AsyncClient, Client
-from qwex.errors import JobCancelled, JobFailed, JobNotDone, NotFound, RemoteError
+from qwex.client import AsyncClient, AsyncJob, AsyncJobs, Client
+from qwex.client.face import drive
+from qwex.errors import InvalidSpec, JobCancelled, JobFailed, JobNotDone, NotFound, RemoteError
 from qwex.events import encode
+from qwex.record import JobRecord
 from qwex.state import JobState
 
 FRAMES = [{"filename": "Cell In[3]", "lineno": 2, "name": "<module>", "line": "int('x')"}]
@@ -75,8 +79,8 @@ def test_other_types_are_plain_remote_errors(small, client, ename):
 
 
 def test_other_failures_name_their_reason(small, client):
-    small.add("f-1", "FAILED", reason="OutOfMemory", message="it used more than 4Gi", exit_code=137)
-    with pytest.raises(JobFailed, match="used more than 4Gi") as caught:
+    small.add("f-1", "FAILED", reason="OutOfMemory", message="it used more than 4Gi.", exit_code=137)
+    with pytest.raises(JobFailed, match=r"used more than 4Gi\. See what") as caught:
         client.job("f-1").result()
     assert (caught.value.reason, caught.value.exit_code) == ("OutOfMemory", 137)
 
@@ -106,6 +110,37 @@ def test_state_is_asked_for_until_the_end(small, client):
     small.jobs["r-1"]["state"] = "RUNNING"
     assert job.record.state is JobState.QUEUED
     assert job.state is JobState.RUNNING
+
+
+def test_what_a_wait_heard_is_known(small, client):
+    small.add("r-1", "QUEUED")
+    job = client.job("r-1")
+    small.events["r-1"].append(encode("state", 2.0, 1, state="RUNNING"))
+    small.stays = True
+    with pytest.raises(JobNotDone, match=r"RUNNING after 0\.2 s"):
+        job.result(timeout=0.2)
+    assert repr(job) == "<Job r-1 RUNNING>"
+    assert job.record.started_at == 2.0
+
+
+def test_a_notebook_shows_the_job_as_it_is_now(small, client):
+    small.add("r-1", "QUEUED")
+    job = client.job("r-1")
+    small.add("r-1")
+    assert repr(job) == "<Job r-1 QUEUED>"
+    assert job._repr_mimebundle_()["text/plain"] == "<Job r-1 SUCCEEDED>"
+
+
+def test_a_notebook_shows_what_is_known_where_nobody_answers(small, client):
+    small.add("r-1", "QUEUED")
+    job = client.job("r-1")
+    del small.jobs["r-1"]
+    assert "QUEUED" in job._repr_mimebundle_()["text/html"]
+
+
+def test_something_that_is_no_job_is_refused_by_its_type(client):
+    with pytest.raises(InvalidSpec, match="spec: a list; pass a JobSpec or its fields"):
+        client.submit(["echo", "hi"])
 
 
 def test_a_value_that_is_not_there(small, client):
@@ -178,12 +213,14 @@ def test_jobs_are_a_sequence(small, client):
     assert len(client.submit_many([])) == 0
 
 
-def test_the_environment_travels_to_ones_own_controller_only(small, client, monkeypatch):
+def test_the_clients_side_travels_to_ones_own_controller_only(small, client, monkeypatch):
     monkeypatch.setenv("GREETING", "hello")
     monkeypatch.setenv("BROKEN", "\udcff")
     client.submit({"source": {"kind": "cell", "text": "1"}}, run_id="c-1")
-    assert small.bodies[-1]["environment"]["GREETING"] == "hello"
-    assert "BROKEN" not in small.bodies[-1]["environment"]
+    assert small.bodies[-1]["origin"]["environment"]["GREETING"] == "hello"
+    assert "BROKEN" not in small.bodies[-1]["origin"]["environment"]
+    assert (small.bodies[-1]["origin"]["cwd"], small.bodies[-1]["origin"]["python"]) == (os.getcwd(), sys.executable)
+    assert small.bodies[-1]["spec"].keys() == {"source"}
     assert small.headers[-1]["idempotency-key"] == "c-1"
 
 
@@ -199,3 +236,24 @@ def test_a_client_is_usable_after_close(small, client):
     client.close()
     assert client.health()["status"] == "ok"
     assert isinstance(client, Client)
+
+
+def test_several_are_cancelled_so_that_none_of_them_starts_meanwhile():
+    states = {"runs": "RUNNING", "urgent": "QUEUED", "old": "QUEUED", "ended": "FAILED", "new": "PENDING"}
+    records = {
+        run_id: JobRecord(run_id, "", "me", "cell", JobState(state), "local", float(at), priority=run_id == "urgent")
+        for at, (run_id, state) in enumerate(states.items())
+    }
+    asked = []
+
+    class Client:
+        async def job(self, run_id):
+            return AsyncJob(self, records[run_id])
+
+        async def cancel(self, run_id):
+            asked.append(run_id)
+            return records[run_id]
+
+    client = Client()
+    drive(AsyncJobs([AsyncJob(client, record) for record in records.values()]).cancel())
+    assert asked == ["new", "old", "urgent", "runs"]

@@ -11,7 +11,7 @@ from qwex.client import AsyncClient, AsyncJob, AsyncJobs, Client, Job, Jobs
 TWINS = [(AsyncClient, Client), (AsyncJob, Job), (AsyncJobs, Jobs)]
 #: Implementation, plain attributes, and what only one side can have.
 APART = {"session", "inner", "client", "record", "settings", "add_done_callback"}
-HANDLES = {"AsyncJob": "Job", "AsyncJobs": "Jobs"}
+HANDLES = {"AsyncJob": "Job", "AsyncJobs": "Jobs", "AsyncIterator[AsyncJob]": "Iterator[Job]"}
 
 
 def public(kind: type) -> dict[str, object]:

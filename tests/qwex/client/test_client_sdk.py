@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import pickle
 import threading
 
@@ -42,7 +43,25 @@ def test_a_script_is_frozen(small, tmp_path, monkeypatch):
     assert spec["args"] == ["--lr", "0.1"]
     assert spec["resources"] == {"gpu": "1"}
     assert (spec["env"], spec["tags"], spec["timeout"]) == ({"A": "b"}, {"t": "1"}, 900.0)
-    assert spec["cwd"] == str(tmp_path)
+    assert small.bodies[-1]["origin"]["cwd"] == str(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".json"])
+def test_a_job_spec_is_no_script(small, tmp_path, suffix):
+    (tmp_path / "work.py").write_text("x = 1")
+    described = tmp_path / f"job{suffix}"
+    spec = {"source": {"kind": "script", "path": "work.py"}, "resources": {"cpu": "1", "memory": "2Gi"}}
+    described.write_text(json.dumps(spec))  # JSON is YAML too
+    qwex.submit(described, args=["--lr"], cpu=2, outputs=["x"])
+    assert sent(small)["source"]["text"] == "x = 1"
+    assert sent(small)["resources"] == {"cpu": "2", "memory": "2Gi"}
+    assert (sent(small)["args"], sent(small)["outputs"]) == (["--lr"], ["x"])
+
+
+def test_a_script_that_is_no_python_is_refused(small, tmp_path):
+    (tmp_path / "bad.py").write_text("x = = 1")
+    with pytest.raises(InvalidSpec, match=r"line 1: invalid syntax\. Nothing was submitted"):
+        qwex.submit(tmp_path / "bad.py")
 
 
 def test_a_command(small):
@@ -67,9 +86,9 @@ def test_a_function(small):
 @pytest.mark.parametrize(
     ("call", "problem"),
     [
-        (lambda: qwex.submit("no-such-file.py"), "no file 'no-such-file.py'; a command is given as a list"),
+        (lambda: qwex.submit("no-such-file.py"), r"no file 'no-such-file.py'\. A command is written: qwex\.submit"),
         (lambda: qwex.submit([]), "at least one word"),
-        (lambda: qwex.submit(["ls"], gpus=1), "gpus: no such field"),
+        (lambda: qwex.submit(["ls"], gpus=1), r"gpus: no such field.* Did you mean 'gpu'\?"),
         (lambda: qwex.submit(["ls"], cpu="many", mem="much"), "(?s)cpu.*mem"),
         (lambda: qwex.submit(["ls"], kwargs={"a": 1}), "only a function"),
     ],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qwex.client import AsyncJob, AsyncJobs, Job, Jobs
-from qwex.client.show import html_table, text_table
+from qwex.client.show import Queues, Table, job_table
 from qwex.record import JobRecord
-from qwex.state import JobState
+from qwex.state import JobState, QueueInfo, QuotaLine
 
 
 def record(**more) -> JobRecord:
@@ -13,21 +13,37 @@ def record(**more) -> JobRecord:
 
 
 def test_text_is_aligned():
-    head, row = text_table([record(queue="default", started_at=2.0, ended_at=200.0)]).splitlines()
-    assert head.split() == ["id", "state", "queue", "age", "took", "message"]
+    head, row = repr(job_table([record(queue="default", started_at=2.0, ended_at=200.0)])).splitlines()
+    assert head.split() == ["id", "state", "queue", "age", "ran", "message"]
     assert row.split()[:3] == ["job-1", "RUNNING", "default"]
-    assert row.split()[-1] == "3m"
+    assert row.split()[-1] == "3m18s"
     assert head.index("queue") == row.index("default")
 
 
 def test_html_is_escaped():
-    html = html_table([record(message="<script>alert('x')</script>")])
+    html = job_table([record(message="<script>alert('x')</script>")])._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
 
 
 def test_terminals_get_no_control_characters():
-    assert "\x1b" not in text_table([record(message="\x1b[2Jgone\n")])
+    assert "\x1b" not in repr(job_table([record(message="\x1b[2Jgone\n")]))
+
+
+def test_a_table_as_text_and_as_escaped_html():
+    table = Table(("name", "value"), [("a", "<b>"), ("longer", "1")])
+    assert repr(table) == "name    value\na       <b>\nlonger  1"
+    assert "<td" in table._repr_html_()
+    assert "<b>" not in table._repr_html_()
+
+
+def test_queues_are_a_list_that_shows_what_is_used_of_what_there_is():
+    lines = (QuotaLine("cpu", 2, 2, 2), QuotaLine("memory", 4e9, 1e9, 8e9), QuotaLine("gpu", 0, 0, 0))
+    queues = Queues([QueueInfo("day", "local", 3, 1, lines, default=True)])
+    assert queues[0].name == "day"
+    in_use = "2 of 2 cpu, 1.0 GB of 8.0 GB memory, 0 of 0 gpu"
+    assert f"day (default)  local    3        1        {in_use}" in repr(queues)
+    assert in_use in queues._repr_html_()
 
 
 def test_a_part_says_so(small, client):

@@ -15,6 +15,7 @@ from scripted import Script
 
 from qwex import config
 from qwex.controller.backends import Backends
+from qwex.controller.origin import Origin
 from qwex.controller.registry import Registry
 from qwex.controller.service import Service
 from qwex.controller.streams import Wanted
@@ -54,7 +55,7 @@ class Stage:
         return Script(self.home / "scripted", run_id)
 
     async def submit(self, run_id=None, *args, caller=ME, environment=None, **more):
-        done = await self.service.submit([Entry(spec(*args, **more), run_id)], caller, environment)
+        done = await self.service.submit([Entry(spec(*args, **more), run_id)], caller, Origin(environment))
         return done[0].record
 
     async def until(self, run_id, *states):
@@ -102,13 +103,18 @@ class Stage:
 
 @pytest.fixture
 def stage(home, plugin):
-    """Makes a running service: ``async with stage() as it``."""
+    """Makes a running service: ``async with stage() as it``; ``hooks`` is a module with hooks of the test's own."""
 
     @asynccontextmanager
-    async def make(**settings):
+    async def make(trackers=(), hooks=None, **settings):
         home.mkdir(parents=True, exist_ok=True)
         read = config.load(home=str(home), **settings)
-        backends = Backends(load(read.plugins), read, Registry())
+        plugins = load(read.plugins)
+        for tracker in trackers:
+            plugins.trackers.add(tracker, "tests")
+        if hooks is not None:
+            plugins.manager.register(hooks)
+        backends = Backends(plugins, read, Registry())
         await backends.get(None)
         service = Service(read, backends)
         service.start()

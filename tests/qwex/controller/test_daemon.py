@@ -42,7 +42,7 @@ def test_it_says_where_it_is(daemon):
 
 
 def test_everything_is_private(daemon):
-    daemon.call("POST", "/jobs", {**daemon.job("one"), "environment": {"A": "b"}})
+    daemon.call("POST", "/jobs", {**daemon.job("one"), "origin": {"environment": {"A": "b"}}})
     daemon.call("DELETE", "/jobs/one")
     daemon.wait("one", "CANCELLED")
     for path in (daemon.home, daemon.home / "logs", daemon.home / "environments"):
@@ -192,7 +192,11 @@ def test_who_resets_the_connection_is_not_taken_for_the_owner(shared, home):
 
 
 def test_a_shared_controller(shared, home):
-    job = {"run_id": "one", "spec": {"source": {"kind": "command"}, "args": ["true"]}, "environment": {"A": "b"}}
+    job = {
+        "run_id": "one",
+        "spec": {"source": {"kind": "command"}, "args": ["true"]},
+        "origin": {"environment": {"A": "b"}},
+    }
     assert shared("GET", "/healthz")[0] == 200
     for path in ("/jobs", "/events", "/metrics", "/plugins", "/nowhere"):
         status, problem = shared("GET", path)

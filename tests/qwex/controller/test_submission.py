@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from asked import ME, spec
+from scripted import ScriptedBackend
 
 from qwex.controller.auth import Caller
+from qwex.controller.origin import Origin
 from qwex.controller.store import Filter
 from qwex.controller.submission import LOGIN, Entry
 from qwex.errors import Conflict, InvalidSpec, NotAuthorized, TooLarge, UnknownBackend
@@ -93,6 +95,25 @@ async def test_environment_is_private_and_goes_when_it_is_not_needed(stage, home
         assert list((home / "environments").iterdir()) == []
 
 
+async def test_the_clients_side_is_for_jobs_that_run_there(stage, home, monkeypatch):
+    here = Origin({"SECRET": "s"}, "/client/folder", "/client/python")
+    async with stage() as it:
+        await it.service.submit([Entry(spec("a"), "one")], ME, here)
+        await it.service.submit([Entry(spec("a", cwd="/own"), "two")], ME, here)
+        kept = json.loads(await it.service.spec("one", ME))
+        assert (kept["cwd"], kept["runtime"]["python"]) == ("/client/folder", "/client/python")
+        assert json.loads(await it.service.spec("two", ME))["cwd"] == "/own"
+
+
+async def test_the_clients_side_stays_there_where_jobs_run_elsewhere(stage, home, monkeypatch):
+    monkeypatch.setattr(ScriptedBackend, "capabilities", frozenset())
+    async with stage() as it:
+        await it.service.submit([Entry(spec("a"), "one")], ME, Origin({"SECRET": "s"}, "/client/folder", "/python"))
+        kept = json.loads(await it.service.spec("one", ME))
+        assert (kept["cwd"], kept["runtime"]["python"]) == ("", None)
+        assert list((home / "environments").iterdir()) == []
+
+
 async def test_no_environment_from_elsewhere(stage, home):
     async with stage() as it:
         await it.submit("one", environment={"SECRET": "s"}, caller=Caller("far"))
@@ -132,7 +153,7 @@ async def test_unknown_backend(stage):
 async def test_a_site_policy(stage, monkeypatch):
     async with stage() as it:
         plugins = it.service._parts.backends.plugins
-        monkeypatch.setattr(plugins, "prepare", lambda given: given.model_copy(update={"args": ("policed",)}))
+        monkeypatch.setattr(plugins, "prepare", lambda given, user: given.model_copy(update={"args": ("policed",)}))
         await it.submit("one", "asked")
         assert json.loads(await it.service.spec("one", ME))["args"] == ["policed"]
         assert (await it.service.submit([Entry(spec("asked"), "one")], ME))[0].created is False

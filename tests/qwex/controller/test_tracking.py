@@ -5,47 +5,44 @@ from __future__ import annotations
 import asyncio
 import json
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 from asked import ME
 
 from qwex import hookimpl
-from qwex.controller.tracking import Tracking
 from qwex.tracker import Tracked, Tracker
 
 pytestmark = pytest.mark.anyio
 
 
-class Diary(Tracker):
-    name = "diary"
-    broken = False
+@pytest.fixture
+def diary():
+    """A tracker's class, whose one instance writes into it."""
 
-    def __init__(self):
-        self.events = []
-        self.ends = []
+    class Diary(Tracker):
+        name = "diary"
+        broken = False
+        events: ClassVar = []
+        ends: ClassVar = []
 
-    async def on_submit(self, plan):
-        self._fail()
-        return Tracked({"TRACKED": plan.run_id}, {"Diary": "https://diary/1"})
+        async def on_submit(self, plan):
+            self._fail()
+            return Tracked({"TRACKED": plan.run_id}, {"Diary": "https://diary/1"})
 
-    async def on_event(self, run_id, event):
-        self._fail()
-        self.events.append((event.id, event.type))
+        async def on_event(self, run_id, event):
+            self._fail()
+            self.events.append((event.id, event.type))
 
-    async def on_end(self, run_id, status):
-        self._fail()
-        self.ends.append((run_id, status.state.value))
+        async def on_end(self, run_id, status):
+            self._fail()
+            self.ends.append((run_id, status.state.value))
 
-    def _fail(self):
-        if self.broken:
-            raise RuntimeError("the diary is closed")
+        def _fail(self):
+            if self.broken:
+                raise RuntimeError("the diary is closed")
 
-
-def track(it, *trackers):
-    """Let trackers of the test take part in a running service."""
-    parts = it.service._parts
-    tracking = Tracking(trackers, parts.lifecycle.settled)
-    parts.lifecycle.tracking = parts.submission._tracking = parts.tracking = tracking
+    return Diary
 
 
 async def settled(it, run_id):
@@ -57,10 +54,8 @@ async def settled(it, run_id):
     raise AssertionError("nobody told the tracker of the end")
 
 
-async def test_it_is_told_of_everything(stage):
-    async with stage() as it:
-        diary = Diary()
-        track(it, diary)
+async def test_it_is_told_of_everything(stage, diary):
+    async with stage(trackers=[diary]) as it:
         record = await it.submit("one")
         assert record.links == {"Diary": "https://diary/1"}
         request = json.loads((it.script("one").folder / "request-1.json").read_text())
@@ -73,21 +68,14 @@ async def test_it_is_told_of_everything(stage):
         assert diary.ends == [("one", "SUCCEEDED")]
 
 
-async def test_a_broken_one_fails_no_job_and_is_told_of_the_end_later(stage):
-    async with stage() as it:
-        diary = Diary()
-        diary.broken = True
-        track(it, diary)
+async def test_a_broken_one_fails_no_job_and_is_told_of_the_end_later(stage, diary):
+    diary.broken = True
+    async with stage(trackers=[diary]) as it:
         await it.submit("one")
         await it.run("one", "a\n")
         assert (await it.until("one", "SUCCEEDED")).links == {}
-    async with stage() as it:
-        diary = Diary()
-        track(it, diary)
-        for row in it.service._parts.store.unsettled():
-            from qwex.controller.job import LiveJob
-
-            it.service._parts.tracking.ended(LiveJob.of_row(row))
+    diary.broken = False
+    async with stage(trackers=[diary]) as it:
         await settled(it, "one")
         assert diary.ends == [("one", "SUCCEEDED")]
 
@@ -102,10 +90,7 @@ async def test_hooks_are_told_of_state_changes_in_order(stage):
         raise RuntimeError("a notice that fails is logged")
 
     listener.qwex_job_changed = qwex_job_changed
-    async with stage() as it:
-        parts = it.service._parts
-        parts.backends.plugins.manager.register(listener, "listener")
-        parts.notices = parts.lifecycle._notices = type(parts.notices)(parts.backends.plugins)
+    async with stage(hooks=listener) as it:
         await it.submit("one")
         await it.service.cancel("one", ME)
         await it.until("one", "CANCELLED")

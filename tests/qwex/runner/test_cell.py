@@ -203,3 +203,61 @@ def test_exception_group(job):
     assert job.error["ename"] == "ExceptionGroup"
     assert "KeyError" in "\n".join(job.error["traceback"])
     assert job.text("stderr") == ""
+
+
+@pytest.fixture
+def figures(job):
+    """Run a cell that draws."""
+    pytest.importorskip("matplotlib")
+
+    def run(text):
+        job.run("cell", text, env={"MPLCONFIGDIR": str(job.path)})
+        return job
+
+    return run
+
+
+PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2])"
+
+
+@pytest.mark.parametrize(
+    "line", ["%matplotlib inline", "%pylab inline", "%matplotlib", "%matplotlib\n%matplotlib inline"]
+)
+def test_figures_are_shown_where_a_notebook_shows_them(figures, line):
+    job = figures(f"{line}\n{PLOT}")
+    assert job.rc == 0, job.error
+    assert [("image/png" in r["data"]) for r in job.of("display")] == [True]
+
+
+def test_a_backend_without_figures_can_be_chosen_first(figures):
+    job = figures(f"import matplotlib\nmatplotlib.use('agg')\n{PLOT}\nplt.savefig('plot.png')")
+    assert job.rc == 0
+    assert not job.of("display")
+    assert (job.work / "plot.png").exists()
+
+
+def test_inline_after_another_backend(figures):
+    job = figures(f"import matplotlib\nmatplotlib.use('agg')\n%matplotlib inline\n{PLOT}")
+    assert job.rc == 0
+    assert len(job.of("display")) == 1
+
+
+@pytest.mark.parametrize("line", ["%matplotlib qt", "%matplotlib tk"])
+def test_a_window_is_refused_by_name(figures, line):
+    job = figures(line)
+    assert job.rc == 1
+    assert job.error["ename"] == "UsageError"
+    assert "a job has no screen for" in job.error["evalue"]
+
+
+def test_a_loop_for_windows_is_refused_by_name(job):
+    job.run("cell", "%gui tk")
+    assert "a job has no screen for 'tk'" in job.text("stderr")
+
+
+@pytest.mark.parametrize(("call", "code"), [("exit()", 0), ("quit()", 0), ("exit(3)", 3)])
+def test_exit_ends_the_cell_as_it_ends_a_script(job, call, code):
+    job.run("cell", f"print('before')\n{call}\nprint('after')")
+    assert job.rc == code
+    assert job.text() == "before\n"
+    assert not job.of("error")

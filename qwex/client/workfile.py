@@ -1,0 +1,163 @@
+"""A file as a job: a script, or a description in YAML or JSON."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qwex.errors import InvalidSpec, nearest
+from qwex.options import SubmitOptions
+from qwex.spec import JobSpec, Source, validated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    #: How a front end writes a command, for those who meant one.
+    Spell = Callable[[Sequence[str]], str]
+
+__all__ = ["changes", "of_file"]
+
+_DESCRIPTIONS = (".json", ".yaml", ".yml")
+
+
+class _File(NamedTuple):
+    path: Path
+    spell: Spell
+
+
+def of_file(
+    path: Path,
+    args: Sequence[str],
+    given: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    *,
+    spell: Spell,
+    outputs: Sequence[str] = (),
+) -> JobSpec:
+    """The job that the file is, as it stands now; ``given`` and ``defaults`` are fields of ``SubmitOptions``.
+
+    Raises:
+        InvalidSpec: lists every problem.
+    """
+    file = _File(path, spell)
+    if path.suffix.lower() in _DESCRIPTIONS:
+        return _described(file, args, outputs, SubmitOptions.read(given), SubmitOptions.read({}, defaults))
+    return _script(file, args, outputs, SubmitOptions.read(given, defaults))
+
+
+def changes(options: SubmitOptions) -> dict[str, Any]:
+    """The fields of a spec that these options set, and no others."""
+    source = validated(Source, kind="script", text="pass")
+    spec = options.spec(source).model_dump(mode="json", exclude_unset=True)
+    return {name: value for name, value in spec.items() if name != "source" and value not in ({}, None)}
+
+
+def _script(file: _File, args: Sequence[str], outputs: Sequence[str], options: SubmitOptions) -> JobSpec:
+    text = _read(file.path, file.spell)
+    if not options.python:
+        _check_syntax(file, text)
+    source = validated(Source, kind="script", text=text, name=str(file.path.absolute()))
+    return options.spec(source, args=tuple(args), outputs=tuple(outputs))
+
+
+def _read(path: Path, spell: Spell) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = nearest(path.name, [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else [])
+        raise InvalidSpec.of(
+            "script", f"no file {str(path)!r}.{near} A command is written: {spell([str(path)])}"
+        ) from None
+    except UnicodeDecodeError:
+        raise InvalidSpec.of("script", f"{path} is not text. Run a program with: {spell([str(path)])}") from None
+    except OSError as error:
+        raise InvalidSpec.of("script", f"{path}: {error.strerror}") from None
+
+
+def _check_syntax(file: _File, text: str) -> None:
+    """Refuse what this Python cannot compile, before it waits in a queue for that."""
+    path = file.path
+    if path.suffix == ".ipynb":
+        raise InvalidSpec.of("script", f"{path} is a notebook; put %%qwex above its cells, or export a script")
+    if text.startswith("#!") and "python" not in text.partition("\n")[0]:
+        run = file.spell([f"./{path.name}"])
+        raise InvalidSpec.of("script", f"{path} is not a Python script. Run it with: {run}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the job will say them
+            compile(text, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"{path}, line {line}" if line else str(path)
+        raise InvalidSpec.of("script", f"{where}: {getattr(error, 'msg', error)}. Nothing was submitted") from None
+
+
+def _described(
+    file: _File, args: Sequence[str], outputs: Sequence[str], given: SubmitOptions, defaults: SubmitOptions
+) -> JobSpec:
+    """The job that the file describes; flags win over the file, the file over defaults."""
+    raw = _load(file)
+    merged = _over(_over(changes(defaults), raw), changes(given))
+    source = merged.get("source")
+    if args:
+        _refuse_words(file, source, args)
+        merged["args"] = list(args)
+    if outputs:
+        merged["outputs"] = list(outputs)
+    if isinstance(source, dict) and source.get("kind") == "script":
+        merged["source"] = _read_source(source, file)
+    spec: JobSpec = validated(JobSpec.model_validate, merged)
+    return spec
+
+
+def _refuse_words(file: _File, source: Any, words: Sequence[str]) -> None:
+    """After ``--`` come the arguments of a script; a command has its words in the file."""
+    if isinstance(source, dict) and source.get("kind") == "command":
+        yours = file.spell(words)
+        raise InvalidSpec.of(
+            "args", f"{file.path} has a command of its own. Change its args there, or run yours: {yours}"
+        )
+
+
+def _load(file: _File) -> dict[str, Any]:
+    path = file.path
+    text = _read(path, file.spell)
+    try:
+        raw = json.loads(text) if path.suffix.lower() == ".json" else _yaml(text)
+    except ValueError as error:
+        raise InvalidSpec.of(str(path), str(error)) from None
+    if not isinstance(raw, dict):
+        raise InvalidSpec.of(str(path), "a job spec is a mapping, with at least: source")
+    return raw
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both mappings in one, nested ones too; ``above`` wins."""
+    merged = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _over(merged[name], value) if both else value
+    return merged
+
+
+def _read_source(source: dict[str, Any], description: _File) -> dict[str, Any]:
+    """The source with the text of the script that it names; the path counts from the description's folder."""
+    named = source.get("path") or (None if source.get("text") else source.get("name"))
+    if not named:
+        return source
+    if source.get("text"):
+        raise InvalidSpec.of("source", f"{description.path} has both a path and a text; leave one of them out")
+    script = description.path.parent / str(named)
+    rest = {name: value for name, value in source.items() if name != "path"}
+    return {**rest, "text": _read(script, description.spell), "name": str(script.absolute())}

@@ -1,0 +1,163 @@
+"""Jobs, waits and amounts in words: every front end says them the same. Pure, and cheap to import."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from qwex.quantities import format_bytes, format_duration
+from qwex.state import JobState, Reason
+
+if TYPE_CHECKING:
+    from qwex.record import JobRecord
+    from qwex.state import QueueInfo, QuotaLine, Why
+
+__all__ = [
+    "SIGNS",
+    "age",
+    "amount",
+    "asked",
+    "attempt",
+    "cancelling",
+    "cause",
+    "ended",
+    "joined",
+    "ordinal",
+    "queue_row",
+    "ran",
+    "span",
+    "standing",
+    "used",
+    "waiting",
+]
+
+SIGNS = {
+    JobState.PENDING: "◌",
+    JobState.QUEUED: "◌",
+    JobState.ADMITTED: "◐",
+    JobState.RUNNING: "●",
+    JobState.SUCCEEDED: "✔",
+    JobState.FAILED: "✖",
+    JobState.CANCELLED: "⦸",
+}
+_ENDS = {JobState.SUCCEEDED: "finished in", JobState.FAILED: "failed after", JobState.CANCELLED: "cancelled after"}
+#: From where on an interval is said in minutes, and in hours.
+_MINUTES, _HOURS = 90, 90 * 60
+
+
+def span(seconds: float) -> str:
+    """A duration: ``340ms``, ``1.8s``, ``42s``, ``3m12s``, ``1h04m``."""
+    seconds = max(seconds, 0)
+    if seconds < 0.9995:  # what would be rounded to 1000ms is a second
+        return f"{seconds * 1000:.0f}ms"
+    return format_duration(seconds if seconds < 9.95 else round(seconds))
+
+
+def age(record: JobRecord, now: float | None = None) -> str:
+    """How long ago the job was submitted."""
+    return span((now or time.time()) - record.created_at)
+
+
+def ran(record: JobRecord, now: float | None = None) -> str:
+    """How long the present attempt ran, or has been running; empty when its start is not known."""
+    if record.started_at is None:
+        return ""
+    until = record.ended_at or now or time.time()
+    # Two clocks may differ a little: nothing has run for longer than it has been there.
+    return span(until - max(record.started_at, record.created_at))
+
+
+def ended(record: JobRecord) -> str:
+    """How it ended, and after how long: ``finished in 3m12s``; without the time when its start is not known."""
+    words, took = _ENDS[record.state], ran(record)
+    if took:
+        return f"{words} {took}"
+    return "cancelled before it started" if record.state is JobState.CANCELLED else words.split()[0]
+
+
+def cause(record: JobRecord) -> str:
+    """The reason and its sentence: ``TimedOut: ran longer than 15m``; an exception's sentence names itself."""
+    reason = "" if record.reason == Reason.EXCEPTION and record.message else str(record.reason)
+    return ": ".join(part for part in (reason, record.message) if part)
+
+
+def attempt(record: JobRecord) -> str:
+    """``attempt 2``; the first goes without saying."""
+    return f"attempt {record.attempt}" if record.attempt > 1 else ""
+
+
+def standing(record: JobRecord, why: Why | None = None) -> str:
+    """A job that has not started: ``QUEUED  3rd in gpu-team · waits for 1 GPU``; a later attempt says why it is one."""
+    told = waiting(why) if why else cause(record)
+    again = attempt(record)
+    if again and why and record.reason:
+        again += f" ({record.reason})"
+    return joined(f"{record.state}  {told}".rstrip(), again)
+
+
+def waiting(why: Why) -> str:
+    """``3rd in gpu-team, 11th in the cluster queue · waits for 1 GPU: 8 of 8 in use · starts in …``."""
+    places = []
+    if why.position:
+        places.append(f"{ordinal(why.position)} in {why.position_in or 'the queue'}")
+    if why.cluster_position:
+        places.append(f"{ordinal(why.cluster_position)} in the cluster queue")
+    # Some backends say the position in their sentence already.
+    told = ", ".join(place for place in places if place not in why.summary)
+    return joined(told, why.summary, _eta(why))
+
+
+def _eta(why: Why) -> str:
+    """When it is likely to start, and how one knows: ``starts in … min (from 37 admissions)``."""
+    if not why.eta:
+        return ""
+    low, high = why.eta
+    size, unit = (1, "s") if high < _MINUTES else (60, "min") if high < _HOURS else (3600, "h")
+    basis = f" (from {why.basis})" if why.basis else ""
+    return f"starts in {low / size:.0f}–{high / size:.0f} {unit}{basis}"
+
+
+def asked(line: QuotaLine) -> str:
+    """``asks for 2; 3 of 4 in use``."""
+    return f"asks for {amount(line, line.requested)}; {used(line)} in use"
+
+
+def used(line: QuotaLine) -> str:
+    """``1 of 2``: what is used of what is allowed."""
+    allowed = "" if line.nominal is None else f" of {amount(line, line.nominal)}"
+    return f"{amount(line, line.used)}{allowed}"
+
+
+def amount(line: QuotaLine, number: float) -> str:
+    """A number in the resource's unit."""
+    return format_bytes(number) if line.resource == "memory" else f"{number:g}"
+
+
+def queue_row(queue: QueueInfo) -> tuple[str, ...]:
+    """A queue's line in a table: name, backend, waiting, running, what is in use, description."""
+    return (
+        queue.name + (" (default)" if queue.default and queue.name != "default" else ""),
+        queue.backend,
+        str(queue.waiting),
+        str(queue.running),
+        ", ".join(f"{used(line)} {line.resource}" for line in queue.quota),
+        queue.description + (" (stopped)" if queue.stopped else ""),
+    )
+
+
+def cancelling(before: JobRecord, now: JobRecord) -> str:
+    """What asking the job to end did, from its record before and after."""
+    if before.state.terminal:
+        return f"had ended already: {before.state}"
+    return "cancelled" if now.state is JobState.CANCELLED else "is being stopped"
+
+
+def ordinal(number: int) -> str:
+    """``1st``, ``2nd``, ``3rd``, ``11th``."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def joined(*parts: str) -> str:
+    """The parts that say something, with dots between them."""
+    return " · ".join(part for part in parts if part)
