@@ -14,9 +14,12 @@ Any backend that can put files beside a process can run jobs with these function
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import zipfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +27,37 @@ from qwex.events import is_type
 from qwex.state import JobState, JobStatus, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qwex.backend import Plan
 
-__all__ = ["BOOT", "RUNNER", "describe", "lines", "outcome", "runner_argv", "stop", "write", "write_description"]
+__all__ = [
+    "BOOT",
+    "RUNNER",
+    "describe",
+    "ended",
+    "lines",
+    "outcome",
+    "runner_argv",
+    "stop",
+    "write",
+    "write_description",
+    "zipapp",
+]
 
 #: The runner's package folder; it is also importable alone, under the name ``qwex_runner``.
 RUNNER = Path(__file__).parent / "runner"
+
+#: What comes with the runner stands after whatever the image has.
+_EXTRAS = "extras"
+_MAIN = f"""import sys
+pyz = sys.path.pop(0)
+sys.path.append(pyz + "/{_EXTRAS}")
+sys.path.insert(0, pyz)
+from qwex_runner import main
+sys.path.remove(pyz)
+sys.exit(main())
+"""
 
 #: Loads the runner from its folder into any interpreter, with or without qwex installed there.
 BOOT = (
@@ -79,6 +107,25 @@ def write_description(description: dict[str, Any], folder: Path, *, bell: bool =
         os.mkfifo(folder / "bell", 0o600)
 
 
+@cache
+def zipapp() -> bytes:
+    """The runner as one file that any Python from 3.9 on runs; the same bytes for the same sources.
+
+    Images need not have cloudpickle: this one's comes along, for those that have none.
+    """
+    import cloudpickle
+
+    files = {f"qwex_runner/{path.name}": path.read_bytes() for path in RUNNER.glob("*.py")}
+    pickler = Path(cloudpickle.__file__).parent
+    files |= {f"{_EXTRAS}/cloudpickle/{path.name}": path.read_bytes() for path in pickler.glob("*.py")}
+    files["__main__.py"] = _MAIN.encode()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), files[name], zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
 def runner_argv(folder: Path, python: str | None = None) -> list[str]:
     """The command that runs the attempt in ``folder`` and ends with its exit code."""
     return [python or sys.executable, "-c", BOOT, str(RUNNER), "run", str(folder)]
@@ -112,8 +159,13 @@ def outcome(folder: Path) -> JobStatus | None:
     if not tail or not is_type(tail[-1], "exit"):
         return None
     exit: dict[str, Any] = json.loads(tail[-1])
+    return ended(exit, exit["attempt"])
+
+
+def ended(exit: Mapping[str, Any], attempt: int) -> JobStatus:
+    """What an ``exit`` record says of the attempt."""
     state = _STATES.get(exit["reason"], JobState.FAILED)
-    return JobStatus(state, exit["reason"], exit["message"], exit["code"], exit["attempt"])
+    return JobStatus(state, exit["reason"], exit["message"], exit["code"], attempt)
 
 
 #: More than an ``exit`` record is long.

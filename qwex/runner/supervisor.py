@@ -20,6 +20,7 @@ from . import processes, worker
 from .channel import frame
 from .eventfile import CLAIMED, EventFile
 from .exits import Outcome, Stop, Usage, conclude, duration_text, read_stop
+from .pod import EchoingEventFile, leave_last_words
 from .recorder import NEVER, Recorder
 from .textstream import widen
 
@@ -38,12 +39,14 @@ _RETRY_EVERY, _PATIENCE = 0.5, 30.0
 _RESERVE_AFTER = 1.0
 
 
-def run(folder: str) -> int:
+def run(folder: str, *, echo: bool = False, last_words: str = "") -> int:
     """Run the attempt in ``folder`` in this process; the job's exit code, 0 when another process has claimed it."""
     occupy_standard_fds()
     with contextlib.suppress(PermissionError):  # already a session's leader
         os.setsid()
-    return Supervisor().run(folder)
+    supervisor = Supervisor()
+    supervisor.last_words = last_words
+    return supervisor.run(folder, EchoingEventFile if echo else EventFile)
 
 
 def occupy_standard_fds() -> None:
@@ -76,13 +79,15 @@ class Supervisor:
         self._alone = False
         self._usage: Usage | None = None
         self._timeout = 0.0
+        #: A file for the exit record, too.
+        self.last_words = ""
         self._deadline = self._kill_at = self._give_up_at = self._reserve_at = NEVER
 
-    def run(self, folder: str) -> int:
+    def run(self, folder: str, log: type[EventFile] = EventFile) -> int:
         """Claim the folder, let the worker go and see it to its end."""
         self._started = time.monotonic()
         try:
-            self._log = self._recorder.log = EventFile(folder)
+            self._log = self._recorder.log = log(folder)
         except CLAIMED:
             return self.abandon()
         self._folder = folder
@@ -208,7 +213,10 @@ class Supervisor:
         usage = self._usage or processes.usage(resource.RUSAGE_CHILDREN)
         duration = round(time.monotonic() - self._started, 6)
         give_up_at = time.monotonic() + _PATIENCE
-        while not self._log.write("exit", **end._asdict(), **usage._asdict(), duration=duration):
+        exit = {**end._asdict(), **usage._asdict(), "duration": duration}
+        if self.last_words:
+            leave_last_words(self.last_words, exit)
+        while not self._log.write("exit", **exit):
             if time.monotonic() >= give_up_at:
                 break
             time.sleep(_RETRY_EVERY)

@@ -1,0 +1,59 @@
+"""The runner as one file, for images that have nothing of qwex."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from qwex import jobfolder
+
+from .conftest import interpreters
+from .pods import Pod, records
+
+
+@pytest.fixture(params=[sys.executable, *interpreters()], ids=lambda python: python.replace("/", "_"))
+def pod(request, tmp_path):
+    archive = tmp_path / "qwex-runner.pyz"
+    archive.write_bytes(jobfolder.zipapp())
+    pod = Pod(tmp_path, tmp_path)
+    pod.boot = [request.param, str(archive)]
+    yield pod
+    pod.close()
+
+
+def test_job_and_agent(pod):
+    agent = pod.agent()
+    pod.describe("cell", "print('hi')\nvalue = lambda: 1", outputs=["value"])
+    assert pod.end(pod.run("--echo")) == (0, "hi\n", "")
+    said = records(pod.events())
+    assert {"start", "stream", "value", "exit"} <= {record["type"] for record in said}
+    assert pod.get("/values/value")[0] == 200
+    assert pod.acknowledge(said[-1]["seq"]) == 204
+    assert pod.end(agent) == (0, "", "")
+
+
+def test_the_same_bytes_for_the_same_sources():
+    before = jobfolder.zipapp()
+    jobfolder.zipapp.cache_clear()
+    assert jobfolder.zipapp() == before
+    names = zipfile.ZipFile(io.BytesIO(before)).namelist()
+    assert names == sorted(names)
+    assert len(before) < 500_000
+
+
+def test_the_job_does_not_see_the_archive(pod):
+    pod.describe("script", "import sys\nprint([path for path in sys.path if path.endswith('.pyz')])")
+    code, out, _ = pod.end(pod.run("--echo"))
+    assert (code, out) == (0, "[]\n")
+
+
+def test_it_says_how_it_is_used(tmp_path):
+    archive = tmp_path / "qwex-runner.pyz"
+    archive.write_bytes(jobfolder.zipapp())
+    done = subprocess.run([sys.executable, str(archive), "agent"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--description" in done.stderr
