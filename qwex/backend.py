@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -51,6 +52,8 @@ class Capability:
     TIMEOUT = "timeout"  #: ``spec.timeout`` is enforced
     VALUES = "values"  #: ``value()`` gives back ``spec.outputs``
     INHERITS_ENVIRONMENT = "inherits-environment"  #: jobs see the submitting client's environment and folder
+    FLEETING = "fleeting"  #: output and values go with the job's place; the controller copies and acknowledges them
+    ON_DEMAND = "on-demand"  #: reading output holds a connection: done while somebody follows, else at the end
 
 
 class BackendOptions(BaseModel):
@@ -97,6 +100,8 @@ class Backend(ABC, Generic[RequestT]):
     #: The section of the configuration that has its name, as a model: ``qwex config`` shows its fields with their
     #: defaults and descriptions, and a key it does not have is refused. None leaves the section unchecked and unshown.
     Settings: ClassVar[type[BaseModel] | None] = None
+    #: How many ``submit`` calls of one request may be under way at once. With 1, jobs arrive in their order.
+    submits: ClassVar[int] = 1
     #: Seconds between two polls of the default ``watch``: first and longest.
     poll: ClassVar[tuple[float, float]] = (0.2, 60.0)
 
@@ -116,7 +121,8 @@ class Backend(ABC, Generic[RequestT]):
         """What ``submit`` would send. Pure: no I/O, the same answer for the same plan; what ``--dry-run`` prints.
 
         Raises:
-            InvalidSpec: the job can never run here (unknown queue, more than the queue can ever have, …).
+            InvalidSpec: the job can never run here (unknown queue, more than the queue can ever have, …), as far as
+                that is known without asking; ``submit`` refuses the rest.
         """
 
     @abstractmethod
@@ -191,6 +197,17 @@ class Backend(ABC, Generic[RequestT]):
         """
         raise NotFound(f"{self.name} keeps no values")
         yield b""
+
+    async def acknowledge(self, native_id: str, last: Position) -> None:
+        """The controller has on disk whatever the job gave up to ``last``, the end of an attempt, and its values.
+
+        Called for backends that are ``fleeting``, which may let go of all that now. Safe to repeat.
+        """
+
+    def show(self, request: RequestT) -> str:
+        """The request as ``--dry-run`` prints it, without what is secret."""
+        raw = asdict(request) if is_dataclass(request) and not isinstance(request, type) else request
+        return json.dumps(raw, indent=2, default=str) if isinstance(raw, (dict, list)) else str(raw)
 
     async def queues(self) -> list[QueueInfo]:
         """The queues a user may name; empty without the capability."""

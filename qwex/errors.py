@@ -129,8 +129,8 @@ class BackendUnavailable(QwexError):
 
     code = "backend-unavailable"
 
-    def __init__(self, message: str, *, in_doubt: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, problems: Sequence[tuple[str, str]] = (), in_doubt: bool = False) -> None:
+        super().__init__(message, problems=problems)
         self.in_doubt = in_doubt
 
 

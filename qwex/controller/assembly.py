@@ -18,6 +18,7 @@ from qwex.controller.store import Store
 from qwex.controller.streams import Streams
 from qwex.controller.submission import Submission
 from qwex.controller.tracking import Tracking
+from qwex.controller.values import Values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +47,9 @@ class Parts:
         self.notices = Notices(plugins)
         self.environments = Environments(folder / "environments")
         self.blobs = _blobs(plugins, folder / "blobs")
+        self.values = Values(self.blobs)
         registry, store, max_log = self.registry, self.store, settings.max_log
-        self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, max_log)
+        self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, max_log)
         self.tracking = Tracking(plugins.made(plugins.trackers), self.lifecycle.settled)
         self.lifecycle.tracking = self.tracking
         planner = Planner(store, self.environments, self.blobs)
@@ -65,7 +67,7 @@ class Parts:
             self.tracking,
             settings.max_jobs_per_user,
         )
-        self.streams = Streams(self.logs, self.bus, backends)
+        self.streams = Streams(self.logs, self.bus, backends, self.lifecycle.followed)
         backends.on_status = self.lifecycle.on_status
 
     async def close(self) -> None:

@@ -10,6 +10,8 @@ from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
 from qwex.state import JobState, JobStatus, Reason, WaitReason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qwex.backend import Backend
     from qwex.controller.backends import Backends
     from qwex.controller.job import LiveJob
@@ -55,6 +57,27 @@ class Handover:
         self._lifecycle.accepted(job, native_id)
         if job.cancelling:
             await backend.cancel(native_id)
+
+    async def give_all(self, given: Sequence[tuple[LiveJob, Backend[Any], Any]]) -> None:
+        """Hand requests over, as many at once as their backends allow.
+
+        Raises:
+            InvalidSpec: a backend refuses one of the jobs for good; others may have been handed over.
+        """
+        gates = {backend.name: asyncio.Semaphore(backend.submits) for _, backend, _ in given if backend.submits > 1}
+        together = []
+        for job, backend, request in given:
+            if gate := gates.get(backend.name):
+                together.append(self._give_in_turn(gate, job, backend, request))
+            else:
+                await self.give(job, backend, request)
+        refusals = [error for error in await asyncio.gather(*together, return_exceptions=True) if error]
+        if refusals:
+            raise refusals[0]
+
+    async def _give_in_turn(self, gate: asyncio.Semaphore, job: LiveJob, backend: Backend[Any], request: Any) -> None:
+        async with gate:
+            await self.give(job, backend, request)
 
     async def again(self, job: LiveJob) -> None:
         """Hand a stored job over, for its present attempt; a refusal ends it. Raises nothing."""

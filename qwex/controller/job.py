@@ -33,6 +33,7 @@ class LiveJob:
         "environment",
         "exit",
         "failures",
+        "followers",
         "idempotency_key",
         "inbox",
         "log",
@@ -68,6 +69,8 @@ class LiveJob:
         #: Open while the job's log grows.
         self.log: EventLog | None = None
         self.pump: Pump | None = None
+        #: Readers that wait for what the job says next.
+        self.followers = 0
         #: What the backend said while the end of an attempt was being written.
         self.inbox: deque[JobStatus] | None = None
         self.ending: asyncio.Task[None] | None = None

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qwex import events
+from qwex.backend import Capability
 from qwex.controller.job import changed
 from qwex.controller.pump import Pump
 from qwex.controller.retries import may_retry
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from qwex.controller.registry import Registry
     from qwex.controller.store import Store
     from qwex.controller.tracking import Tracking
+    from qwex.controller.values import Values
 
 __all__ = ["Lifecycle"]
 
@@ -50,6 +52,7 @@ class Lifecycle:
         bus: Bus,
         backends: Backends,
         notices: Notices,
+        values: Values,
         max_log: int,
     ) -> None:
         self._registry = registry
@@ -58,6 +61,7 @@ class Lifecycle:
         self._bus = bus
         self._backends = backends
         self._notices = notices
+        self._values = values
         self._max_log = max_log
         self._tasks: set[asyncio.Task[None]] = set()
         self.tracking: Tracking
@@ -113,6 +117,11 @@ class Lifecycle:
         self._store.writer.update(job.id, job.mutable())
         self._spawn(self._keep(job, story))
         self.tracking.ended(job)
+
+    def followed(self, job: LiveJob) -> None:
+        """Somebody waits for what the job says next."""
+        if job.pump is None and job.record.state is JobState.RUNNING:
+            self._spawn(self._pump(job))
 
     def begin_again(self, job: LiveJob) -> None:
         """The backend had lost a job that had started, and took it as new: it has everything to say once more."""
@@ -170,27 +179,51 @@ class Lifecycle:
         is_last = attempt == job.record.attempt
         await self._drain(job, None if is_last else _DRAIN_SECONDS)
         if not is_last:
+            self._spawn(self._let_go(job, job.position))
             self._requeue(job, status if status.state is JobState.QUEUED else JobStatus(JobState.QUEUED), attempt)
             self.on_status(job, replace(status, attempt=attempt))
         elif await may_retry(job, status, self._store):
+            self._spawn(self._let_go(job, job.position))
             message = f"{status.message or status.reason}; starting again"
             self._requeue(job, JobStatus(JobState.QUEUED, Reason.RETRY.value, message), attempt + 1)
             await self.start_again(job)
         else:
+            await self._keep_values(job)
             self.conclude(job, status)
+
+    async def _keep_values(self, job: LiveJob) -> None:
+        backend = await self._backends.get(job.record.backend)
+        if lost := await self._values.keep(job, backend):
+            message = f"these values could not be read from the backend before they were gone: {', '.join(lost)}"
+            said = {"level": "error", "code": "value-lost", "message": message}
+            self._write(job, events.encode("notice", time.time(), job.record.attempt, **said))
+
+    async def _let_go(self, job: LiveJob, last: Position) -> None:
+        """Tell a backend that keeps nothing for long that all up to ``last`` is on disk here."""
+        backend = await self._backends.get(job.record.backend)
+        if Capability.FLEETING not in backend.capabilities or not last.seq or job.record.native_id is None:
+            return
+        try:
+            if job.log:
+                await asyncio.to_thread(job.log.sync)
+            await backend.acknowledge(job.record.native_id, last)
+        except Exception as error:
+            # It then waits for as long as it does for a controller that is away.
+            log.warning("%s was not told that the output of %s is here: %s", backend.name, job.id, error)
 
     async def _drain(self, job: LiveJob, seconds: float | None) -> None:
         if job.record.native_id is None:
             return
         if job.pump is None:
-            await self._pump(job)
+            await self._pump(job, even_unfollowed=True)
         assert job.pump is not None
         await job.pump.drain(seconds)
         job.pump = None
 
-    async def _pump(self, job: LiveJob) -> None:
+    async def _pump(self, job: LiveJob, *, even_unfollowed: bool = False) -> None:
         backend = await self._backends.get(job.record.backend)
-        if job.pump is None and not job.record.state.terminal:
+        wanted = even_unfollowed or job.followers or Capability.ON_DEMAND not in backend.capabilities
+        if wanted and job.pump is None and not job.record.state.terminal:
             job.log = job.log or self._logs.write(job.record)
             job.pump = Pump(job, backend, self._max_log, self.tracking)
 
@@ -251,6 +284,7 @@ class Lifecycle:
             await asyncio.to_thread(story.sync)
         except OSError as error:
             log.warning("the log of %s is not flushed to disk: %s", job.id, error)
+        await self._let_go(job, job.position)
         self._logs.release(story)
         while not await self._store.writer.flush(urgent=False):  # noqa: ASYNC110 - only while the disk is full
             await asyncio.sleep(_PAUSE)

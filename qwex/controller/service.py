@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -171,7 +170,7 @@ class Service:
         if found is None:
             raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
         backend = await self._parts.backends.get(job.record.backend)
-        chunks = backend.value(job.record.native_id or run_id, found["attempt"], name)
+        chunks = await self._parts.values.read(job, backend, name)
         return OutputValue(chunks, found["digest"], found.get("format", "cloudpickle"))
 
     async def preflight(self, spec: JobSpec, caller: Caller, origin: Origin = _NOWHERE) -> tuple[Why | None, str]:
@@ -183,7 +182,7 @@ class Service:
         backend, plan = await self._parts.submission.rehearse(spec, caller, origin)
         expected = await backend.preflight(plan)
         try:
-            return expected, _shown(backend.render(plan))
+            return expected, backend.show(backend.render(plan))
         except InvalidSpec:
             if expected is None:
                 raise
@@ -275,13 +274,3 @@ class Service:
             environments.drop(job.environment)
         self._parts.reserve.hold()
         self.on_end()
-
-
-def _shown(request: Any) -> str:
-    """A request as ``--dry-run`` prints it."""
-    if isinstance(request, str):
-        return request
-    raw = (
-        dataclasses.asdict(request) if dataclasses.is_dataclass(request) and not isinstance(request, type) else request
-    )
-    return json.dumps(raw, indent=2, default=str) if isinstance(raw, (dict, list)) else str(raw)

@@ -27,8 +27,8 @@ __all__ = ["PING", "Streams", "Wanted"]
 PING = b": ping\n\n"
 #: Seconds of silence after which a comment is sent.
 _PING_SECONDS = 15.0
-#: Seconds between two answers to why, however much changes.
-_WHY_SECONDS = 0.25
+#: Seconds between two answers to why, however much changes, and if nothing seems to.
+_WHY_SECONDS, _WHY_AGAIN_SECONDS = 0.25, 5.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Wanted:
 class Streams:
     """Bytes for readers; each stream ends by itself, when its reader goes, or when the controller closes."""
 
-    def __init__(self, logs: Logs, bus: Bus, backends: Backends) -> None:
+    def __init__(self, logs: Logs, bus: Bus, backends: Backends, followed: Callable[[LiveJob], None]) -> None:
         self._logs = logs
+        self._followed = followed
         self._bus = bus
         self._backends = backends
         self._closing = False
@@ -71,9 +72,10 @@ class Streams:
                     return
                 if teller.due and (frame := teller.news(await self._why(job))):
                     yield frame
-                if await reading.wait(_WHY_SECONDS if teller.stale else _PING_SECONDS):
+                if await reading.wait(teller.patience):
                     teller.stale = teller.wanted
                 elif not teller.stale:
+                    teller.stale = teller.wanted
                     yield PING
 
     async def text(self, job: LiveJob, wanted: Wanted) -> AsyncIterator[bytes]:
@@ -112,14 +114,20 @@ class Streams:
     async def _reading(self, job: LiveJob, wanted: Wanted) -> _Reading:
         # A stream begins some time after it was asked for: the record is looked at now, since a job that has ended
         # meanwhile must not be waited for.
-        return _Reading(self._logs, await self._logs.read(job.record), wanted, self._bus)
+        reading = _Reading(self._logs, await self._logs.read(job.record), job, wanted, self._bus)
+        if wanted.follow:
+            self._followed(job)
+        return reading
 
 
 class _Reading:
     """One reader of one log."""
 
-    def __init__(self, logs: Logs, log: EventLog, wanted: Wanted, bus: Bus) -> None:
+    def __init__(self, logs: Logs, log: EventLog, job: LiveJob, wanted: Wanted, bus: Bus) -> None:
         self._logs = logs
+        self._job = job
+        #: Who waits for more is counted before anything is awaited.
+        job.followers += wanted.follow
         self._log = log
         self._wanted = wanted
         self._bus = bus
@@ -135,6 +143,7 @@ class _Reading:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._job.followers -= self._wanted.follow
         self._log.unsubscribe(self._wake)
         self._bus.forget(self._wake)
         self._logs.release(self._log)
@@ -172,6 +181,13 @@ class _Teller:
     def due(self) -> bool:
         """Whether to ask now."""
         return self.stale and time.monotonic() >= self._next
+
+    @property
+    def patience(self) -> float:
+        """Seconds of silence to wait for; what is said of a place elsewhere can change without a sound."""
+        if self.stale:
+            return _WHY_SECONDS
+        return _WHY_AGAIN_SECONDS if self.wanted else _PING_SECONDS
 
     def news(self, frame: bytes) -> bytes:
         """The frame if it says something new, else nothing."""

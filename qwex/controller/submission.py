@@ -174,8 +174,7 @@ class Submission:
 
     async def _hand_over(self, prepared: list[_Prepared]) -> None:
         try:
-            for each in prepared:
-                await self._handover.give(each.job, each.backend, each.request)
+            await self._handover.give_all([(each.job, each.backend, each.request) for each in prepared])
         except InvalidSpec:
             await self._take_back(prepared)
             raise

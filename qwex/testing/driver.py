@@ -38,6 +38,8 @@ class Driver:
     async def __aexit__(self, *_: object) -> None:
         try:
             await self._cancel_the_rest()
+            for native_id in list(self._jobs):
+                await self.bounded(self.backend.forget(native_id), "forget() returns")
         finally:
             await self.drop()
             await self.bounded(self.backend.close(), "close() returns")

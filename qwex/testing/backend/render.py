@@ -53,14 +53,14 @@ class RenderScenarios(BackendFixtures):
         assert await driver.status(plan.run_id) is None
 
     async def test_1e_unknown_queue(self, driver: Driver) -> None:
-        """A queue that does not exist is refused by its name."""
+        """A queue that does not exist is refused by its name, rendered or at the latest submitted."""
         with pytest.raises(InvalidSpec, match="no-such-queue"):
-            driver.backend.render(driver.plan(script("print(1)", queue="no-such-queue")))
+            await driver.submit(driver.plan(script("print(1)", queue="no-such-queue")))
 
     async def test_1f_too_much(self, driver: Driver) -> None:
         """More than the place can ever have is refused at once, not left to wait for ever."""
         with pytest.raises(InvalidSpec) as caught:
-            driver.backend.render(driver.plan(script("print(1)", resources=self.impossible)))
+            await driver.submit(driver.plan(script("print(1)", resources=self.impossible)))
         assert any(field.startswith("resources") for field, _ in caught.value.problems), caught.value.problems
 
     async def test_1g_nothing_ignored(self, driver: Driver) -> None:

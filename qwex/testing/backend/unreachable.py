@@ -23,5 +23,13 @@ class UnreachableScenarios(BackendFixtures):
         spec = script("print(1)")
         given = {name: getattr(spec, name) for name in spec.model_fields_set}
         plan = Plan("kit-unreachable", JobSpec(**{**spec_fields, **given}), "kit")
-        with pytest.raises(BackendUnavailable):
+
+        async def reach() -> None:
+            await unreachable.start()
             await unreachable.submit(unreachable.render(plan))
+
+        try:
+            with pytest.raises(BackendUnavailable):
+                await reach()
+        finally:
+            await unreachable.close()

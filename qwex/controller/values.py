@@ -1,0 +1,63 @@
+"""What jobs gave back, kept here where the place that has it lets go of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from qwex.backend import Capability
+from qwex.errors import BackendUnavailable, InvalidSpec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from qwex.artifacts import ArtifactStore
+    from qwex.backend import Backend
+    from qwex.controller.job import LiveJob
+
+__all__ = ["Values"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds before each further try while the backend cannot be reached.
+_PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)
+
+
+class Values:
+    """Output values by their digest. Those of a backend that keeps its own are read there."""
+
+    def __init__(self, blobs: ArtifactStore | None) -> None:
+        self._blobs = blobs
+
+    async def keep(self, job: LiveJob, backend: Backend[Any]) -> list[str]:
+        """Copy the values of an attempt that is over; the names of those that could not be."""
+        if self._blobs is None or Capability.FLEETING not in backend.capabilities:
+            return []
+        return [name for name in job.produced if not await self._copy(job, backend, self._blobs, name)]
+
+    async def read(self, job: LiveJob, backend: Backend[Any], name: str) -> AsyncIterator[bytes]:
+        """The bytes of a value that the job has announced."""
+        found = job.produced[name]
+        if self._blobs and Capability.FLEETING in backend.capabilities and await self._blobs.exists(found["digest"]):
+            return self._blobs.get(found["digest"])
+        return backend.value(job.record.native_id or job.id, found["attempt"], name)
+
+    @staticmethod
+    async def _copy(job: LiveJob, backend: Backend[Any], blobs: ArtifactStore, name: str) -> bool:
+        found = job.produced[name]
+        for pause in (*_PAUSES, None):
+            try:
+                if not await blobs.exists(found["digest"]):
+                    chunks = backend.value(job.record.native_id or job.id, found["attempt"], name)
+                    await blobs.put(found["digest"], chunks)
+                return True
+            except (BackendUnavailable, InvalidSpec) as error:  # cut short, so that the digest is another
+                log.warning("the value %s of %s cannot be read: %s", name, job.id, error)
+                if pause is None:
+                    return False
+                await asyncio.sleep(pause)
+            except Exception:
+                log.exception("the value %s of %s cannot be kept", name, job.id)
+                return False
+        return False
