@@ -1,0 +1,44 @@
+"""Kubernetes quantities as numbers, and resources as people call them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from qwex.quantities import format_bytes, parse_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["amount", "quantity"]
+
+_EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]+")
+
+
+def quantity(text: str | float) -> float:
+    """A quantity in its resource's own unit (cores, bytes, pieces), as the API writes it: 500m, 4, 8Gi, 1e3."""
+    written = str(text).strip()
+    if written.endswith("m"):
+        return float(written[:-1]) / 1000
+    if _EXPONENT.fullmatch(written):
+        return float(written)
+    try:
+        return float(written)
+    except ValueError:
+        return float(parse_memory(written))
+
+
+def amount(resource: str, number: float) -> str:
+    """``3 cores``, ``8.6 GB of memory``, ``2 GPUs``."""
+    if resource == "memory":
+        return f"{format_bytes(number)} of memory"
+    if resource == "cpu":
+        return f"{number:g} core{'' if number == 1 else 's'}"
+    name = {"gpu": "GPU", "pods": "pod"}.get(resource.rpartition("/")[2], resource)
+    return f"{number:g} {name}{'' if number == 1 or name == resource else 's'}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

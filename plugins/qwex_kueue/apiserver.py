@@ -1,0 +1,328 @@
+"""The API server as this plugin speaks to it: plain JSON over the client library's own session and authentication.
+
+The library's typed methods check every argument and build a model of every object; five thousand pods on a watch are
+dictionaries here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from qwex.errors import BackendUnavailable, ConfigError, NotAuthorized, QwexError
+from qwex_kueue.errors import ApiError, Missing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from qwex_kueue.settings import KueueSettings
+
+__all__ = ["ApiServer", "Frames"]
+
+#: Seconds to connect, and for an answer.
+_CONNECT, _ANSWER = 5.0, 30.0
+_DEFAULT = "~/.kube/config"
+#: Where the account of a pod's own namespace stands.
+_OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+_TRANSPORT = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, OSError)
+
+
+class Frames:
+    """A websocket: whole frames each way."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[Any]) -> None:
+        self._socket = socket
+
+    async def send(self, frame: bytes) -> None:
+        """Send a frame."""
+        try:
+            await self._socket.send_bytes(frame)
+        except _TRANSPORT as error:
+            raise BackendUnavailable(f"the connection was cut: {error}") from error
+
+    async def receive(self) -> bytes | None:
+        """The next frame; None when the other side has closed."""
+        try:
+            message = await self._socket.receive()
+        except _TRANSPORT as error:
+            raise BackendUnavailable(f"the connection was cut: {error}") from error
+        if message.type is aiohttp.WSMsgType.BINARY:
+            frame: bytes = message.data
+            return frame
+        if message.type is aiohttp.WSMsgType.ERROR:
+            raise BackendUnavailable(f"the connection was cut: {self._socket.exception()}")
+        return None
+
+    async def close(self) -> None:
+        """Let go of it."""
+        with contextlib.suppress(*_TRANSPORT):
+            await self._socket.close()
+
+
+class ApiServer:
+    """One cluster. Make it with ``connect``; every call raises ``BackendUnavailable`` when the server is away."""
+
+    def __init__(self, api: client.ApiClient, namespace: str, settings: KueueSettings) -> None:
+        self._api = api
+        self._settings = settings
+        self.namespace = namespace
+        self._renewing = asyncio.Lock()
+        #: Requests so far, watches and port-forwards too.
+        self.requests = 0
+
+    @classmethod
+    async def connect(cls, settings: KueueSettings) -> ApiServer:
+        """Read the configuration; nothing is sent yet.
+
+        Raises:
+            ConfigError: names the part of the kubeconfig that cannot be used.
+        """
+        configuration, namespace = await _configuration(settings)
+        return cls(client.ApiClient(configuration), settings.namespace or namespace or "default", settings)
+
+    @property
+    def address(self) -> str:
+        """The server's URL."""
+        return str(self._api.configuration.host)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Read an object or a list."""
+        return await self.call("GET", path, query=query)
+
+    async def create(self, path: str, body: Mapping[str, Any], **query: Any) -> dict[str, Any]:
+        """Create an object."""
+        return await self.call("POST", path, body=body, query=query)
+
+    async def delete(self, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """Delete an object; it is no error when there is none."""
+        with contextlib.suppress(Missing):
+            await self.call("DELETE", path, body=body)
+
+    async def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge into an object (RFC 7396)."""
+        return await self.call("PATCH", path, body=body, kind="application/merge-patch+json")
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        kind: str = "application/json",
+    ) -> dict[str, Any]:
+        """One request.
+
+        Raises:
+            ApiError: the server refuses it.
+            NotAuthorized: who asks is not known, or may not do it; the message says which right is missing.
+            BackendUnavailable: no answer, or a server that is not ready.
+        """
+        data = json.dumps(body).encode() if body is not None else None
+        response = await self._send(method, path, query or {}, data=data, headers={"content-type": kind})
+        async with response:
+            return await _json(response)
+
+    async def text(self, path: str, **query: Any) -> AsyncIterator[bytes]:
+        """An answer that is not JSON, in pieces."""
+        response = await self._send("GET", path, query)
+        async with response:
+            async for chunk in response.content.iter_chunked(1 << 16):
+                yield chunk
+
+    async def lines(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """The events of a watch, until the server ends it."""
+        response = await self._send("GET", path, query, timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT))
+        async with response:
+            try:
+                async for line in response.content:
+                    yield json.loads(line)
+            except (*_TRANSPORT, ValueError) as error:
+                raise BackendUnavailable(f"the watch of {self.address} was cut: {error}") from error
+
+    async def websocket(self, path: str, protocol: str, **query: Any) -> Frames:
+        """A websocket to a subresource."""
+        url = f"{self.address}{path}?{urlencode(query)}"
+        for again in (False, True):
+            self.requests += 1
+            try:
+                socket = await self._session.ws_connect(
+                    url,
+                    headers=await self._headers(),
+                    protocols=(protocol,),
+                    max_msg_size=0,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=0.0),  # nobody is said goodbye to
+                    compress=0,
+                    **self._options(),
+                )
+                return Frames(socket)
+            except aiohttp.WSServerHandshakeError as error:
+                if error.status == 401 and not again:
+                    await self._renew()
+                    continue
+                raise _refusal(error.status, "", f"{path}: {error.message}", path) from error
+            except _TRANSPORT as error:
+                raise self._away(error) from error
+        raise AssertionError
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        *,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> aiohttp.ClientResponse:
+        params = {name: str(value) for name, value in query.items() if value is not None}
+        timeout = timeout or aiohttp.ClientTimeout(total=_ANSWER, sock_connect=_CONNECT)
+        for again in (False, True):
+            self.requests += 1
+            try:
+                response = await self._session.request(
+                    method,
+                    f"{self.address}{path}",
+                    params=params,
+                    data=data,
+                    headers={**(headers or {}), **await self._headers()},
+                    timeout=timeout,
+                    **self._options(),
+                )
+            except _TRANSPORT as error:
+                raise self._away(error, in_doubt=method == "POST" and not _unconnected(error)) from error
+            if response.status == 401 and not again:
+                response.release()
+                await self._renew()
+                continue
+            if response.status >= 400:
+                async with response:
+                    raise _refusal(response.status, *await _status(response), path)
+            return response
+        raise AssertionError
+
+    async def _headers(self) -> dict[str, str]:
+        headers = {"user-agent": "qwex"}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        return headers
+
+    def _options(self) -> dict[str, Any]:
+        rest = self._api.rest_client
+        options = {"proxy": rest.proxy, "proxy_headers": rest.proxy_headers}
+        name = self._api.configuration.tls_server_name
+        return {key: value for key, value in options.items() if value} | ({"server_hostname": name} if name else {})
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        rest = self._api.rest_client
+        if rest.pool_manager is None:
+            rest.maxsize = 0
+            rest.pool_manager = rest._create_pool_manager()
+        session: aiohttp.ClientSession = rest.pool_manager
+        return session
+
+    async def _renew(self) -> None:
+        """The server does not know who asks: read the kubeconfig again, since tokens in it expire."""
+        async with self._renewing:
+            configuration, _ = await _configuration(self._settings)
+            before, self._api = self._api, client.ApiClient(configuration)
+            # Requests under way on the old session end by themselves; new ones use the new one.
+            asyncio.get_running_loop().call_later(_ANSWER, lambda: asyncio.ensure_future(before.close()))  # type: ignore[no-untyped-call]
+
+    def _away(self, error: BaseException, *, in_doubt: bool = False) -> BackendUnavailable:
+        what = str(error) or type(error).__name__
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            what = f"its certificate is not trusted ({error}); see certificate-authority in the kubeconfig"
+        return BackendUnavailable(
+            f"the Kubernetes API server {self.address} cannot be reached: {what}", in_doubt=in_doubt
+        )
+
+
+def _unconnected(error: BaseException) -> bool:
+    """Whether nothing can have arrived."""
+    return isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
+
+
+def _refusal(status: int, reason: str, message: str, path: str) -> QwexError:
+    if status == 401:
+        return NotAuthorized(f"the API server does not accept the kubeconfig's credentials: {message}")
+    if status == 403:
+        return NotAuthorized(f"Kubernetes refuses: {message}")
+    if status == 404:
+        return Missing(status, reason, message or f"there is no {path}")
+    if status == 429 or status >= 500:
+        # A webhook that does not answer is a 500; so is an API server that begins or ends.
+        return BackendUnavailable(f"Kubernetes cannot do it now: {message}")
+    return ApiError(status, reason, message)
+
+
+async def _json(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads(await response.read())
+    except _TRANSPORT as error:
+        raise BackendUnavailable(f"the answer of the API server was cut: {error}", in_doubt=True) from error
+    except ValueError as error:
+        raise BackendUnavailable(f"{response.url.host} does not answer as an API server does: {error}") from error
+    return answer
+
+
+async def _status(response: aiohttp.ClientResponse) -> tuple[str, str]:
+    """The reason and the message of a refusal."""
+    try:
+        text = await response.text(errors="replace")
+    except _TRANSPORT:
+        text = ""
+    try:
+        said = json.loads(text)
+        return str(said.get("reason", "")), str(said.get("message", text))
+    except (ValueError, AttributeError):
+        return "", text[:500] or str(response.reason)
+
+
+async def _configuration(settings: KueueSettings) -> tuple[client.Configuration, str]:
+    """The library's configuration, and the context's namespace.
+
+    Raises:
+        ConfigError: names the file, or says where it was looked for.
+    """
+    configuration = client.Configuration()
+    files = _kubeconfigs(settings)
+    try:
+        if not files:
+            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+            return configuration, _own_namespace()
+        loader = await config.load_kube_config(  # type: ignore[no-untyped-call]
+            os.pathsep.join(files), settings.context or None, configuration, persist_config=False
+        )
+        return configuration, str(loader.current_context.get("context", {}).get("namespace") or "")
+    except config.ConfigException as error:
+        where = f"kubeconfig {files[0]}" if files else f"there is no {_DEFAULT}, and this is not a pod"
+        raise ConfigError(f"[kueue] {where}: {error}") from error
+    except Exception as error:  # the loader raises whatever a broken file makes it raise
+        raise ConfigError(f"[kueue] kubeconfig {files[0]} cannot be used: {type(error).__name__}: {error}") from error
+
+
+def _kubeconfigs(settings: KueueSettings) -> list[str]:
+    """The files there are; none means the account of the pod that this runs in."""
+    named = settings.kubeconfig or os.environ.get("KUBECONFIG", "")
+    files = [os.path.expanduser(each) for each in (named or _DEFAULT).split(os.pathsep) if each]
+    found = [each for each in files if os.path.exists(each)]
+    if named and not found:
+        raise ConfigError(f"[kueue] kubeconfig: there is no file {files[0]}")
+    return found
+
+
+def _own_namespace() -> str:
+    return Path(_OWN_NAMESPACE).read_text(encoding="utf-8").strip()

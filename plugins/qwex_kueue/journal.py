@@ -1,0 +1,116 @@
+"""What the cluster does not keep: which attempt a pod was, which jobs were handed over and told to end, how long
+queues took. One SQLite file; the controller's store stays the truth about jobs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, NamedTuple
+
+from qwex.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Handed", "Journal"]
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE job (
+    run_id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, created INTEGER NOT NULL DEFAULT 0,
+    stop TEXT NOT NULL DEFAULT '', stop_message TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE pod (uid TEXT PRIMARY KEY, run_id TEXT NOT NULL, attempt INTEGER NOT NULL);
+CREATE INDEX pod_by_run ON pod (run_id);
+CREATE TABLE admission (queue TEXT NOT NULL, workload TEXT PRIMARY KEY, at REAL NOT NULL, waited REAL NOT NULL);
+CREATE INDEX admission_by_queue ON admission (queue, at);
+"""
+#: Admissions of one queue that are looked at, and kept.
+_HISTORY = 200
+
+
+class Handed(NamedTuple):
+    """A job that was, or was about to be, handed to the cluster."""
+
+    #: The present attempt.
+    attempt: int
+    #: Whether the cluster had it.
+    created: bool
+    #: The reason it was told to end for, or empty.
+    stop: str
+    stop_message: str
+
+
+class Journal:
+    """The file, open. A commit survives this process's end at any moment (WAL)."""
+
+    def __init__(self, file: Path) -> None:
+        try:
+            self._db = sqlite3.connect(file, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if not version:
+                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+        except sqlite3.Error as error:
+            raise ConfigError(f"{file}: {error}. Move the file away; jobs in the cluster go on.") from error
+        if version > _VERSION:
+            raise ConfigError(f"{file} was written by a newer qwex (format {version}). Install that one again.")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def handed(self, run_id: str) -> Handed | None:
+        """What is known of a job."""
+        row = self._db.execute(
+            "SELECT attempt, created, stop, stop_message FROM job WHERE run_id=?", (run_id,)
+        ).fetchone()
+        return Handed(row[0], bool(row[1]), row[2], row[3]) if row else None
+
+    def creates(self, run_id: str, attempt: int) -> None:
+        """The attempt is about to be handed over."""
+        self._db.execute(
+            "INSERT INTO job (run_id, attempt) VALUES (?, ?) "
+            "ON CONFLICT (run_id) DO UPDATE SET attempt=excluded.attempt, created=0 WHERE attempt < excluded.attempt",
+            (run_id, attempt),
+        )
+
+    def created(self, run_id: str) -> None:
+        """The cluster has it."""
+        self._db.execute("UPDATE job SET created=1 WHERE run_id=?", (run_id,))
+
+    def begins(self, run_id: str, attempt: int) -> None:
+        """The job waits or runs for the ``attempt``-th time."""
+        self._db.execute("UPDATE job SET attempt=? WHERE run_id=?", (attempt, run_id))
+
+    def stops(self, run_id: str, reason: str, message: str) -> None:
+        """The job was told to end; the first reason counts."""
+        self._db.execute("UPDATE job SET stop=?, stop_message=? WHERE run_id=? AND stop=''", (reason, message, run_id))
+
+    def pods(self, run_id: str) -> dict[str, int]:
+        """The attempts of a job's pods, by uid."""
+        return dict(self._db.execute("SELECT uid, attempt FROM pod WHERE run_id=?", (run_id,)).fetchall())
+
+    def pod(self, run_id: str, uid: str, attempt: int) -> None:
+        """A pod is that attempt of a job."""
+        self._db.execute("INSERT OR IGNORE INTO pod (uid, run_id, attempt) VALUES (?, ?, ?)", (uid, run_id, attempt))
+
+    def forget(self, run_id: str) -> None:
+        """Remove a job."""
+        self._db.execute("DELETE FROM pod WHERE run_id=?", (run_id,))
+        self._db.execute("DELETE FROM job WHERE run_id=?", (run_id,))
+
+    def admitted(self, queue: str, workload: str, at: float, waited: float) -> None:
+        """A workload of a queue, anybody's, was admitted after so many seconds."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO admission (queue, workload, at, waited) VALUES (?, ?, ?, ?)",
+            (queue, workload, at, waited),
+        )
+
+    def admissions(self, queue: str) -> list[tuple[float, float]]:
+        """The newest admissions of a queue, oldest first: when, and after how many seconds."""
+        rows = self._db.execute(
+            "SELECT at, waited FROM admission WHERE queue=? ORDER BY at DESC LIMIT ?", (queue, _HISTORY)
+        ).fetchall()
+        return [(at, waited) for at, waited in reversed(rows)]

@@ -1,0 +1,283 @@
+"""A plan as Kubernetes objects: a Job with its pod, and the Secret that holds what to run. Pure."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from qwex import jobfolder
+from qwex.errors import InvalidSpec, nearest
+from qwex.quantities import format_bytes, parse_gpu, parse_memory
+from qwex_kueue import names
+from qwex_kueue.agent import PORT
+from qwex_kueue.merging import merged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qwex.backend import Plan
+    from qwex.spec import JobSpec
+    from qwex_kueue.settings import KueueSettings
+
+__all__ = ["KueueRequest", "as_yaml", "attempt_secret", "priority_class", "render", "runner_config_map"]
+
+#: Where things lie in a pod.
+_RUNNER, _DESCRIPTION, _FOLDER, _WORK = "/qwex/runner", "/qwex/description", "/qwex/job", "/qwex/work"
+_PYZ = "qwex-runner.pyz"
+#: Seconds beyond the job's grace and the agent's wait until Kubernetes ends a pod by force.
+_MARGIN = 10
+#: Both containers, under the restricted pod security standard.
+_RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+@dataclass(frozen=True)
+class KueueRequest:
+    """What ``submit`` sends. ``blobs`` are read only then: URL by key of the Secret."""
+
+    run_id: str
+    attempt: int
+    queue: str
+    job: dict[str, Any]
+    secret: dict[str, Any]
+    #: Its class is found at submit where the configuration names none.
+    priority: int = 0
+    blobs: dict[str, str] = field(default_factory=dict)
+
+
+def runner_config_map(name: str, zipapp: bytes) -> dict[str, Any]:
+    """The runner as a ConfigMap that every pod mounts."""
+    data = {_PYZ: base64.b64encode(zipapp).decode()}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "qwex"}},
+        "binaryData": data,
+        "immutable": True,
+    }
+
+
+def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, controller: str) -> KueueRequest:
+    """The objects of one attempt; ``runner`` is the ConfigMap's name.
+
+    Raises:
+        InvalidSpec: the job asks for what no pod can have.
+    """
+    spec, name = plan.spec, names.job_name(plan.run_id, plan.attempt)
+    _check(spec, settings)
+    blobs = {f"blob-{digest.removeprefix('sha256:')}": url for digest, url in plan.blobs.items()}
+    labels = {
+        **{key: names.label(value) for key, value in settings.labels.items()},
+        "app.kubernetes.io/managed-by": "qwex",
+        names.RUN_ID: plan.run_id,
+        names.ATTEMPT: str(plan.attempt),
+        names.CONTROLLER: controller,
+        names.USER: names.label(plan.user),
+        **({names.GROUP: names.label(spec.group)} if spec.group else {}),
+    }
+    metadata = {"name": name, "labels": labels, "annotations": {names.NAME: spec.title}}
+    known = settings.priorities
+    queueing = {names.QUEUE: queue, **(priority_class(spec.priority, known) if spec.priority and known else {})}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {**metadata, "labels": {**labels, **queueing}},
+        "spec": {
+            # Kueue lets it go; where Kueue does not look after the namespace, the job does not run past its quota.
+            "suspend": True,
+            "completions": 1,
+            "parallelism": 1,
+            # Whether and when a job starts again is the controller's to say.
+            "backoffLimit": 0,
+            "podReplacementPolicy": "Failed",
+            "ttlSecondsAfterFinished": round(settings.keep),
+            "template": merged(_template(plan, settings, name, runner, labels), settings.pod_template),
+        },
+    }
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "qwex.dev/job",
+        "metadata": {"name": name, "labels": labels},
+        "data": {"job.json": base64.b64encode(_description(plan, blobs)).decode()},
+    }
+    return KueueRequest(plan.run_id, plan.attempt, queue, job, secret, spec.priority, blobs)
+
+
+def as_yaml(request: KueueRequest) -> str:
+    """The objects as a person reads them; what is secret shows as its size."""
+    secret = copy.deepcopy(request.secret)
+    sizes = {key: f"<{format_bytes(len(text) * 3 // 4)}>" for key, text in secret.pop("data").items()}
+    secret["data"] = {**sizes, **dict.fromkeys(request.blobs, "<read at submit>")}
+    return "---\n".join(yaml.dump(each, Dumper=_Plain, sort_keys=False, width=120) for each in (request.job, secret))
+
+
+class _Plain(yaml.SafeDumper):
+    """Without anchors: what stands twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Always."""
+        return True
+
+
+def _check(spec: JobSpec, settings: KueueSettings) -> None:
+    if spec.runtime.packages:
+        raise InvalidSpec.of("runtime.packages", "pods run an image as it is; build one with the packages in it")
+    if not (spec.runtime.image or settings.image):
+        message = "no image is named, and the configuration has none ([kueue] image)"
+        raise InvalidSpec.of("runtime.image", message)
+    total = sum(value.size or len(value.data) * 3 // 4 for value in spec.inputs.values())
+    limit = parse_memory(settings.inline_limit)
+    if total > limit:
+        largest = max(spec.inputs, key=lambda name: spec.inputs[name].size)
+        raise InvalidSpec.of(
+            f"inputs.{largest}",
+            f"the inputs have {format_bytes(total)}; {format_bytes(limit)} travel with a job in a Secret. Have the job "
+            "read larger data from where it lies",
+        )
+
+
+def _description(plan: Plan, blobs: Mapping[str, str]) -> bytes:
+    described = jobfolder.describe(plan)
+    described["environment"] = None
+    described["cwd"] = plan.spec.cwd or _WORK
+    described["blobs"] = {f"sha256:{key.removeprefix('blob-')}": f"file://{_DESCRIPTION}/{key}" for key in blobs}
+    return json.dumps(described, separators=(",", ":")).encode()
+
+
+def priority_class(priority: int, known: Mapping[str, int]) -> dict[str, str]:
+    """The label with the WorkloadPriorityClass whose value is ``priority``.
+
+    Raises:
+        InvalidSpec: there is none; lists those there are.
+    """
+    named = [name for name, value in known.items() if value == priority]
+    if not named:
+        there = ", ".join(f"{value} ({name})" for name, value in sorted(known.items())) or "none that you may read"
+        raise InvalidSpec.of("priority", f"no priority class has the value {priority}. There is: {there}")
+    return {names.PRIORITY_CLASS: named[0]}
+
+
+def _template(plan: Plan, settings: KueueSettings, name: str, runner: str, labels: dict[str, str]) -> dict[str, Any]:
+    spec = plan.spec
+    image: dict[str, Any] = {"image": spec.runtime.image or settings.image}
+    if settings.pull_policy:
+        image["imagePullPolicy"] = settings.pull_policy
+    python = [spec.runtime.python or settings.python, f"{_RUNNER}/{_PYZ}"]
+    folder = [f"{_FOLDER}/attempt", "--description", _DESCRIPTION]
+    mounts = [
+        {"name": "runner", "mountPath": _RUNNER, "readOnly": True},
+        {"name": "description", "mountPath": _DESCRIPTION, "readOnly": True},
+        {"name": "job", "mountPath": _FOLDER},
+    ]
+    linger = round(settings.linger)
+    agent = {
+        "name": names.AGENT,
+        **image,
+        "restartPolicy": "Always",
+        "command": [*python, "agent", *folder, "--port", str(PORT), "--linger", str(linger)],
+        # Nothing of the quota: what a job asks for is what its queue counts.
+        "resources": {"requests": {"cpu": "0", "memory": "0"}, "limits": {"memory": "256Mi"}},
+        "securityContext": _RESTRICTED,
+        "volumeMounts": mounts,
+    }
+    job = {
+        "name": names.JOB,
+        **image,
+        "command": [*python, "run", *folder, "--echo", "--last-words", "/dev/termination-log"],
+        "env": [{"name": "HOME", "value": _WORK}],
+        "workingDir": _WORK,
+        "resources": _resources(spec, settings),
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [*mounts, {"name": "work", "mountPath": _WORK}],
+    }
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": round(spec.grace) + linger + _MARGIN,
+        "securityContext": _identity(settings),
+        "initContainers": [agent],
+        "containers": [job],
+        "volumes": [
+            {"name": "runner", "configMap": {"name": runner}},
+            {"name": "description", "projected": {"sources": _description_sources(name)}},
+            {"name": "job", "emptyDir": {}},
+            {"name": "work", "emptyDir": {}},
+        ],
+        "tolerations": [*_away(settings), *settings.tolerations],
+    }
+    if settings.service_account:
+        pod["serviceAccountName"] = settings.service_account
+    if settings.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": each} for each in settings.pull_secrets]
+    if selector := {**settings.node_selector, **_gpu_labels(spec, settings)}:
+        pod["nodeSelector"] = selector
+    return {"metadata": {"labels": labels}, "spec": pod}
+
+
+def _description_sources(name: str) -> list[dict[str, Any]]:
+    """What to run; and for a pod that follows a preempted one, which attempt it is."""
+    later = {"name": f"{name}-attempt", "optional": True, "items": [{"key": "attempt", "path": "attempt"}]}
+    return [{"secret": {"name": name}}, {"secret": later}]
+
+
+def attempt_secret(job: str, run_id: str, attempt: int) -> dict[str, Any]:
+    """Tells the next pod of a Job that it is that attempt."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "qwex.dev/attempt",
+        "metadata": {"name": f"{job}-attempt", "labels": {names.RUN_ID: run_id}},
+        "data": {"attempt": base64.b64encode(str(attempt).encode()).decode()},
+    }
+
+
+def _identity(settings: KueueSettings) -> dict[str, Any]:
+    identity: dict[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    if settings.run_as_user is not None:
+        identity |= {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_user}
+        identity["fsGroup"] = settings.run_as_user
+    return identity
+
+
+def _away(settings: KueueSettings) -> list[dict[str, Any]]:
+    """How long a pod stays bound to a node that does not answer; Kubernetes' own default is five minutes."""
+    common = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": round(settings.node_patience)}
+    return [{"key": f"node.kubernetes.io/{state}", **common} for state in ("not-ready", "unreachable")]
+
+
+def _resources(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
+    asked = spec.resources
+    requests: dict[str, str] = {"cpu": asked.cpu}
+    limits: dict[str, str] = {}
+    if memory := asked.memory or settings.default_memory:
+        requests["memory"] = limits["memory"] = _mebibytes(parse_memory(memory))
+    if asked.gpu:
+        requests[settings.gpu_resource] = limits[settings.gpu_resource] = str(parse_gpu(asked.gpu).count)
+    return {"requests": requests, **({"limits": limits} if limits else {})}
+
+
+def _mebibytes(number: int) -> str:
+    """``512Mi``, or all bytes where it is not a whole number of them."""
+    return f"{number >> 20}Mi" if number % (1 << 20) == 0 else str(number)
+
+
+def _gpu_labels(spec: JobSpec, settings: KueueSettings) -> dict[str, str]:
+    """The labels of nodes that have the GPU that is asked for by name."""
+    if not spec.resources.gpu:
+        return {}
+    asked = parse_gpu(spec.resources.gpu)
+    if asked.memory_min or asked.memory_max:
+        raise InvalidSpec.of("resources.gpu", "this cluster's GPUs are told apart by model, not by memory")
+    if not asked.model:
+        return {}
+    if asked.model not in settings.gpu_labels:
+        known = sorted(settings.gpu_labels)
+        message = f"no GPU model {asked.model!r}.{nearest(asked.model, known)} There is: {', '.join(known) or 'none'}"
+        raise InvalidSpec.of("resources.gpu", f"{message} ([kueue] gpu_labels)")
+    return settings.gpu_labels[asked.model]

@@ -1,0 +1,51 @@
+"""Names, labels and annotations of what this plugin makes in a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+__all__ = [
+    "AGENT",
+    "ATTEMPT",
+    "CONTROLLER",
+    "GROUP",
+    "JOB",
+    "NAME",
+    "PRIORITY_CLASS",
+    "QUEUE",
+    "RUN_ID",
+    "USER",
+    "job_name",
+    "label",
+]
+
+#: Containers.
+AGENT, JOB = "qwex-agent", "job"
+
+RUN_ID = "qwex.dev/run-id"
+#: The attempt that a Job begins with; each further pod of the same Job is one more.
+ATTEMPT = "qwex.dev/attempt"
+#: Whose store and log the job is in.
+CONTROLLER = "qwex.dev/controller"
+USER = "qwex.dev/user"
+GROUP = "qwex.dev/group"
+NAME = "qwex.dev/name"
+
+QUEUE = "kueue.x-k8s.io/queue-name"
+PRIORITY_CLASS = "kueue.x-k8s.io/priority-class"
+
+_NOT_A_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def job_name(run_id: str, attempt: int) -> str:
+    """Of the Job that begins with ``attempt``: the run id, which has at most 52 characters, and later its number."""
+    return run_id if attempt == 1 else f"{run_id}-{attempt}"
+
+
+def label(text: str) -> str:
+    """``text`` as the value of a label; what cannot stand in one is told apart by a digest."""
+    plain = _NOT_A_LABEL.sub("-", text)[:63].strip("-_.")
+    if plain == text:
+        return plain
+    return f"{plain[:54].strip('-_.') or 'x'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

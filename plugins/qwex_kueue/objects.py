@@ -1,0 +1,229 @@
+"""The objects that are watched, as small as they can be: five thousand of each are held at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qwex.quantities import parse_memory
+from qwex_kueue import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Condition", "Container", "Job", "LocalQueue", "Pod", "Workload", "seconds"]
+
+
+class Condition(NamedTuple):
+    """One of an object's conditions; which one is told by its type, never by its place in the list."""
+
+    status: bool | None
+    reason: str
+    message: str
+    #: Seconds since the epoch.
+    since: float
+
+    @classmethod
+    def all_of(cls, raw: Mapping[str, Any]) -> dict[str, Condition]:
+        """An object's conditions by type."""
+        return {each["type"]: cls._of(each) for each in raw.get("status", {}).get("conditions") or ()}
+
+    @classmethod
+    def _of(cls, raw: Mapping[str, Any]) -> Condition:
+        status = {"True": True, "False": False}.get(raw["status"])
+        return cls(status, raw.get("reason") or "", raw.get("message") or "", seconds(raw.get("lastTransitionTime")))
+
+
+class Container(NamedTuple):
+    """Where a container stands: ``state`` is waiting, running or terminated."""
+
+    state: str
+    reason: str = ""
+    message: str = ""
+    code: int | None = None
+    #: Reason and message of the time before, when it was started again.
+    last_reason: str = ""
+    last_message: str = ""
+
+    @classmethod
+    def _of(cls, raw: Mapping[str, Any]) -> Container:
+        ((state, said),) = (raw.get("state") or {"waiting": {}}).items()
+        before = (raw.get("lastState") or {}).get("terminated") or {}
+        return cls(
+            state,
+            said.get("reason") or "",
+            said.get("message") or "",
+            said.get("exitCode"),
+            before.get("reason") or "",
+            before.get("message") or "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A batch/v1 Job that qwex made."""
+
+    name: str
+    uid: str
+    run_id: str
+    attempt: int
+    controller: str
+    queue: str
+    created: float
+    deleted: bool
+    suspended: bool
+    labels: dict[str, str]
+    title: str
+    conditions: dict[str, Condition] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Job:
+        """From the API's object."""
+        metadata, labels = raw["metadata"], raw["metadata"].get("labels") or {}
+        return cls(
+            metadata["name"],
+            metadata["uid"],
+            labels.get(names.RUN_ID, ""),
+            _number(labels.get(names.ATTEMPT)),
+            labels.get(names.CONTROLLER, ""),
+            labels.get(names.QUEUE, ""),
+            seconds(metadata.get("creationTimestamp")),
+            "deletionTimestamp" in metadata,
+            bool(raw.get("spec", {}).get("suspend")),
+            {key: labels[key] for key in (names.USER, names.GROUP) if key in labels},
+            (metadata.get("annotations") or {}).get(names.NAME, ""),
+            Condition.all_of(raw),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of such a Job."""
+
+    name: str
+    uid: str
+    run_id: str
+    job_uid: str
+    created: float
+    deleted: bool
+    phase: str
+    reason: str
+    message: str
+    node: str
+    #: Bytes that the job's container may use, None without a limit.
+    memory: int | None
+    conditions: dict[str, Condition] = field(default_factory=dict)
+    containers: dict[str, Container] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Pod:
+        """From the API's object."""
+        metadata, status = raw["metadata"], raw.get("status", {})
+        statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+        return cls(
+            metadata["name"],
+            metadata["uid"],
+            (metadata.get("labels") or {}).get(names.RUN_ID, ""),
+            _owner(metadata),
+            seconds(metadata.get("creationTimestamp")),
+            "deletionTimestamp" in metadata,
+            status.get("phase") or "Pending",
+            status.get("reason") or "",
+            status.get("message") or "",
+            raw.get("spec", {}).get("nodeName") or "",
+            _limit(raw),
+            Condition.all_of(raw),
+            {each["name"]: Container._of(each) for each in statuses},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Kueue's own object for a job that waits for quota: anybody's, not only qwex's."""
+
+    name: str
+    uid: str
+    job_uid: str
+    queue: str
+    created: float
+    priority: int
+    active: bool
+    cluster_queue: str
+    requests: dict[str, str]
+    conditions: dict[str, Condition] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Workload:
+        """From the API's object."""
+        metadata, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
+        asked = [each.get("resources") or {} for each in status.get("resourceRequests") or ()]
+        return cls(
+            metadata["name"],
+            metadata["uid"],
+            _owner(metadata),
+            spec.get("queueName") or "",
+            seconds(metadata.get("creationTimestamp")),
+            spec.get("priority") or 0,
+            spec.get("active", True),
+            (status.get("admission") or {}).get("clusterQueue") or "",
+            {name: amount for resources in asked for name, amount in resources.items()},
+            Condition.all_of(raw),
+        )
+
+    def has(self, type: str) -> Condition | None:
+        """The condition, where it is true."""
+        found = self.conditions.get(type)
+        return found if found and found.status else None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalQueue:
+    """A queue of the namespace."""
+
+    name: str
+    cluster_queue: str
+    stopped: str
+    waiting: int
+    running: int
+    usage: dict[str, str]
+    conditions: dict[str, Condition] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> LocalQueue:
+        """From the API's object."""
+        spec, status = raw.get("spec", {}), raw.get("status", {})
+        used = [each for flavor in status.get("flavorsReservation") or () for each in flavor.get("resources") or ()]
+        usage: dict[str, str] = {}
+        for each in used:
+            usage.setdefault(each["name"], each.get("total") or "0")
+        return cls(
+            raw["metadata"]["name"],
+            spec.get("clusterQueue") or "",
+            spec.get("stopPolicy") or "None",
+            status.get("pendingWorkloads") or 0,
+            status.get("reservingWorkloads") or 0,
+            usage,
+            Condition.all_of(raw),
+        )
+
+
+def seconds(text: str | None) -> float:
+    """Seconds since the epoch, from the API's time; 0 without one."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 1
+
+
+def _owner(metadata: Mapping[str, Any]) -> str:
+    owners = metadata.get("ownerReferences") or ()
+    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
+
+
+def _limit(raw: Mapping[str, Any]) -> int | None:
+    containers = raw.get("spec", {}).get("containers") or ()
+    limits = next((each.get("resources", {}).get("limits") for each in containers if each["name"] == names.JOB), None)
+    text = (limits or {}).get("memory")
+    return parse_memory(text) if text else None

@@ -1,0 +1,136 @@
+"""What would happen to a job, found out before anything is created."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import TYPE_CHECKING, Any
+
+from qwex.errors import NotAuthorized, nearest
+from qwex.state import WaitReason, Why
+from qwex_kueue import names
+from qwex_kueue.amounts import amount, listed, quantity
+from qwex_kueue.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qwex_kueue.apiserver import ApiServer
+    from qwex_kueue.clusterqueues import ClusterQueue
+    from qwex_kueue.manifests import KueueRequest
+    from qwex_kueue.objects import LocalQueue
+
+__all__ = ["RIGHTS", "asked_for", "check"]
+
+#: What a user of qwex may have to do in the namespace: verb, group, resource, and what for. The Role of
+#: ``deploy/kueue`` gives these.
+RIGHTS = (
+    ("create", "batch", "jobs", "submit jobs"),
+    ("delete", "batch", "jobs", "cancel jobs"),
+    ("create", "", "secrets", "send what a job needs"),
+    ("create", "", "configmaps", "send the runner"),
+    ("create", "", "pods/portforward", "read a job's output"),
+    ("get", "", "pods/log", "read what an ended job left"),
+)
+
+
+async def check(
+    server: ApiServer,
+    request: KueueRequest,
+    queues: Mapping[str, LocalQueue],
+    cluster: ClusterQueue | None,
+) -> Why | None:
+    """What keeps the job from ever starting; None if nothing that can be seen does."""
+    if request.queue not in queues:
+        known = sorted(queues)
+        there = f"There is: {', '.join(known)}" if known else "It has no queues at all"
+        hint = f"no queue {request.queue!r} in the namespace {server.namespace}.{nearest(request.queue, known)} {there}"
+        return Why(hint, WaitReason.QUEUE_MISSING.value)
+    if over := excess(request, cluster):
+        assert cluster is not None
+        summary = f"it asks for more than {request.queue} can ever give: {over}"
+        return Why(summary, WaitReason.EXCEEDS_MAX_QUOTA.value, quota=cluster.lines(asked_for(request)))
+    missing, managed = await asyncio.gather(_missing_rights(server), _is_managed(server, request))
+    if missing:
+        rights = listed(f"{verb} {resource} (to {why})" for verb, _, resource, why in missing)
+        text = f"you may not {rights} in the namespace {server.namespace}; ask whoever runs the cluster"
+        return Why(text, WaitReason.BACKEND_UNAVAILABLE.value)
+    if managed:
+        return Why(managed, WaitReason.QUEUE_MISSING.value)
+    return _stopped(queues[request.queue], cluster)
+
+
+def asked_for(request: KueueRequest) -> dict[str, float]:
+    """What the queue will count, in the resources' own units."""
+    pod = request.job["spec"]["template"]["spec"]
+    job = next(container for container in pod["containers"] if container["name"] == names.JOB)
+    return {name: quantity(text) for name, text in job["resources"]["requests"].items()}
+
+
+def excess(request: KueueRequest, cluster: ClusterQueue | None) -> str:
+    """What it asks for beyond what one job can ever have; empty where that is nothing, or not known."""
+    over = []
+    for name, number in asked_for(request).items() if cluster else ():
+        assert cluster is not None
+        most = cluster.most(name)
+        if most is not None and number > most:
+            over.append(f"{amount(name, number)}, and {amount(name, most)} is the most" if most else f"no {name} there")
+    return listed(over) if over else ""
+
+
+def _stopped(queue: LocalQueue, cluster: ClusterQueue | None) -> Why | None:
+    active = queue.conditions.get("Active")
+    if queue.stopped != "None":
+        return Why(
+            f"the queue {queue.name} is stopped; a job would wait until it goes on", WaitReason.QUEUE_STOPPED.value
+        )
+    if cluster and cluster.stopped != "None":
+        text = f"the cluster queue behind {queue.name} is stopped; a job would wait until it goes on"
+        return Why(text, WaitReason.QUEUE_STOPPED.value)
+    if active and active.status is False:
+        return Why(f"the queue {queue.name} is not usable: {active.message}", WaitReason.QUEUE_STOPPED.value)
+    return None
+
+
+async def _missing_rights(server: ApiServer) -> list[tuple[str, str, str, str]]:
+    allowed = await asyncio.gather(*(_may(server, *right[:3]) for right in RIGHTS))
+    return [right for right, may in zip(RIGHTS, allowed, strict=True) if not may]
+
+
+async def _may(server: ApiServer, verb: str, group: str, resource: str) -> bool:
+    """Asks the API server itself; anybody may ask this of themselves."""
+    resource, _, sub = resource.partition("/")
+    attributes = {"namespace": server.namespace, "verb": verb, "group": group, "resource": resource, "subresource": sub}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    try:
+        answer = await server.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    except NotAuthorized:
+        return True  # not told; the submit will say
+    return bool(answer["status"]["allowed"])
+
+
+async def _is_managed(server: ApiServer, request: KueueRequest) -> str:
+    """Why the cluster would not take the job, or why Kueue would not see it; empty if all is well.
+
+    A dry run of the create goes through every webhook. Sent as not suspended, it comes back suspended by Kueue.
+    """
+    job: dict[str, Any] = copy.deepcopy(request.job)
+    job["spec"]["suspend"] = False
+    job["metadata"] = {**job["metadata"], "name": f"{job['metadata']['name'][:50]}-preflight"}
+    job["metadata"]["labels"] = {**job["metadata"]["labels"], names.RUN_ID: "preflight"}
+    try:
+        answer = await server.create(f"/apis/batch/v1/namespaces/{server.namespace}/jobs", job, dryRun="All")
+    except NotAuthorized:
+        return ""  # told as a missing right
+    except ApiError as error:
+        return f"the cluster would refuse it: {error}"
+    if answer["spec"].get("suspend"):
+        return ""
+    return (
+        f"Kueue does not look after the namespace {server.namespace}: a job there would run outside every quota, "
+        "so qwex does not start any. Ask whoever runs the cluster"
+    )

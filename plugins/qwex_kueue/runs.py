@@ -1,0 +1,335 @@
+"""The jobs as the watches show them: each Job with its Workload and pods, put together, judged, and told of."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from qwex.state import JobState, JobStatus, Reason
+from qwex_kueue.states import judge, requeued
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from qwex_kueue.journal import Journal
+    from qwex_kueue.objects import Job, Pod, Workload
+    from qwex_kueue.settings import KueueSettings
+
+__all__ = ["Run", "Runs"]
+
+#: Seconds after which a pod that is gone counts as deleted by someone, if nothing else explains it.
+_SETTLE = 3.0
+_UNMANAGED = (
+    "Kueue took no notice of its Job, so it was taken back before it ran: the namespace {namespace} is not one that "
+    "Kueue looks after, or Kueue does not run. Ask whoever runs the cluster"
+)
+
+
+class Run:
+    """One job: its objects, and what was seen and said of it."""
+
+    __slots__ = (
+        "attempt",
+        "changed",
+        "exits",
+        "jobs",
+        "numbers",
+        "pods",
+        "run_id",
+        "since",
+        "stop",
+        "timer",
+        "told",
+        "vanished",
+    )
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        #: When this process first saw it (monotonic).
+        self.since = time.monotonic()
+        self.jobs: dict[str, Job] = {}
+        self.pods: dict[str, Pod] = {}
+        #: The attempt each pod is, by uid; of pods that are gone, too.
+        self.numbers: dict[str, int] = {}
+        #: The present attempt.
+        self.attempt = 0
+        #: Exit records that were read, by attempt.
+        self.exits: dict[int, dict[str, Any]] = {}
+        #: Reason and message it was told to end for.
+        self.stop: tuple[str, str] | None = None
+        self.told: JobStatus | None = None
+        #: When its pod was seen to be gone, without a reason yet (monotonic).
+        self.vanished = 0.0
+        #: Set at each change; made when someone waits.
+        self.changed: asyncio.Event | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def job(self) -> Job | None:
+        """The newest of its Jobs: a retry is a Job of its own."""
+        return max(self.jobs.values(), key=lambda job: job.attempt, default=None)
+
+    def pod(self, attempt: int) -> Pod | None:
+        """The pod of an attempt, as long as there is one."""
+        return next((pod for uid, pod in self.pods.items() if self.numbers[uid] == attempt), None)
+
+    def had_pod(self, attempt: int) -> bool:
+        """Whether an attempt had a pod that is gone."""
+        return self.pod(attempt) is None and attempt in self.numbers.values()
+
+
+class Runs:
+    """Every job of this controller by run id. ``tell`` hears each status that is new."""
+
+    def __init__(
+        self, journal: Journal, settings: KueueSettings, namespace: str, controller: str, tell: Callable[[Run], None]
+    ) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._namespace = namespace
+        self._controller = controller
+        self._tell = tell
+        self._runs: dict[str, Run] = {}
+        #: By the uid of the Job they are for.
+        self._workloads: dict[str, Workload] = {}
+        self._by_job: dict[str, str] = {}
+        self._complete = False
+        #: Called with a pod that is being ended, once: how its job ends is not in its status until it is gone.
+        self.ending: Callable[[Run, Pod], None] = lambda run, pod: None
+        #: Called with a run that goes back to the queue and will have another pod from the same Job.
+        self.again: Callable[[Run], None] = lambda run: None
+        #: Called with a run whose objects only hold quota.
+        self.hopeless: Callable[[Run], None] = lambda run: None
+
+    def complete(self) -> None:
+        """Every kind of object was listed: from now on what is not there is gone."""
+        if not self._complete:
+            self._complete = True
+            for run in list(self._runs.values()):
+                self.look(run)
+
+    def get(self, run_id: str) -> Run | None:
+        """The job, where the cluster has something of it."""
+        return self._runs.get(run_id)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs.values())
+
+    def workload(self, job: Job) -> Workload | None:
+        """Kueue's object of a Job."""
+        return self._workloads.get(job.uid)
+
+    def job_changed(self, before: Job | None, now: Job | None) -> None:
+        """A watch's news, or the answer to a create."""
+        job = now or before
+        assert job is not None
+        if job.controller != self._controller:
+            return
+        run = self._run(job.run_id, job.attempt)
+        if now is None:
+            run.jobs.pop(job.name, None)
+            self._by_job.pop(job.uid, None)
+        else:
+            run.jobs[job.name] = now
+            self._by_job[job.uid] = job.run_id
+            run.attempt = max(run.attempt, job.attempt)
+        self.look(run)
+
+    def pod_changed(self, before: Pod | None, now: Pod | None) -> None:
+        """A watch's news."""
+        pod = now or before
+        assert pod is not None
+        run = self._runs.get(pod.run_id) or (self._run(pod.run_id, 1) if self._journal.handed(pod.run_id) else None)
+        if run is None:
+            return
+        if now is None:
+            run.pods.pop(pod.uid, None)
+        else:
+            self._number(run, now)
+            run.pods[pod.uid] = now
+            if now.deleted and not (before and before.deleted):
+                self.ending(run, now)
+        self.look(run)
+
+    def workload_changed(self, before: Workload | None, now: Workload | None) -> None:
+        """A watch's news."""
+        workload = now or before
+        assert workload is not None
+        if now is None:
+            self._workloads.pop(workload.job_uid, None)
+        else:
+            self._workloads[workload.job_uid] = now
+        self._note_admission(before, now)
+        run = self._runs.get(self._by_job.get(workload.job_uid, ""))
+        if run:
+            self.look(run)
+
+    def ended(self, run: Run, attempt: int, exit: dict[str, Any]) -> None:
+        """The attempt's exit record was read."""
+        run.exits[attempt] = exit
+        self.look(run)
+
+    def stops(self, run: Run, reason: str, message: str) -> None:
+        """The job is told to end."""
+        run.stop = run.stop or (reason, message)
+        self._journal.stops(run.run_id, reason, message)
+
+    def forget(self, run_id: str) -> None:
+        """Let go of a job."""
+        run = self._runs.pop(run_id, None)
+        if run and run.timer:
+            run.timer.cancel()
+
+    def status(self, run_id: str) -> JobStatus | None:
+        """Where a job stands; None if the cluster never had it."""
+        run = self._runs.get(run_id)
+        if run and (run.told or run.jobs):
+            if run.told is None:
+                self.look(run)
+            return run.told
+        handed = self._journal.handed(run_id)
+        return self._gone(handed.stop, handed.stop_message, handed.attempt) if handed and handed.created else None
+
+    def look(self, run: Run) -> None:
+        """Judge the job anew."""
+        if run.changed:
+            run.changed.set()
+        if not self._complete:
+            return
+        if run.told and run.told.state.terminal and not self._again(run, run.told):
+            return
+        status = self._judged(run)
+        if status is None or status == run.told:
+            return
+        run.told = status
+        self._tell(run)
+
+    def _again(self, run: Run, told: JobStatus) -> bool:
+        """Whether a further attempt has begun since the end that was told."""
+        return run.job is not None and run.job.attempt > (told.attempt or 1)
+
+    def _judged(self, run: Run) -> JobStatus | None:
+        job, attempt = run.job, run.attempt
+        if job is None:
+            return self._without_job(run)
+        workload, pod, exit = self._workloads.get(job.uid), run.pod(attempt), run.exits.get(attempt)
+        if run.stop:
+            return self._stopping(run, pod)
+        if pod is None and run.had_pod(attempt) and exit is None:
+            return self._pod_gone(run, job, workload)
+        if job.deleted and (pod is None or pod.deleted):
+            return run.told  # its end is seen when it is gone
+        if workload is None and pod is None and self._unmanaged(run):
+            message = _UNMANAGED.format(namespace=self._namespace)
+            self.hopeless(run)
+            return JobStatus(JobState.FAILED, Reason.REFUSED.value, message, None, attempt)
+        waited = time.time() - pod.created if pod else 0.0
+        verdict = judge(job, workload, pod, attempt, exit, waited=waited, patience=self._settings.image_patience)
+        if verdict.hopeless:
+            self.hopeless(run)
+        status = verdict.status
+        if status.attempt is not None and status.attempt > attempt:
+            self._begin(run, status.attempt)
+            self.again(run)
+        if status.state is JobState.ADMITTED and status.reason and pod:
+            self._look_later(run, self._settings.image_patience - waited)
+        return status
+
+    def _stopping(self, run: Run, pod: Pod | None) -> JobStatus | None:
+        """Told to end: it has, once its pod has, or when there never was one."""
+        assert run.stop is not None
+        ended = run.exits.get(run.attempt)
+        if pod is None or ended:
+            reason, message = run.stop
+            code = ended.get("code") if ended else None
+            return JobStatus(JobState.CANCELLED, reason, message, code, run.attempt)
+        main = pod.containers.get("job")
+        if main is None or main.state == "waiting":
+            return run.told
+        if main.state == "terminated":
+            from qwex_kueue.states import exit_of
+
+            run.exits[run.attempt] = exit_of(pod) or {}
+            return self._stopping(run, pod)
+        return run.told
+
+    def _without_job(self, run: Run) -> JobStatus | None:
+        exit = run.exits.get(run.attempt)
+        if run.stop:
+            return self._stopping(run, None)
+        if exit is not None:
+            from qwex import jobfolder
+
+            return jobfolder.ended(exit, run.attempt)
+        if any(not pod.deleted for pod in run.pods.values()):
+            return run.told
+        return self._gone("", "", run.attempt)
+
+    def _pod_gone(self, run: Run, job: Job, workload: Workload | None) -> JobStatus | None:
+        if job.suspended or (workload and workload.has("Evicted")):
+            self._begin(run, run.attempt + 1)
+            self.again(run)
+            return requeued(workload, run.attempt)
+        if job.deleted or not self._settled(run):
+            return run.told
+        message = "its pod was deleted, by someone or by the cluster, before it ended"
+        return JobStatus(JobState.FAILED, Reason.LOST.value, message, None, run.attempt)
+
+    def _settled(self, run: Run) -> bool:
+        """Whether the other watches had time to show why a pod is gone: each kind of object has its own."""
+        run.vanished = run.vanished or time.monotonic()
+        left = run.vanished + _SETTLE - time.monotonic()
+        if left > 0:
+            self._look_later(run, left)
+        return left <= 0
+
+    def _gone(self, stop: str, stop_message: str, attempt: int) -> JobStatus:
+        if stop:
+            return JobStatus(JobState.CANCELLED, stop, stop_message, None, attempt)
+        message = "its Job is not in the cluster any more: someone deleted it, or it ended long ago"
+        return JobStatus(JobState.FAILED, "Deleted", message, None, attempt)
+
+    def _unmanaged(self, run: Run) -> bool:
+        """Whether Kueue had time enough to see the Job: what this process waited itself, since clocks differ."""
+        left = run.since + self._settings.workload_patience - time.monotonic()
+        if left > 0:
+            self._look_later(run, left)
+        return left <= 0
+
+    def _look_later(self, run: Run, seconds: float) -> None:
+        if run.timer is None or run.timer.cancelled() or run.timer.when() < asyncio.get_running_loop().time():
+            run.timer = asyncio.get_running_loop().call_later(max(seconds, 0.0) + 0.1, self.look, run)
+
+    def _begin(self, run: Run, attempt: int) -> None:
+        run.attempt, run.vanished = attempt, 0.0
+        self._journal.begins(run.run_id, attempt)
+
+    def _run(self, run_id: str, attempt: int) -> Run:
+        run = self._runs.get(run_id)
+        if run is None:
+            run = self._runs[run_id] = Run(run_id)
+            run.numbers = self._journal.pods(run_id)
+            handed = self._journal.handed(run_id)
+            run.attempt = max(attempt, handed.attempt if handed else 1)
+            run.stop = (handed.stop, handed.stop_message) if handed and handed.stop else None
+        return run
+
+    def _number(self, run: Run, pod: Pod) -> None:
+        """A pod that is new is the present attempt, or the next one if that has had its pod."""
+        if pod.uid in run.numbers:
+            return
+        taken = max(run.numbers.values(), default=0)
+        number = max(run.attempt, taken + 1)
+        run.numbers[pod.uid] = number
+        self._journal.pod(run.run_id, pod.uid, number)
+        if number > run.attempt:
+            self._begin(run, number)
+
+    def _note_admission(self, before: Workload | None, now: Workload | None) -> None:
+        """History for estimates: anybody's admission in the namespace, as it is seen to happen."""
+        if before is None or now is None or before.has("Admitted"):
+            return
+        if admitted := now.has("Admitted"):
+            begun = now.conditions["Requeued"].since if now.has("Requeued") else now.created
+            self._journal.admitted(now.queue, now.uid, admitted.since, max(admitted.since - begun, 0.0))

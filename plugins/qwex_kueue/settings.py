@@ -1,0 +1,86 @@
+"""The ``[kueue]`` section of the configuration: which cluster, which namespace, and what a pod looks like there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from qwex.errors import ConfigError
+from qwex.quantities import parse_duration, parse_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["KueueSettings", "read"]
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+#: What the agent's container and the job's container are called.
+_OWN_NAMES = ("qwex-agent", "job")
+
+
+def _memory(given: Any) -> str:
+    parse_memory(given)
+    return str(given)
+
+
+class KueueSettings(BaseModel):
+    """Where jobs go, and what every pod of this site has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kubeconfig: str = Field("", description="file; default $KUBECONFIG, ~/.kube/config, or the pod's own account")
+    context: str = Field("", description="context of the kubeconfig; default its current one")
+    namespace: str = Field("", description="namespace of the jobs; default the context's")
+    queue: str = Field("default", min_length=1, description="LocalQueue of jobs that name none")
+    image: str = Field("", description="image of jobs that name none; it needs Python 3.9 or newer and nothing else")
+    pull_policy: str = Field("", pattern="^(|Always|IfNotPresent|Never)$", description="imagePullPolicy")
+    pull_secrets: tuple[str, ...] = Field((), description="names of Secrets for private registries")
+    python: str = Field("python3", description="the interpreter's name or path in the image")
+    priorities: dict[str, int] = Field(
+        {}, description="WorkloadPriorityClass by name, with its value; default those that the user may read"
+    )
+    gpu_resource: str = Field("nvidia.com/gpu", description="the GPUs' extended resource")
+    gpu_labels: dict[str, dict[str, str]] = Field({}, description="node labels of a GPU model: A100 = {…}")
+    default_memory: Annotated[str, BeforeValidator(_memory)] | None = Field(
+        None, description="memory of jobs that ask for none; without it they have no limit"
+    )
+    service_account: str = Field("", description="the pods' account; no token of it is mounted")
+    node_selector: dict[str, str] = Field({}, description="labels that nodes must have")
+    tolerations: tuple[dict[str, Any], ...] = Field((), description="as in a pod's spec")
+    labels: dict[str, str] = Field({}, description="on every Job and pod, for cost accounting and the like")
+    run_as_user: int | None = Field(1000, ge=1, description="uid of the pods; unset means the image's own")
+    pod_template: dict[str, Any] = Field({}, description="merged into each pod's template (strategic merge)")
+    linger: Seconds = Field(300.0, description="how long an ended pod waits for someone to fetch its output")
+    keep: Seconds = Field(86400.0, description="how long an ended Job stays in the cluster")
+    image_patience: Seconds = Field(120.0, description="how long an image may fail to be pulled before the job does")
+    node_patience: Seconds = Field(60.0, description="how long a node may be away before its jobs are given up")
+    workload_patience: Seconds = Field(10.0, description="how long Kueue may take to notice a new Job")
+    inline_limit: Annotated[str, BeforeValidator(_memory)] = Field(
+        "700Ki", description="bytes of all inputs of one job; they travel in a Secret"
+    )
+
+    @field_validator("pod_template")
+    @classmethod
+    def _only_a_template(cls, template: dict[str, Any]) -> dict[str, Any]:
+        unknown = set(template) - {"metadata", "spec"}
+        if unknown:
+            raise ValueError(f"a pod template has metadata and spec, not {', '.join(sorted(unknown))}")
+        for name in ("restartPolicy", "terminationGracePeriodSeconds", "activeDeadlineSeconds"):
+            if name in template.get("spec", {}):
+                raise ValueError(f"spec.{name} is qwex's own")
+        return template
+
+
+def read(section: Mapping[str, Any]) -> KueueSettings:
+    """The settings in ``section``.
+
+    Raises:
+        ConfigError: lists every problem, by the setting's name.
+    """
+    try:
+        return KueueSettings.model_validate(dict(section))
+    except ValidationError as error:
+        problems = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
+        lines = "; ".join(f"{name}: {message.removeprefix('Value error, ')}" for name, message in problems)
+        raise ConfigError(f"[kueue] {lines}", problems=problems) from None

@@ -1,0 +1,234 @@
+"""Where a job stands, from what Kubernetes and Kueue say of it: one table for each of their words. Pure.
+
+Conditions are looked up by type. The names are those of batch/v1, v1 and kueue.x-k8s.io/v1beta2.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qwex import jobfolder
+from qwex.quantities import format_bytes
+from qwex.state import JobState, JobStatus, Reason
+from qwex_kueue import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qwex_kueue.objects import Container, Job, Pod, Workload
+
+__all__ = ["DISRUPTIONS", "EVICTIONS", "JOB_FAILURES", "TERMINATIONS", "UNSTARTABLE", "Verdict", "exit_of", "judge"]
+
+#: Why Kueue takes a job's quota away: the reasons of a Workload's condition ``Evicted``. All but the last go back to
+#: the queue.
+EVICTIONS = {
+    "Preempted": (Reason.PREEMPTED.value, "a job of higher priority, or the owner of the quota, took its place"),
+    "PodsReadyTimeout": ("PodsReadyTimeout", "its pod was not ready in the time Kueue allows"),
+    "AdmissionCheck": ("AdmissionCheck", "a check of its admission failed"),
+    "ClusterQueueStopped": ("QueueStopped", "its cluster queue was stopped and drained"),
+    "LocalQueueStopped": ("QueueStopped", "its queue was stopped and drained"),
+    "NodeFailures": (Reason.NODE_LOST.value, "its node failed"),
+    "FlavorMigration": ("FlavorMigration", "it moves to other nodes"),
+    "EvictedOnManagerCluster": ("Evicted", "its cluster gave it back"),
+    "Deactivated": ("Deactivated", "it was deactivated"),
+}
+#: How a container ended: the reasons of ``state.terminated``; other codes say themselves.
+TERMINATIONS = {
+    "OOMKilled": Reason.OUT_OF_MEMORY.value,
+    "ContainerCannotRun": Reason.START_FAILED.value,
+    "StartError": Reason.START_FAILED.value,
+    "ContainerStatusUnknown": Reason.NODE_LOST.value,
+    "DeadlineExceeded": Reason.TIMED_OUT.value,
+}
+#: Why a pod is ended by the cluster: reasons of the condition ``DisruptionTarget``, and of a failed pod itself.
+DISRUPTIONS = {
+    "DeletionByTaintManager": "its node did not answer any more",
+    "DeletionByPodGC": "its node is gone",
+    "TerminationByKubelet": "its node was shut down or short of memory or disk",
+    "PreemptionByScheduler": "a pod of higher priority took its node",
+    "EvictionByEvictionAPI": "its node was drained",
+    "NodeLost": "its node did not answer any more",
+    "NodeShutdown": "its node was shut down",
+    "Terminated": "its node was shut down",
+    "Shutdown": "its node was shut down",
+    "NodeAffinity": "its node is not one of those it asked for any more",
+    "Evicted": "its node was short of memory or disk",
+    "Preempting": "a pod of the system took its node",
+    "OutOfcpu": "its node had no cores left",
+    "OutOfmemory": "its node had no memory left",
+    "OutOfpods": "its node had no place left",
+    "UnexpectedAdmissionError": "its node refused it",
+}
+#: Why a Job failed: the reasons of its condition ``Failed`` that its pod does not explain better.
+JOB_FAILURES = {
+    "DeadlineExceeded": (Reason.TIMED_OUT.value, "it ran longer than its Job allows"),
+    "BackoffLimitExceeded": (Reason.LOST.value, "its pod failed, and nothing says how"),
+    "PodFailurePolicy": (Reason.LOST.value, "its pod failed as its Job's policy foresees"),
+}
+#: Why a container waits, where waiting does not help: at once, or after the patience of the settings.
+UNSTARTABLE = {
+    "InvalidImageName": True,
+    "ErrImageNeverPull": True,
+    "ErrImagePull": False,
+    "ImagePullBackOff": False,
+    "RegistryUnavailable": False,
+    "CreateContainerConfigError": False,
+    "CreateContainerError": False,
+    "RunContainerError": False,
+    "CrashLoopBackOff": False,
+}
+_IMAGE = ("InvalidImageName", "ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
+
+
+class Verdict(NamedTuple):
+    """A status; ``hopeless`` says that the job's objects only hold quota from now on."""
+
+    status: JobStatus
+    hopeless: bool = False
+
+
+def judge(
+    job: Job,
+    workload: Workload | None,
+    pod: Pod | None,
+    attempt: int,
+    exit: Mapping[str, Any] | None,
+    *,
+    waited: float,
+    patience: float,
+) -> Verdict:
+    """Where attempt number ``attempt`` stands.
+
+    ``pod`` is the attempt's, None if there is none yet; ``exit`` its exit record, as soon as it is known; ``waited``
+    are the seconds since the pod was made, and ``patience`` those after which what fails to start is given up.
+    """
+    if pod is None:
+        return _without_pod(job, workload, attempt)
+    ended = exit or exit_of(pod)
+    if ended is not None:
+        return Verdict(_ended(pod, workload, attempt, ended))
+    if disruption := _disruption(pod):
+        return Verdict(JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, None, attempt), hopeless=True)
+    failed = job.conditions.get("Failed")
+    if failed and failed.status and not pod.deleted:
+        reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
+        return Verdict(JobStatus(JobState.FAILED, reason, message, None, attempt))
+    main = pod.containers.get(names.JOB)
+    if main and main.state == "running":
+        return Verdict(JobStatus(JobState.RUNNING, "", pod.node, None, attempt))
+    return _starting(pod, attempt, waited, patience)
+
+
+def exit_of(pod: Pod) -> dict[str, Any] | None:
+    """The exit record that the runner left as the container's last words, or what the container's end says."""
+    main = pod.containers.get(names.JOB)
+    if main is None or main.state != "terminated":
+        return None
+    try:
+        said = json.loads(main.message)
+        if isinstance(said, dict) and {"code", "reason", "message"} <= said.keys():
+            return said
+    except ValueError:
+        pass
+    return _from_container(main)
+
+
+def requeued(workload: Workload | None, attempt: int) -> JobStatus:
+    """The job is back in its queue, for ``attempt``."""
+    evicted = workload.conditions.get("Evicted") if workload else None
+    word = evicted.reason if evicted else ""
+    reason, message = EVICTIONS.get(word.partition("DueTo")[0], ("Evicted", "its quota was taken away"))
+    return JobStatus(JobState.QUEUED, reason, f"{message}; it waits again", None, attempt)
+
+
+def _from_container(main: Container) -> dict[str, Any]:
+    code = main.code if main.code is not None else 1
+    reason = TERMINATIONS.get(main.reason) or (Reason.EXIT_CODE.value if code else "")
+    if not main.reason and code > 128:
+        reason = Reason.SIGNAL.value
+    message = main.message.strip() or (f"ended with exit code {code}" if code else "")
+    return {"code": code, "reason": reason, "message": message}
+
+
+def _ended(pod: Pod, workload: Workload | None, attempt: int, exit: Mapping[str, Any]) -> JobStatus:
+    status = jobfolder.ended(exit, attempt)
+    main = pod.containers.get(names.JOB)
+    if status.state is JobState.FAILED and _evicted(workload):
+        return requeued(workload, attempt + 1)
+    if status.state is not JobState.FAILED:
+        return status
+    if (main and main.reason == "OOMKilled") or status.reason == Reason.OUT_OF_MEMORY.value:
+        return _out_of_memory(status, pod, exit)
+    if disruption := _disruption(pod):
+        return JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, status.exit_code, attempt)
+    return status
+
+
+def _out_of_memory(status: JobStatus, pod: Pod, exit: Mapping[str, Any]) -> JobStatus:
+    used = exit.get("peak_memory")
+    had = f"its limit of {format_bytes(pod.memory)}" if pod.memory else "all memory of its node"
+    message = f"it used up {had}" + (f" (its largest process: {format_bytes(used)})" if used else "")
+    return JobStatus(JobState.FAILED, Reason.OUT_OF_MEMORY.value, message, status.exit_code, status.attempt)
+
+
+def _evicted(workload: Workload | None) -> bool:
+    """Whether Kueue takes the job's quota away, and means to give it some again."""
+    return workload is not None and workload.active and workload.has("Evicted") is not None
+
+
+def _disruption(pod: Pod) -> str:
+    """Why the cluster ends the pod, if it does."""
+    target = pod.conditions.get("DisruptionTarget")
+    if target and target.status:
+        return DISRUPTIONS.get(target.reason, target.message or "its node was taken away")
+    if pod.phase == "Failed" and pod.reason in DISRUPTIONS:
+        return DISRUPTIONS[pod.reason]
+    return ""
+
+
+def _without_pod(job: Job, workload: Workload | None, attempt: int) -> Verdict:
+    if workload is not None and not workload.active:
+        return _deactivated(workload, attempt)
+    if workload is not None and (admitted := workload.has("Admitted")):
+        return Verdict(JobStatus(JobState.ADMITTED, "", admitted.message, None, attempt))
+    failed = job.conditions.get("Failed")
+    if failed and failed.status:
+        reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
+        return Verdict(JobStatus(JobState.FAILED, reason, message, None, attempt))
+    return Verdict(JobStatus(JobState.QUEUED, "", "", None, attempt))
+
+
+def _deactivated(workload: Workload, attempt: int) -> Verdict:
+    evicted = workload.conditions.get("Evicted")
+    said = evicted.message if evicted else ""
+    if evicted and "MaximumExecutionTimeExceeded" in evicted.reason:
+        status = JobStatus(JobState.FAILED, Reason.TIMED_OUT.value, said, None, attempt)
+    else:
+        message = f"it was deactivated: {said}" if said else "it was deactivated by someone who may change Workloads"
+        status = JobStatus(JobState.FAILED, "Deactivated", message, None, attempt)
+    return Verdict(status, hopeless=True)
+
+
+def _starting(pod: Pod, attempt: int, waited: float, patience: float) -> Verdict:
+    """Admitted, and not running yet: what keeps it, and whether there is hope."""
+    for container in pod.containers.values():
+        if container.state == "waiting" and container.reason in UNSTARTABLE:
+            message = stuck(container)
+            if UNSTARTABLE[container.reason] or waited > patience:
+                status = JobStatus(JobState.FAILED, Reason.START_FAILED.value, message, None, attempt)
+                return Verdict(status, hopeless=True)
+            return Verdict(JobStatus(JobState.ADMITTED, container.reason, message, None, attempt))
+    scheduled = pod.conditions.get("PodScheduled")
+    if scheduled and scheduled.status is False:
+        message = f"it has its quota, and no node takes its pod: {scheduled.message}"
+        return Verdict(JobStatus(JobState.ADMITTED, scheduled.reason, message, None, attempt))
+    return Verdict(JobStatus(JobState.ADMITTED, "", "", None, attempt))
+
+
+def stuck(container: Container) -> str:
+    """What keeps a container from starting, in a sentence."""
+    said = container.message or container.last_message or container.last_reason
+    if container.reason in _IMAGE:
+        return f"its image cannot be pulled ({container.reason}): {said}"
+    return f"its container does not start ({container.reason}): {said}"

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from qwex_kueue.manifests import as_yaml, render
+from qwex_kueue.merging import merged
+from qwex_kueue.settings import KueueSettings
+
+from qwex.backend import Plan
+from qwex.errors import InvalidSpec
+from qwex.spec import JobSpec, Resources, Runtime, Source, Value
+
+GOLDEN = Path(__file__).parent / "golden"
+SETTINGS = KueueSettings(image="registry.example/python:3.11", priorities={"high": 100})
+
+
+def plan(run_id="train-7k3f9q", attempt=1, user="ada", blobs=None, **spec):
+    source = spec.pop("source", Source(kind="script", text="print('hello')", name="train.py"))
+    return Plan(run_id, JobSpec(source=source, **spec), user, attempt, None, blobs or {})
+
+
+def rendered(settings=SETTINGS, **given):
+    return render(plan(**given), settings, "team-a", "qwex-runner-0123456789ab", "c0ffee")
+
+
+def described(request):
+    return json.loads(base64.b64decode(request.secret["data"]["job.json"]))
+
+
+CASES = {
+    "script": rendered(),
+    "gpu": rendered(
+        settings=SETTINGS.model_copy(update={"gpu_labels": {"A100": {"nvidia.com/gpu.product": "NVIDIA-A100"}}}),
+        resources=Resources(cpu="4", memory="16Gi", gpu="A100:2"),
+        priority=100,
+        group="sweep",
+    ),
+    "site": rendered(
+        settings=KueueSettings(
+            image="registry.example/python:3.11",
+            pull_policy="Always",
+            pull_secrets=("registry",),
+            service_account="jobs",
+            node_selector={"pool": "jobs"},
+            tolerations=({"key": "jobs", "operator": "Exists"},),
+            labels={"team": "a b"},
+            run_as_user=None,
+            pod_template={
+                "metadata": {"annotations": {"site": "x"}},
+                "spec": {
+                    "containers": [{"name": "job", "env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]}],
+                    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+                },
+            },
+        ),
+        attempt=2,
+        user="ada@example.org",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden(case):
+    """Each manifest is what was looked at once. Delete a file to have it written anew."""
+    file, text = GOLDEN / f"{case}.yaml", as_yaml(CASES[case])
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        pytest.fail(f"{file} was written; look at it")
+    assert text == file.read_text()
+
+
+def test_what_is_secret_stands_in_no_manifest_that_is_shown():
+    request = rendered(env={"TOKEN": "hunter2"}, source=Source(kind="cell", text="secret_code()"))
+    shown = as_yaml(request)
+    assert "hunter2" not in shown
+    assert "secret_code" not in shown
+    assert "hunter2" not in json.dumps(request.job)
+    assert described(request)["env"] == {"TOKEN": "hunter2"}
+    assert len(list(yaml.safe_load_all(shown))) == 2
+
+
+def test_a_job_is_suspended_until_kueue_lets_it_go_and_never_starts_itself_again():
+    spec = rendered().job["spec"]
+    assert spec["suspend"] is True
+    assert spec["backoffLimit"] == 0
+
+
+def test_the_agent_costs_no_quota():
+    (agent,) = rendered().job["spec"]["template"]["spec"]["initContainers"]
+    assert agent["resources"]["requests"] == {"cpu": "0", "memory": "0"}
+
+
+def test_a_later_attempt_is_a_job_of_its_own():
+    assert rendered(attempt=3).job["metadata"]["name"] == "train-7k3f9q-3"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"runtime": Runtime(packages=("numpy",))}, "runtime.packages"),
+        ({"priority": 7}, "priority"),
+        ({"resources": Resources(gpu="H100:1")}, "resources.gpu"),
+        ({"resources": Resources(gpu="80GB:1")}, "resources.gpu"),
+    ],
+)
+def test_what_no_pod_can_have_names_its_field(given, field):
+    with pytest.raises(InvalidSpec) as refused:
+        rendered(**given)
+    assert refused.value.problems[0][0] == field
+
+
+def test_an_image_must_come_from_somewhere():
+    with pytest.raises(InvalidSpec, match=r"runtime\.image"):
+        rendered(settings=KueueSettings())
+    assert rendered(settings=KueueSettings(), runtime=Runtime(image="x")).job
+
+
+def test_inputs_that_are_too_large_say_both_sizes():
+    big = Value(digest="sha256:" + "0" * 64, size=40_000_000)
+    with pytest.raises(InvalidSpec, match=r"inputs\.df: the inputs have 40 MB; 717 kB travel"):
+        rendered(inputs={"df": big})
+
+
+def test_blobs_are_read_from_the_secret():
+    digest = "sha256:" + "1" * 64
+    request = rendered(inputs={"df": Value(digest=digest, size=1000)}, blobs={digest: "file:///blobs/1"})
+    assert request.blobs == {"blob-" + "1" * 64: "file:///blobs/1"}
+    assert described(request)["blobs"] == {digest: "file:///qwex/description/blob-" + "1" * 64}
+
+
+def test_a_template_is_merged_by_the_names_of_its_parts():
+    base = {"containers": [{"name": "job", "image": "a", "env": [{"name": "A", "value": "1"}]}], "x": 1}
+    patch = {"containers": [{"name": "job", "env": [{"name": "B", "value": "2"}]}, {"name": "proxy"}], "x": None}
+    assert merged(base, patch) == {
+        "containers": [
+            {"name": "job", "image": "a", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},
+            {"name": "proxy"},
+        ]
+    }

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import pytest
+from objects_as_the_api_has_them import EVICTED, RUNNING, condition, job, pod, terminated, workload
+from qwex_kueue.journal import Journal
+from qwex_kueue.runs import Runs
+from qwex_kueue.settings import KueueSettings
+
+from qwex.state import JobState
+
+pytestmark = pytest.mark.anyio
+ADMITTED = condition("Admitted", reason="Admitted")
+KILLED = {"code": 143, "reason": "Signal", "message": "Ended by SIGTERM."}
+
+
+class Cluster:
+    """What the watches would show, fed by hand."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.told = []
+        self.given_up = []
+        self.begin()
+
+    def begin(self, *, complete=True):
+        """A controller that starts: the journal is there, the objects are listed again."""
+        journal = Journal(self.folder / "kueue.db")
+        self.runs = Runs(journal, KueueSettings(workload_patience=0.01), "ns", "me", self._tell)
+        self.runs.hopeless = lambda run: self.given_up.append(run.run_id)
+        self.journal = journal
+        self.objects = {}
+        if complete:
+            self.runs.complete()
+
+    def _tell(self, run):
+        self.told.append((run.told.state.value, run.told.reason, run.told.attempt))
+
+    def show(self, kind, key, now):
+        before = self.objects.get(key)
+        self.objects[key] = now
+        getattr(self.runs, f"{kind}_changed")(before, now)
+
+    def hand_over(self, attempt=1):
+        self.journal.creates("train-abc", attempt)
+        self.show("job", f"job-{attempt}", job(attempt=attempt, name=None if attempt == 1 else f"train-abc-{attempt}"))
+        self.journal.created("train-abc")
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    return Cluster(tmp_path)
+
+
+async def test_a_job_is_told_of_from_queue_to_end(cluster):
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(condition("QuotaReserved", "False", "WaitingForQuota")))
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p", pod())
+    cluster.show("pod", "p", pod(state=RUNNING, phase="Running"))
+    cluster.show("pod", "p", pod(state=terminated(0, "Completed"), phase="Succeeded"))
+    assert [state for state, _, _ in cluster.told] == ["QUEUED", "ADMITTED", "RUNNING", "SUCCEEDED"]
+
+
+async def test_nothing_is_told_after_the_end(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=terminated(0, "Completed")))
+    cluster.show("job", "job-1", None)
+    cluster.show("pod", "p", None)
+    assert cluster.told[-1][0] == "SUCCEEDED"
+    assert cluster.runs.status("train-abc").state is JobState.SUCCEEDED
+
+
+async def test_the_exit_record_of_a_followed_job_is_its_end_before_kubernetes_knows(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING, phase="Running"))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, {"code": 0, "reason": "", "message": ""})
+    assert cluster.told[-1] == ("SUCCEEDED", "", 1)
+
+
+async def test_preemption_is_a_story_of_attempts(cluster):
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("workload", "w", workload(ADMITTED, EVICTED))
+    cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
+    assert cluster.told[-1][0] == "RUNNING"
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, KILLED)
+    assert cluster.told[-1] == ("QUEUED", "Preempted", 2)
+    cluster.show("pod", "p", None)
+    cluster.show("workload", "w", workload(condition("Requeued")))
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p2", pod(uid="pod-2", state=RUNNING))
+    assert cluster.told[-2:] == [("ADMITTED", "", 2), ("RUNNING", "", 2)]
+
+
+async def test_a_preempted_pod_that_vanishes_without_last_words_is_requeued_too(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("workload", "w", workload(EVICTED))
+    cluster.show("pod", "p", None)
+    assert cluster.told[-1] == ("QUEUED", "Preempted", 2)
+
+
+async def test_the_attempts_of_pods_outlive_the_controller(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("workload", "w", workload(EVICTED))
+    cluster.show("pod", "p", None)
+    for _ in range(2):
+        cluster.begin(complete=False)
+        cluster.show("job", "job-1", job())
+        cluster.show("pod", "p2", pod(uid="pod-2", state=RUNNING))
+        cluster.runs.complete()
+        assert cluster.told[-1] == ("RUNNING", "", 2)
+
+
+async def test_a_pod_deleted_by_hand_is_lost_and_may_be_tried_again(cluster, monkeypatch):
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("pod", "p", None)
+    assert cluster.told[-1] == ("RUNNING", "", 1)
+    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    cluster.runs.look(cluster.runs.get("train-abc"))
+    assert cluster.told[-1] == ("FAILED", "Lost", 1)
+    cluster.hand_over(attempt=2)
+    assert cluster.told[-1] == ("QUEUED", "", 2)
+
+
+async def test_a_job_deleted_by_someone_else_has_failed_and_is_not_started_again(cluster):
+    cluster.hand_over()
+    cluster.show("job", "job-1", job(deleted=True))
+    cluster.show("job", "job-1", None)
+    assert cluster.told[-1][:2] == ("FAILED", "Deleted")
+    cluster.begin()
+    assert cluster.runs.status("train-abc").reason == "Deleted"
+
+
+async def test_a_cancelled_job_is_cancelled_whatever_its_pod_said(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    run = cluster.runs.get("train-abc")
+    cluster.runs.stops(run, "CancelledByUser", "cancelled by its user")
+    cluster.show("job", "job-1", job(deleted=True))
+    assert cluster.told[-1][0] == "RUNNING"
+    cluster.show("pod", "p", pod(state=terminated(143), deleted=True))
+    assert cluster.told[-1] == ("CANCELLED", "CancelledByUser", 1)
+
+
+async def test_a_cancelled_job_that_is_gone_when_the_controller_comes_back(cluster):
+    cluster.hand_over()
+    cluster.runs.stops(cluster.runs.get("train-abc"), "CancelledByUser", "cancelled by its user")
+    cluster.begin()
+    assert cluster.runs.status("train-abc").state is JobState.CANCELLED
+
+
+async def test_a_job_that_was_never_created_is_unknown_and_one_that_was_is_not_submitted_again(cluster):
+    cluster.journal.creates("train-abc", 1)
+    assert cluster.runs.status("train-abc") is None
+    cluster.journal.created("train-abc")
+    assert cluster.runs.status("train-abc").state is JobState.FAILED
+
+
+async def test_a_namespace_that_kueue_does_not_look_after_fails_closed(cluster):
+    import asyncio
+
+    cluster.hand_over()
+    while not cluster.given_up:
+        await asyncio.sleep(0.01)
+    assert cluster.told[-1][:2] == ("FAILED", "Refused")
+
+
+async def test_jobs_of_other_controllers_are_theirs(cluster):
+    cluster.show("job", "theirs", job(run_id="other-abc", controller="them"))
+    assert cluster.runs.get("other-abc") is None
+    assert cluster.told == []

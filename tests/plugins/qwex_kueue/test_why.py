@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+from objects_as_the_api_has_them import condition, pod, workload
+from qwex_kueue.clusterqueues import ClusterQueue, Place
+from qwex_kueue.objects import LocalQueue
+from qwex_kueue.why import REASONS, Known, estimate, explain, shortages
+
+from qwex.state import WaitReason
+
+GPU = "nvidia.com/gpu"
+UNUSED = f"couldn't assign flavors to pod set main: insufficient unused quota for {GPU} in flavor a100, 1 more needed"
+MAXIMUM = (
+    f"couldn't assign flavors to pod set main: insufficient quota for {GPU} in flavor a100, previously considered "
+    "podsets requests (0) + current podset request (16) > maximum capacity (8)"
+)
+
+
+def cluster(used=8.0, nominal=8.0, borrowable=0.0, name="team", stopped="None"):
+    return ClusterQueue(
+        name, {GPU: nominal, "cpu": 8.0}, {GPU: used, "cpu": 1.0}, {GPU: borrowable, "cpu": 0.0}, stopped, ""
+    )
+
+
+def waiting(reason="WaitingForQuota", message=UNUSED, gpus="1"):
+    return workload(condition("QuotaReserved", "False", reason, message), requests={"cpu": "1", GPU: gpus})
+
+
+def test_waiting_for_quota_says_what_is_in_use():
+    answer = explain(Known("default", waiting(), cluster=cluster(), place=Place(3, 11)))
+    assert answer.summary == "waits for 1 GPU: 8 of 8 in use"
+    assert answer.reason == WaitReason.WAITING_FOR_QUOTA.value
+    assert (answer.position, answer.cluster_position, answer.position_in) == (3, 11, "default")
+    assert answer.quota[0].resource in ("cpu", GPU)
+
+
+def test_without_the_right_to_see_quotas_the_answer_is_full_less_the_numbers():
+    answer = explain(Known("default", waiting(), place=Place(1, 1)))
+    assert answer.summary == "waits for 1 GPU: 1 GPU more must become free"
+    assert answer.quota == ()
+
+
+def test_what_can_never_fit_says_the_most_there_is():
+    answer = explain(Known("default", waiting("ExceedsMaxQuota", MAXIMUM, "16"), cluster=cluster()))
+    assert answer.reason == WaitReason.EXCEEDS_MAX_QUOTA.value
+    assert "16 GPUs of at most 8" in answer.summary
+    assert answer.suggestions == ("at most 8 GPUs can be had in default",)
+
+
+def test_the_old_coarse_reason_is_read_from_its_message():
+    assert explain(Known("default", waiting("Pending", MAXIMUM, "16"))).reason == WaitReason.EXCEEDS_MAX_QUOTA.value
+    assert explain(Known("default", waiting("Pending"))).reason == WaitReason.WAITING_FOR_QUOTA.value
+
+
+def test_a_workload_without_conditions_is_held_by_those_before_it():
+    answer = explain(Known("default", workload(), place=Place(2, 2)))
+    assert answer.reason == WaitReason.HELD_BY_PRIORITY.value
+
+
+def test_a_stopped_queue_is_said_to_be_stopped():
+    local = LocalQueue("default", "team", "Hold", 1, 0, {})
+    assert explain(Known("default", waiting("Suspended", ""), local=local)).reason == WaitReason.QUEUE_STOPPED.value
+    message = "LocalQueue default is inactive"
+    assert explain(Known("default", waiting("Pending", message))).reason == WaitReason.QUEUE_STOPPED.value
+
+
+def test_a_missing_queue():
+    answer = explain(Known("default", waiting("Misconfigured", "ClusterQueue team doesn't exist")))
+    assert (answer.reason, answer.summary) == (WaitReason.QUEUE_MISSING.value, "the ClusterQueue team does not exist")
+
+
+def test_preemption_under_way():
+    answer = explain(Known("default", waiting(message=f"{UNUSED}. Pending the preemption of 2 workload(s)")))
+    assert answer.summary == "2 other jobs make room for it"
+
+
+def test_suggestions_are_what_would_fit_now():
+    known = Known("default", waiting(gpus="4"), cluster=cluster(used=7.0), others={"team-b": cluster(used=0.0)})
+    answer = explain(known)
+    assert "fits now with 1 GPU" in answer.suggestions
+    assert "queue team-b has 7 cores and 8 GPUs free" in answer.suggestions
+
+
+def test_starting_names_what_it_waits_for():
+    backoff = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
+    assert explain(Known("default", workload(), pod(agent=backoff))).reason == WaitReason.IMAGE_PULL.value
+    assert "node0" in explain(Known("default", workload(), pod())).summary
+
+
+def test_an_estimate_needs_admissions_out_of_a_backlog():
+    backlog = [(float(at), 100.0) for at in range(0, 100, 10)]
+    assert estimate(3, backlog) == ((30.0, 30.0), "from 9 admissions")
+    arrivals = [(float(at), 0.1) for at in range(0, 100, 10)]
+    assert estimate(3, arrivals) == (None, "")
+    assert estimate(1, backlog[:4]) == (None, "")
+
+
+def test_messages_are_read_for_every_flavor():
+    both = f"{UNUSED}, insufficient unused quota for cpu in flavor cpu-only, 500m more needed"
+    assert [(each.resource, each.flavor, each.needed) for each in shortages(both)] == [
+        (GPU, "a100", 1.0),
+        ("cpu", "cpu-only", 0.5),
+    ]
+    assert shortages("resource foo.com/bar unavailable in ClusterQueue")[0].most == 0.0
+
+
+#: Of sigs.k8s.io/kueue/apis/kueue/v1beta2, the reasons of QuotaReserved.
+GRANULAR = (
+    "Pending WaitingForQuota ExceedsMaxQuota NoMatchingFlavor TopologyPlacementFailed WaitingForPreemptedWorkloads "
+    "WaitingForPodsReady Waiting Misconfigured Inadmissible Suspended AdmissionGated OnHold PendingEvaluation"
+)
+
+
+@pytest.mark.parametrize("reason", GRANULAR.split())
+def test_every_reason_of_kueue_is_one_of_ours(reason):
+    assert REASONS[reason]
+    assert explain(Known("default", waiting(reason, ""))).summary
