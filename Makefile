@@ -6,11 +6,13 @@ BIN := .venv/bin
 SAY := @printf '\033[1m== %s\033[0m\n'
 # Tests run on every core; PYTEST adds options: make test PYTEST='-k queue'
 PYTEST ?=
+CLUSTER ?= qwex
+HARNESS = PYTHONPATH=tests/cluster $(BIN)/python -m harness
 
-.PHONY: help demo test unit lint types docs-check openapi bench clean
+.PHONY: help demo test unit lint types docs-check openapi bench cluster-build cluster-up cluster-down clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/.demo  ## run the first notebook: cells become queued jobs and come back
 	$(SAY) 'notebooks/01_first_job.ipynb, every cell a job in the queue'
@@ -43,6 +45,16 @@ openapi: .venv/.test  ## write clients/openapi.json from the routes
 bench: .venv/.bench  ## measure against the peers; takes about a quarter of an hour
 	@$(BIN)/python benchmarks/run.py
 
+cluster-build: .venv/.test  ## build a Kubernetes with Kueue from Go modules, once; about 20 minutes
+	$(SAY) 'programs and images of the test cluster'
+	@$(HARNESS) build
+
+cluster-up: .venv/.test  ## start that cluster and leave it running; CLUSTER=name for a second one
+	@$(HARNESS) up --name $(CLUSTER)
+
+cluster-down: .venv/.test  ## end it
+	@$(HARNESS) down --name $(CLUSTER)
+
 clean:  ## remove what make made
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
@@ -60,7 +72,7 @@ clean:  ## remove what make made
 
 .venv/.test: .venv/.demo
 	$(SAY) 'the test tools'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,metrics,kueue]' --group test
 	@touch $@
 
 .venv/.lint: .venv/.test
