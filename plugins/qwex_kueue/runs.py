@@ -6,8 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from qwex import jobfolder
 from qwex.state import JobState, JobStatus, Reason
-from qwex_kueue.states import judge, requeued
+from qwex_kueue import names
+from qwex_kueue.states import exit_of, judge, requeued
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -244,12 +246,10 @@ class Runs:
             reason, message = run.stop
             code = ended.get("code") if ended else None
             return JobStatus(JobState.CANCELLED, reason, message, code, run.attempt)
-        main = pod.containers.get("job")
+        main = pod.containers.get(names.JOB)
         if main is None or main.state == "waiting":
             return run.told
         if main.state == "terminated":
-            from qwex_kueue.states import exit_of
-
             run.exits[run.attempt] = exit_of(pod) or {}
             return self._stopping(run, pod)
         return run.told
@@ -259,8 +259,6 @@ class Runs:
         if run.stop:
             return self._stopping(run, None)
         if exit is not None:
-            from qwex import jobfolder
-
             return jobfolder.ended(exit, run.attempt)
         if any(not pod.deleted for pod in run.pods.values()):
             return run.told

@@ -127,7 +127,7 @@ def test_resubmit_why_queues_and_preflight(client):
     why, rendered = client.preflight({"source": {"kind": "command"}, "args": ["true"]})
     assert rendered
     assert why is None or why.summary
-    assert [backend["name"] for backend in client.backends()] == ["local"]
+    assert "local" in [backend["name"] for backend in client.backends()]
     assert client.plugins()
 
 
