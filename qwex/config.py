@@ -10,14 +10,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from qwex.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["FIELDS", "Field", "Settings", "Value", "config_file", "load", "masked"]
+    from pydantic import BaseModel
+
+__all__ = ["FIELDS", "Field", "Settings", "Value", "config_file", "load", "masked", "read_section"]
+
+ModelT = TypeVar("ModelT", bound="BaseModel")
 
 
 class Field(NamedTuple):
@@ -94,6 +98,22 @@ class Settings:
             return Path(self.home).expanduser().absolute()
         base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
         return Path(base) / "qwex"
+
+
+def read_section(name: str, model: type[ModelT], section: Mapping[str, Any]) -> ModelT:
+    """A plugin's section as its pydantic model.
+
+    Raises:
+        ConfigError: lists every problem, by the setting's name.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(dict(section))
+    except ValidationError as error:
+        problems = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
+        lines = "; ".join(f"{field}: {message.removeprefix('Value error, ')}" for field, message in problems)
+        raise ConfigError(f"[{name}] {lines}", problems=problems) from None
 
 
 def config_file() -> Path:

@@ -93,6 +93,16 @@ class ApiServer:
         """The server's URL."""
         return str(self._api.configuration.host)
 
+    @property
+    def core(self) -> str:
+        """The path of the namespace's core objects."""
+        return f"/api/v1/namespaces/{self.namespace}"
+
+    @property
+    def jobs(self) -> str:
+        """The path of the namespace's Jobs."""
+        return f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
+
     async def close(self) -> None:
         """Let go of every connection."""
         await self._api.close()  # type: ignore[no-untyped-call]

@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import hashlib
-import json
 import logging
-import re
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
 
 from qwex import jobfolder
 from qwex.backend import Backend, Capability
+from qwex.changes import Changes
 from qwex.errors import (
     BackendUnavailable,
     ConfigError,
     InvalidSpec,
     NotAuthorized,
     NotFound,
-    QwexError,
     UnknownQueue,
     nearest,
 )
-from qwex.runner import leftovers
 from qwex.spec import validated
 from qwex.state import QueueInfo
 from qwex_kueue import manifests, names, preflight, settings, why
-from qwex_kueue.agent import Agent
 from qwex_kueue.clusterqueues import Beyond
 from qwex_kueue.errors import ApiError
 from qwex_kueue.journal import Journal
 from qwex_kueue.manifests import KueueRequest
 from qwex_kueue.objects import Job, LocalQueue, Pod, Workload
+from qwex_kueue.output import Output
 from qwex_kueue.reflector import Reflector
 from qwex_kueue.runs import Runs
+from qwex_kueue.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -56,9 +53,6 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK = 5.0
 #: Seconds that Kueue takes to notice a new Job; an explanation waits for that.
 _FIRST_NOTICE = 0.5
-#: Times that a pod may not answer in a row before that is said, and the seconds between them.
-_FAILURES, _AGAIN = 60, 0.05
-_ATTEMPT = re.compile(rb'^(\{"type":"[^"]*","ts":[^,]*,"attempt":)\d+', re.MULTILINE)
 
 
 class KueueBackend(Backend[KueueRequest]):
@@ -86,11 +80,10 @@ class KueueBackend(Backend[KueueRequest]):
         self._settings = settings.read(context.settings)
         self._zipapp = jobfolder.zipapp()
         self._runner = f"qwex-runner-{hashlib.sha256(self._zipapp).hexdigest()[:12]}"
-        self._has_runner = False
-        #: Two submits of one job at a time are one job.
-        self._submitting: dict[str, asyncio.Lock] = {}
+        #: Two submits of one job at a time are one job; a lock lives as long as somebody has it.
+        self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._controller = _identity(context.folder)
-        self._watchers: set[asyncio.Queue[tuple[str, JobStatus] | None]] = set()
+        self._changes = Changes()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reflectors: list[Reflector[Any]] = []
         self._closing = contextlib.AsyncExitStack()
@@ -105,21 +98,21 @@ class KueueBackend(Backend[KueueRequest]):
         self._closing.push_async_callback(self._server.close)
         namespace = self._server.namespace
         self._beyond = Beyond(self._server)
+        self._writer = Writer(self._server, self._runner, self._zipapp, self._controller)
         self._journal = Journal(self.context.folder / "kueue.db")
         self._closing.callback(self._journal.close)
-        self._runs = Runs(self._journal, self._settings, namespace, self._controller, self._told)
+        self._runs = Runs(self._journal, self._settings, namespace, self._controller, self._changes.tell)
         self._runs.hopeless = self._give_up
-        self._runs.ending = lambda run, pod: self._spawn(self._see_the_end(run, pod))
-        self._runs.again = lambda run: self._spawn(self._number_next(run))
-        batch, core = f"/apis/batch/v1/namespaces/{namespace}", f"/api/v1/namespaces/{namespace}"
+        self._output = Output(self._server, self._runs)
+        self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
+        self._runs.again = lambda run: self._spawn(self._writer.number_next(run))
         kueue = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{namespace}"
-        self._jobs, self._core = f"{batch}/jobs", core
         server, runs, ours = self._server, self._runs, names.RUN_ID
         self._queues = Reflector(server, f"{kueue}/localqueues", LocalQueue.of)
         self._reflectors = [
             Reflector(server, f"{kueue}/workloads", Workload.of, runs.workload_changed),
-            Reflector(server, self._jobs, Job.of, runs.job_changed, selector=ours),
-            Reflector(server, f"{core}/pods", Pod.of, runs.pod_changed, selector=ours),
+            Reflector(server, server.jobs, Job.of, runs.job_changed, selector=ours),
+            Reflector(server, f"{server.core}/pods", Pod.of, runs.pod_changed, selector=ours),
             self._queues,
         ]
         for reflector in self._reflectors:
@@ -132,8 +125,7 @@ class KueueBackend(Backend[KueueRequest]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *(each.close() for each in self._reflectors), return_exceptions=True)
-        for queue in self._watchers:
-            queue.put_nowait(None)
+        self._changes.end()
         await self._closing.aclose()
 
     def render(self, plan: Plan) -> KueueRequest:
@@ -151,10 +143,7 @@ class KueueBackend(Backend[KueueRequest]):
         """Create the Job, and the Secret that it owns."""
         await self._ready()
         async with self._submitting.setdefault(request.run_id, asyncio.Lock()):
-            try:
-                return await self._submit(request)
-            finally:
-                self._submitting.pop(request.run_id, None)
+            return await self._submit(request)
 
     async def _submit(self, request: KueueRequest) -> str:
         run = self._runs.get(request.run_id)
@@ -163,11 +152,8 @@ class KueueBackend(Backend[KueueRequest]):
         self._check_queue(request.queue)
         await self._check_quota(request)
         request = await self._with_priority(request)
-        secret = self._with_blobs(request)
-        await self._provide_runner()
         self._journal.creates(request.run_id, request.attempt)
-        job = await self._create_job(request)
-        await self._create_secret(secret, job)
+        job = await self._writer.create(request)
         self._journal.created(request.run_id)
         self._runs.job_changed(None, Job.of(job))
         return request.run_id
@@ -188,15 +174,13 @@ class KueueBackend(Backend[KueueRequest]):
 
     def watch(self) -> AsyncIterator[tuple[str, JobStatus]]:
         """Every change, from this call on."""
-        changes: asyncio.Queue[tuple[str, JobStatus] | None] = asyncio.Queue()
-        self._watchers.add(changes)
-        return self._changes(changes)
+        return self._changes.watch()
 
     async def output(self, native_id: str, after: Position) -> AsyncIterator[bytes]:
         """The records of the job's attempts, each from its pod's agent as long as that lives."""
         attempt, seq = max(after.attempt, 1), after.seq if after.attempt else 0
         while run := self._runs.get(native_id):
-            async for lines in self._attempt_output(run, attempt, seq):
+            async for lines in self._output.records(run, attempt, seq):
                 yield lines
             if run.attempt <= attempt:
                 return
@@ -208,22 +192,15 @@ class KueueBackend(Backend[KueueRequest]):
         pod = run.pod(attempt) if run else None
         if pod is None:
             raise NotFound(f"the pod of {native_id} is gone, and its value {name!r} with it")
-        if _listens(pod):
-            async for chunk in self._agent(pod).value(name):
-                yield chunk
-            return
-        values = (await self._leftovers(pod)).values
-        if name not in values:
-            raise NotFound(f"the job {native_id} left no value {name!r}")
-        yield values[name]
+        async for chunk in self._output.value(pod, name):
+            yield chunk
 
     async def acknowledge(self, native_id: str, last: Position) -> None:
         """Let the agent go, and with it the pod and its quota."""
         run = self._runs.get(native_id)
         pod = run.pod(last.attempt) if run else None
-        if pod and _listens(pod):
-            with contextlib.suppress(NotFound, ApiError):
-                await self._agent(pod).acknowledge(last.seq)
+        if pod:
+            await self._output.acknowledge(pod, last.seq)
         if run:
             await self._remove_older(run, last.attempt)
 
@@ -344,173 +321,20 @@ class KueueBackend(Backend[KueueRequest]):
         metadata = {**request.job["metadata"], "labels": {**labels, **label}}
         return replace(request, job={**request.job, "metadata": metadata})
 
-    def _with_blobs(self, request: KueueRequest) -> dict[str, Any]:
-        """The Secret with the bytes of the larger inputs, which lie in the controller's own store."""
-        data = dict(request.secret["data"])
-        for key, url in request.blobs.items():
-            parts = urlsplit(url)
-            if parts.scheme != "file":
-                raise InvalidSpec.of("inputs", f"a pod cannot read {url}")
-            with open(unquote(parts.path), "rb") as file:
-                data[key] = base64.b64encode(file.read()).decode()
-        return {**request.secret, "data": data}
-
-    async def _provide_runner(self) -> None:
-        if self._has_runner:
-            return
-        with _refusals("the runner's ConfigMap"):
-            try:
-                await self._server.create(
-                    f"{self._core}/configmaps", manifests.runner_config_map(self._runner, self._zipapp)
-                )
-            except ApiError as error:
-                if error.status != 409:
-                    raise
-        self._has_runner = True
-
-    async def _create_job(self, request: KueueRequest) -> dict[str, Any]:
-        name = request.job["metadata"]["name"]
-        with _refusals(f"the Job {name}"):
-            try:
-                return await self._server.create(self._jobs, request.job)
-            except ApiError as error:
-                if error.status != 409:
-                    raise
-            there = await self._server.get(f"{self._jobs}/{name}")
-        if "deletionTimestamp" in there["metadata"]:
-            raise BackendUnavailable(f"an older Job {name} is still being deleted")
-        if Job.of(there).controller != self._controller:
-            raise InvalidSpec.of("run_id", f"someone else has a Job {name} in {self._server.namespace}; use another id")
-        return there
-
-    async def _create_secret(self, secret: dict[str, Any], job: dict[str, Any]) -> None:
-        """Without it no pod starts."""
-        name = job["metadata"]["name"]
-        try:
-            with _refusals(f"the Secret {name}"):
-                await self._put_secret(secret, name, job["metadata"]["uid"])
-        except InvalidSpec:
-            await self._delete(name)
-            raise
-
-    async def _put_secret(self, secret: dict[str, Any], job: str, uid: str) -> None:
-        """Owned by the Job, so that it goes with it. One that is there is replaced, unread."""
-        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": uid, "controller": True}
-        owned = {**secret, "metadata": {**secret["metadata"], "ownerReferences": [owner]}}
-        path = f"{self._core}/secrets"
-        try:
-            await self._server.create(path, owned)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            # Left by a create whose answer was lost, by an older Job of that name, or of an attempt before.
-            await self._server.delete(f"{path}/{secret['metadata']['name']}")
-            await self._server.create(path, owned)
-
-    async def _number_next(self, run: Run) -> None:
-        """Tell the next pod which attempt it is; one that is quicker counts itself as the first."""
-        if job := run.job:
-            await self._put_secret(manifests.attempt_secret(job.name, run.run_id, run.attempt), job.name, job.uid)
-
     async def _remove_older(self, run: Run, attempt: int) -> None:
         """The Jobs of attempts up to ``attempt`` that a later Job follows have said all they had to say."""
         newest = run.job
         for job in list(run.jobs.values()):
             if job is not newest and job.attempt <= attempt:
-                await self._delete(job.name)
+                await self._writer.delete(job.name)
 
     async def _delete_jobs(self, run: Run) -> None:
         for job in list(run.jobs.values()):
-            await self._delete(job.name)
-
-    async def _delete(self, name: str) -> None:
-        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
-        await self._server.delete(f"{self._jobs}/{name}", options)
+            await self._writer.delete(job.name)
 
     def _give_up(self, run: Run) -> None:
         """Free the quota of a job that cannot go on."""
         self._spawn(self._delete_jobs(run))
-
-    async def _see_the_end(self, run: Run, pod: Pod) -> None:
-        """Hear from the agent of a pod that is being ended how its job ends, whether anybody follows it or not."""
-        attempt = run.numbers[pod.uid]
-        if attempt in run.exits or not _listens(pod):
-            return
-        agent = self._agent(pod)
-        with contextlib.suppress(BackendUnavailable, NotFound, ApiError):
-            # The exit record may be there already, and is the last.
-            async for lines in agent.events(max(await agent.last() - 1, 0)):
-                if exit := _exit(lines):
-                    self._runs.ended(run, attempt, exit)
-
-    def _told(self, run: Run) -> None:
-        assert run.told is not None
-        for queue in self._watchers:
-            queue.put_nowait((run.run_id, run.told))
-
-    async def _changes(
-        self, changes: asyncio.Queue[tuple[str, JobStatus] | None]
-    ) -> AsyncIterator[tuple[str, JobStatus]]:
-        try:
-            while change := await changes.get():
-                yield change
-        finally:
-            self._watchers.discard(changes)
-
-    async def _attempt_output(self, run: Run, attempt: int, seq: int) -> AsyncIterator[bytes]:
-        """The attempt's records after number ``seq``, over as many connections as it takes."""
-        failures = 0
-        while (pod := await self._speaking(run, attempt)) is not None:
-            try:
-                async for lines in self._records(pod, seq):
-                    numbered = _ATTEMPT.sub(rb"\g<1>%d" % attempt, lines)
-                    seq, failures = _last_seq(numbered, seq), 0
-                    if exit := _exit(numbered):
-                        self._runs.ended(run, attempt, exit)
-                    yield numbered
-                return
-            except BackendUnavailable:
-                # An agent listens a moment after its container runs, and leaves a moment before that is known.
-                failures += 1
-                if failures > _FAILURES:
-                    raise
-            await asyncio.sleep(_AGAIN)
-
-    async def _records(self, pod: Pod, seq: int) -> AsyncIterator[bytes]:
-        stream = self._agent(pod).events(seq) if _listens(pod) else self._left_records(pod, seq)
-        async for lines in stream:
-            yield lines
-
-    async def _speaking(self, run: Run, attempt: int) -> Pod | None:
-        """The attempt's pod, once its agent listens or has left; None when the attempt is over without one."""
-        run.changed = run.changed or asyncio.Event()
-        while True:
-            run.changed.clear()
-            pod = run.pod(attempt)
-            if pod and (_listens(pod) or _has_left(pod)):
-                return pod
-            over = run.attempt > attempt or run.had_pod(attempt) or (run.told and run.told.state.terminal)
-            if over and pod is None:
-                return None
-            if pod and run.told and run.told.state.terminal:
-                return None
-            await run.changed.wait()
-
-    async def _left_records(self, pod: Pod, seq: int) -> AsyncIterator[bytes]:
-        """What an agent that nobody came to in time left in its container's own log."""
-        lines = (await self._leftovers(pod)).records.splitlines(keepends=True)
-        yield b"".join(line for line in lines if (_seq(line) or 0) > seq)
-
-    async def _leftovers(self, pod: Pod) -> leftovers.Leftovers:
-        path = f"{self._core}/pods/{pod.name}/log"
-        text = b"".join([chunk async for chunk in self._server.text(path, container=names.AGENT)])
-        try:
-            return leftovers.parse(text.decode("utf-8", "replace"))
-        except ValueError as error:
-            raise QwexError(f"what the pod {pod.name} left of its output cannot be used: {error}") from error
-
-    def _agent(self, pod: Pod) -> Agent:
-        return Agent(self._server, pod.name)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -533,38 +357,3 @@ def _identity(folder: Path) -> str:
     part.write_text(secrets.token_hex(8), encoding="ascii")
     part.replace(file)
     return file.read_text(encoding="ascii")
-
-
-@contextlib.contextmanager
-def _refusals(what: str) -> Any:
-    """What the cluster refuses for good, as an ``InvalidSpec`` that says so."""
-    try:
-        yield
-    except (ApiError, NotAuthorized) as error:
-        raise InvalidSpec(f"the cluster refuses {what}: {error}") from error
-
-
-def _listens(pod: Pod) -> bool:
-    agent = pod.containers.get(names.AGENT)
-    return agent is not None and agent.state == "running"
-
-
-def _has_left(pod: Pod) -> bool:
-    agent = pod.containers.get(names.AGENT)
-    return agent is not None and agent.state == "terminated"
-
-
-def _exit(lines: bytes) -> dict[str, Any] | None:
-    """The exit record, which is the last of an attempt."""
-    last = lines.rstrip(b"\n").rpartition(b"\n")[2]
-    return json.loads(last) if last.startswith(b'{"type":"exit"') else None
-
-
-def _last_seq(lines: bytes, before: int) -> int:
-    """The number of the last record in ``lines``."""
-    return _seq(lines.rstrip(b"\n").rpartition(b"\n")[2]) or before
-
-
-def _seq(line: bytes) -> int | None:
-    match = re.match(rb'\{"type":"[^"]*","ts":[^,]*,"attempt":\d+,"seq":(\d+)', line)
-    return int(match[1]) if match else None

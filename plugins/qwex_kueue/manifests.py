@@ -29,6 +29,11 @@ __all__ = ["KueueRequest", "as_yaml", "attempt_secret", "priority_class", "rende
 #: Where things lie in a pod.
 _RUNNER, _DESCRIPTION, _FOLDER, _WORK = "/qwex/runner", "/qwex/description", "/qwex/job", "/qwex/work"
 _PYZ = "qwex-runner.pyz"
+_MOUNTS = (
+    {"name": "runner", "mountPath": _RUNNER, "readOnly": True},
+    {"name": "description", "mountPath": _DESCRIPTION, "readOnly": True},
+    {"name": "job", "mountPath": _FOLDER},
+)
 #: Seconds beyond the job's grace and the agent's wait until Kubernetes ends a pod by force.
 _MARGIN = 10
 #: Both containers, under the restricted pod security standard.
@@ -164,45 +169,14 @@ def priority_class(priority: int, known: Mapping[str, int]) -> dict[str, str]:
 
 def _template(plan: Plan, settings: KueueSettings, name: str, runner: str, labels: dict[str, str]) -> dict[str, Any]:
     spec = plan.spec
-    image: dict[str, Any] = {"image": spec.runtime.image or settings.image}
-    if settings.pull_policy:
-        image["imagePullPolicy"] = settings.pull_policy
-    python = [spec.runtime.python or settings.python, f"{_RUNNER}/{_PYZ}"]
-    folder = [f"{_FOLDER}/attempt", "--description", _DESCRIPTION]
-    mounts = [
-        {"name": "runner", "mountPath": _RUNNER, "readOnly": True},
-        {"name": "description", "mountPath": _DESCRIPTION, "readOnly": True},
-        {"name": "job", "mountPath": _FOLDER},
-    ]
-    linger = round(settings.linger)
-    agent = {
-        "name": names.AGENT,
-        **image,
-        "restartPolicy": "Always",
-        "command": [*python, "agent", *folder, "--port", str(PORT), "--linger", str(linger)],
-        # Nothing of the quota: what a job asks for is what its queue counts.
-        "resources": {"requests": {"cpu": "0", "memory": "0"}, "limits": {"memory": "256Mi"}},
-        "securityContext": _RESTRICTED,
-        "volumeMounts": mounts,
-    }
-    job = {
-        "name": names.JOB,
-        **image,
-        "command": [*python, "run", *folder, "--echo", "--last-words", "/dev/termination-log"],
-        "env": [{"name": "HOME", "value": _WORK}],
-        "workingDir": _WORK,
-        "resources": _resources(spec, settings),
-        "securityContext": _RESTRICTED,
-        "volumeMounts": [*mounts, {"name": "work", "mountPath": _WORK}],
-    }
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": round(spec.grace) + linger + _MARGIN,
+        "terminationGracePeriodSeconds": round(spec.grace) + round(settings.linger) + _MARGIN,
         "securityContext": _identity(settings),
-        "initContainers": [agent],
-        "containers": [job],
+        "initContainers": [_agent_container(spec, settings)],
+        "containers": [_job_container(spec, settings)],
         "volumes": [
             {"name": "runner", "configMap": {"name": runner}},
             {"name": "description", "projected": {"sources": _description_sources(name)}},
@@ -218,6 +192,42 @@ def _template(plan: Plan, settings: KueueSettings, name: str, runner: str, label
     if selector := {**settings.node_selector, **_gpu_labels(spec, settings)}:
         pod["nodeSelector"] = selector
     return {"metadata": {"labels": labels}, "spec": pod}
+
+
+def _agent_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
+    return {
+        "name": names.AGENT,
+        **_image(spec, settings),
+        "restartPolicy": "Always",
+        "command": [*_runner(spec, settings, "agent"), "--port", str(PORT), "--linger", str(round(settings.linger))],
+        # Nothing of the quota: what a job asks for is what its queue counts.
+        "resources": {"requests": {"cpu": "0", "memory": "0"}, "limits": {"memory": "256Mi"}},
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [*_MOUNTS],
+    }
+
+
+def _job_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
+    return {
+        "name": names.JOB,
+        **_image(spec, settings),
+        "command": [*_runner(spec, settings, "run"), "--echo", "--last-words", "/dev/termination-log"],
+        "env": [{"name": "HOME", "value": _WORK}],
+        "workingDir": _WORK,
+        "resources": _resources(spec, settings),
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [*_MOUNTS, {"name": "work", "mountPath": _WORK}],
+    }
+
+
+def _image(spec: JobSpec, settings: KueueSettings) -> dict[str, str]:
+    image = {"image": spec.runtime.image or settings.image}
+    return {**image, "imagePullPolicy": settings.pull_policy} if settings.pull_policy else image
+
+
+def _runner(spec: JobSpec, settings: KueueSettings, command: str) -> list[str]:
+    python = spec.runtime.python or settings.python
+    return [python, f"{_RUNNER}/{_PYZ}", command, f"{_FOLDER}/attempt", "--description", _DESCRIPTION]
 
 
 def _description_sources(name: str) -> list[dict[str, Any]]:

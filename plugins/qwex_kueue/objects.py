@@ -73,8 +73,6 @@ class Job:
     created: float
     deleted: bool
     suspended: bool
-    labels: dict[str, str]
-    title: str
     conditions: dict[str, Condition] = field(default_factory=dict)
 
     @classmethod
@@ -91,8 +89,6 @@ class Job:
             seconds(metadata.get("creationTimestamp")),
             "deletionTimestamp" in metadata,
             bool(raw.get("spec", {}).get("suspend")),
-            {key: labels[key] for key in (names.USER, names.GROUP) if key in labels},
-            (metadata.get("annotations") or {}).get(names.NAME, ""),
             Condition.all_of(raw),
         )
 

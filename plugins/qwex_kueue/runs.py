@@ -12,7 +12,7 @@ from qwex_kueue import names
 from qwex_kueue.states import exit_of, judge, requeued
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from qwex_kueue.journal import Journal
     from qwex_kueue.objects import Job, Pod, Workload
@@ -85,7 +85,12 @@ class Runs:
     """Every job of this controller by run id. ``tell`` hears each status that is new."""
 
     def __init__(
-        self, journal: Journal, settings: KueueSettings, namespace: str, controller: str, tell: Callable[[Run], None]
+        self,
+        journal: Journal,
+        settings: KueueSettings,
+        namespace: str,
+        controller: str,
+        tell: Callable[[str, JobStatus], None],
     ) -> None:
         self._journal = journal
         self._settings = settings
@@ -114,9 +119,6 @@ class Runs:
     def get(self, run_id: str) -> Run | None:
         """The job, where the cluster has something of it."""
         return self._runs.get(run_id)
-
-    def __iter__(self) -> Iterator[Run]:
-        return iter(self._runs.values())
 
     def workload(self, job: Job) -> Workload | None:
         """Kueue's object of a Job."""
@@ -205,7 +207,7 @@ class Runs:
         if status is None or status == run.told:
             return
         run.told = status
-        self._tell(run)
+        self._tell(run.run_id, status)
 
     def _again(self, run: Run, told: JobStatus) -> bool:
         """Whether a further attempt has begun since the end that was told."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from qwex.errors import ConfigError
+from qwex.config import read_section
 from qwex.quantities import parse_duration, parse_memory
 
 if TYPE_CHECKING:
@@ -78,9 +78,4 @@ def read(section: Mapping[str, Any]) -> KueueSettings:
     Raises:
         ConfigError: lists every problem, by the setting's name.
     """
-    try:
-        return KueueSettings.model_validate(dict(section))
-    except ValidationError as error:
-        problems = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-        lines = "; ".join(f"{name}: {message.removeprefix('Value error, ')}" for name, message in problems)
-        raise ConfigError(f"[kueue] {lines}", problems=problems) from None
+    return read_section("kueue", KueueSettings, section)

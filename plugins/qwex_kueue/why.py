@@ -1,6 +1,6 @@
 """Why a job waits, in plain words: Kueue's conditions and messages, positions and quotas, joined. Pure.
 
-The message texts are those of Kueue 0.15 to 0.20; one that is not understood is shown as it is.
+The message texts are those of Kueue 0.19; one that is not understood is shown as it is.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, ClassVar
 
 from qwex.backend import Backend, Capability
+from qwex.changes import Changes
 from qwex.errors import BackendUnavailable, InvalidSpec, NotFound, UnknownQueue, nearest
 from qwex.spec import validated
 from qwex.state import JobState, WaitReason, Why
@@ -59,7 +60,7 @@ class LocalBackend(Backend[LocalRequest]):
         self._default = named[0] if named else next(iter(self._queues))
         self._scheduler = self._make_scheduler()
         self._rings = Rings()
-        self._watchers: set[asyncio.Queue[tuple[str, JobStatus] | None]] = set()
+        self._changes = Changes()
         self._dispatcher: Dispatcher | None = None
         self._zygotes = Zygotes(context.folder / "z", self._settings.linger)
 
@@ -71,7 +72,9 @@ class LocalBackend(Backend[LocalRequest]):
             self.warm(sys.executable, flavour)
         journal = Journal(self.context.folder / "queue.db")
         jobs = self.context.folder / "jobs"
-        self._dispatcher = Dispatcher(journal, self._scheduler, self._zygotes, jobs, self._changed, self._rings.ring)
+        self._dispatcher = Dispatcher(
+            journal, self._scheduler, self._zygotes, jobs, self._changes.tell, self._rings.ring
+        )
         self._dispatcher.take_up()
 
     async def close(self) -> None:
@@ -81,8 +84,7 @@ class LocalBackend(Backend[LocalRequest]):
             await self._zygotes.close()
             self._dispatcher.journal.close()
             self._dispatcher = None
-        for queue in self._watchers:
-            queue.put_nowait(None)
+        self._changes.end()
         self._rings.ring_all()
 
     def warm(self, python: str, flavour: str) -> None:
@@ -109,7 +111,7 @@ class LocalBackend(Backend[LocalRequest]):
         if known is None or (known.state.terminal and (known.attempt or 0) < request.attempt):
             self._accept(request)
         elif known.state.terminal:
-            self._changed(request.run_id, known)
+            self._changes.tell(request.run_id, known)
         return request.run_id
 
     async def cancel(self, native_id: str) -> None:
@@ -125,9 +127,7 @@ class LocalBackend(Backend[LocalRequest]):
 
     def watch(self) -> AsyncIterator[tuple[str, JobStatus]]:
         """Every change, from this call on."""
-        changes: asyncio.Queue[tuple[str, JobStatus] | None] = asyncio.Queue()
-        self._watchers.add(changes)
-        return self._changes(changes)
+        return self._changes.watch()
 
     async def output(self, native_id: str, after: Position) -> AsyncIterator[bytes]:
         """The event files of the job's attempts, one after the other."""
@@ -207,19 +207,6 @@ class LocalBackend(Backend[LocalRequest]):
         }
         given = self._settings
         return Scheduler(found, quotas, preempt=given.preempt, backfill_max_wait=given.backfill_max_wait)
-
-    def _changed(self, run_id: str, status: JobStatus) -> None:
-        for queue in self._watchers:
-            queue.put_nowait((run_id, status))
-
-    async def _changes(
-        self, changes: asyncio.Queue[tuple[str, JobStatus] | None]
-    ) -> AsyncIterator[tuple[str, JobStatus]]:
-        try:
-            while change := await changes.get():
-                yield change
-        finally:
-            self._watchers.discard(changes)
 
     async def _attempt_output(self, native_id: str, attempt: int, skip: int) -> AsyncIterator[bytes]:
         lines = Lines(self._live.folder(native_id, attempt), skip)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from qwex.errors import ConfigError
+from qwex.config import read_section
 from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
 
 if TYPE_CHECKING:
@@ -68,9 +68,4 @@ def read(section: Mapping[str, Any]) -> LocalSettings:
     Raises:
         ConfigError: lists every problem, by the setting's name.
     """
-    try:
-        return LocalSettings.model_validate(dict(section))
-    except ValidationError as error:
-        problems = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors(include_url=False)]
-        lines = "; ".join(f"{name}: {message.removeprefix('Value error, ')}" for name, message in problems)
-        raise ConfigError(f"[local] {lines}", problems=problems) from None
+    return read_section("local", LocalSettings, section)

@@ -32,8 +32,8 @@ class Cluster:
         if complete:
             self.runs.complete()
 
-    def _tell(self, run):
-        self.told.append((run.told.state.value, run.told.reason, run.told.attempt))
+    def _tell(self, run_id, status):
+        self.told.append((status.state.value, status.reason, status.attempt))
 
     def show(self, kind, key, now):
         before = self.objects.get(key)

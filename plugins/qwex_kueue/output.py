@@ -1,0 +1,150 @@
+"""What jobs say and give back, from their pods' agents, or from what those left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from qwex.errors import BackendUnavailable, NotFound, QwexError
+from qwex.runner import leftovers
+from qwex_kueue import names
+from qwex_kueue.agent import Agent
+from qwex_kueue.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from qwex_kueue.apiserver import ApiServer
+    from qwex_kueue.objects import Pod
+    from qwex_kueue.runs import Run, Runs
+
+__all__ = ["Output"]
+
+#: Times that a pod may not answer in a row before that is said, and the seconds between them.
+_FAILURES, _AGAIN = 60, 0.05
+_ATTEMPT = re.compile(rb'^(\{"type":"[^"]*","ts":[^,]*,"attempt":)\d+', re.MULTILINE)
+
+
+class Output:
+    """Reads pods; an attempt's ``exit`` record goes to ``runs`` as soon as it is seen."""
+
+    def __init__(self, server: ApiServer, runs: Runs) -> None:
+        self._server = server
+        self._runs = runs
+
+    async def records(self, run: Run, attempt: int, seq: int) -> AsyncIterator[bytes]:
+        """The attempt's records after number ``seq``, over as many connections as it takes."""
+        failures = 0
+        while (pod := await self._speaking(run, attempt)) is not None:
+            try:
+                async for lines in self._from(pod, seq):
+                    numbered = _ATTEMPT.sub(rb"\g<1>%d" % attempt, lines)
+                    seq, failures = _last_seq(numbered, seq), 0
+                    if exit := _exit(numbered):
+                        self._runs.ended(run, attempt, exit)
+                    yield numbered
+                return
+            except BackendUnavailable:
+                # An agent listens a moment after its container runs, and leaves a moment before that is known.
+                failures += 1
+                if failures > _FAILURES:
+                    raise
+            await asyncio.sleep(_AGAIN)
+
+    async def _from(self, pod: Pod, seq: int) -> AsyncIterator[bytes]:
+        stream = self._agent(pod).events(seq) if _listens(pod) else self._left_records(pod, seq)
+        async for lines in stream:
+            yield lines
+
+    async def _speaking(self, run: Run, attempt: int) -> Pod | None:
+        """The attempt's pod, once its agent listens or has left; None when the attempt is over without one."""
+        run.changed = run.changed or asyncio.Event()
+        while True:
+            run.changed.clear()
+            pod = run.pod(attempt)
+            if pod and (_listens(pod) or _has_left(pod)):
+                return pod
+            over = run.attempt > attempt or run.had_pod(attempt) or (run.told and run.told.state.terminal)
+            if over and pod is None:
+                return None
+            if pod and run.told and run.told.state.terminal:
+                return None
+            await run.changed.wait()
+
+    async def _left_records(self, pod: Pod, seq: int) -> AsyncIterator[bytes]:
+        """What an agent that nobody came to in time left in its container's own log."""
+        lines = (await self._leftovers(pod)).records.splitlines(keepends=True)
+        yield b"".join(line for line in lines if (_seq(line) or 0) > seq)
+
+    async def _leftovers(self, pod: Pod) -> leftovers.Leftovers:
+        path = f"{self._server.core}/pods/{pod.name}/log"
+        text = b"".join([chunk async for chunk in self._server.text(path, container=names.AGENT)])
+        try:
+            return leftovers.parse(text.decode("utf-8", "replace"))
+        except ValueError as error:
+            raise QwexError(f"what the pod {pod.name} left of its output cannot be used: {error}") from error
+
+    async def value(self, pod: Pod, name: str) -> AsyncIterator[bytes]:
+        """The bytes of an output value.
+
+        Raises:
+            NotFound: the job kept none of that name, or its agent left without it.
+        """
+        if _listens(pod):
+            async for chunk in self._agent(pod).value(name):
+                yield chunk
+            return
+        values = (await self._leftovers(pod)).values
+        if name not in values:
+            raise NotFound(f"the pod {pod.name} left no value {name!r}")
+        yield values[name]
+
+    async def acknowledge(self, pod: Pod, seq: int) -> None:
+        """Everything up to record ``seq`` is safe: the agent may go."""
+        if _listens(pod):
+            with contextlib.suppress(NotFound, ApiError):
+                await self._agent(pod).acknowledge(seq)
+
+    async def see_the_end(self, run: Run, pod: Pod) -> None:
+        """Hear from the agent of a pod that is being ended how its job ends, whether anybody follows it or not."""
+        attempt = run.numbers[pod.uid]
+        if attempt in run.exits or not _listens(pod):
+            return
+        agent = self._agent(pod)
+        with contextlib.suppress(BackendUnavailable, NotFound, ApiError):
+            # The exit record may be there already, and is the last.
+            async for lines in agent.events(max(await agent.last() - 1, 0)):
+                if exit := _exit(lines):
+                    self._runs.ended(run, attempt, exit)
+
+    def _agent(self, pod: Pod) -> Agent:
+        return Agent(self._server, pod.name)
+
+
+def _listens(pod: Pod) -> bool:
+    agent = pod.containers.get(names.AGENT)
+    return agent is not None and agent.state == "running"
+
+
+def _has_left(pod: Pod) -> bool:
+    agent = pod.containers.get(names.AGENT)
+    return agent is not None and agent.state == "terminated"
+
+
+def _exit(lines: bytes) -> dict[str, Any] | None:
+    """The exit record, which is the last of an attempt."""
+    last = lines.rstrip(b"\n").rpartition(b"\n")[2]
+    return json.loads(last) if last.startswith(b'{"type":"exit"') else None
+
+
+def _last_seq(lines: bytes, before: int) -> int:
+    """The number of the last record in ``lines``."""
+    return _seq(lines.rstrip(b"\n").rpartition(b"\n")[2]) or before
+
+
+def _seq(line: bytes) -> int | None:
+    match = re.match(rb'\{"type":"[^"]*","ts":[^,]*,"attempt":\d+,"seq":(\d+)', line)
+    return int(match[1]) if match else None

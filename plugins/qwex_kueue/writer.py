@@ -1,0 +1,129 @@
+"""Everything that is written to the cluster: Jobs, their Secrets, and the runner that pods mount."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from qwex.errors import BackendUnavailable, InvalidSpec, NotAuthorized
+from qwex_kueue import manifests
+from qwex_kueue.errors import ApiError
+from qwex_kueue.objects import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qwex_kueue.apiserver import ApiServer
+    from qwex_kueue.manifests import KueueRequest
+    from qwex_kueue.runs import Run
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Creates and deletes; what is there already from a create whose answer was lost is taken for created."""
+
+    def __init__(self, server: ApiServer, runner: str, zipapp: bytes, controller: str) -> None:
+        self._server = server
+        self._runner = runner
+        self._zipapp = zipapp
+        self._controller = controller
+        self._has_runner = False
+
+    async def create(self, request: KueueRequest) -> dict[str, Any]:
+        """The Job of an attempt, created with the Secret that it owns.
+
+        Raises:
+            InvalidSpec: the cluster refuses it; nothing is left.
+            BackendUnavailable: not now.
+        """
+        secret = _with_blobs(request)
+        await self._provide_runner()
+        job = await self._create_job(request)
+        await self._create_secret(secret, job)
+        return job
+
+    async def delete(self, name: str) -> None:
+        """Delete a Job; its pod is told, and has its grace."""
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+        await self._server.delete(f"{self._server.jobs}/{name}", options)
+
+    async def _provide_runner(self) -> None:
+        if self._has_runner:
+            return
+        with _refusals("the runner's ConfigMap"):
+            try:
+                await self._server.create(
+                    f"{self._server.core}/configmaps", manifests.runner_config_map(self._runner, self._zipapp)
+                )
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+        self._has_runner = True
+
+    async def _create_job(self, request: KueueRequest) -> dict[str, Any]:
+        name = request.job["metadata"]["name"]
+        with _refusals(f"the Job {name}"):
+            try:
+                return await self._server.create(self._server.jobs, request.job)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+            there = await self._server.get(f"{self._server.jobs}/{name}")
+        if "deletionTimestamp" in there["metadata"]:
+            raise BackendUnavailable(f"an older Job {name} is still being deleted")
+        if Job.of(there).controller != self._controller:
+            raise InvalidSpec.of("run_id", f"someone else has a Job {name} in {self._server.namespace}; use another id")
+        return there
+
+    async def _create_secret(self, secret: dict[str, Any], job: dict[str, Any]) -> None:
+        """Without it no pod starts."""
+        name = job["metadata"]["name"]
+        try:
+            with _refusals(f"the Secret {name}"):
+                await self._put_secret(secret, name, job["metadata"]["uid"])
+        except InvalidSpec:
+            await self.delete(name)
+            raise
+
+    async def _put_secret(self, secret: dict[str, Any], job: str, uid: str) -> None:
+        """Owned by the Job, so that it goes with it. One that is there is replaced, unread."""
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": uid, "controller": True}
+        owned = {**secret, "metadata": {**secret["metadata"], "ownerReferences": [owner]}}
+        path = f"{self._server.core}/secrets"
+        try:
+            await self._server.create(path, owned)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            # Left by a create whose answer was lost, by an older Job of that name, or of an attempt before.
+            await self._server.delete(f"{path}/{secret['metadata']['name']}")
+            await self._server.create(path, owned)
+
+    async def number_next(self, run: Run) -> None:
+        """Tell the next pod which attempt it is; one that is quicker counts itself as the first."""
+        if job := run.job:
+            await self._put_secret(manifests.attempt_secret(job.name, run.run_id, run.attempt), job.name, job.uid)
+
+
+def _with_blobs(request: KueueRequest) -> dict[str, Any]:
+    """The Secret with the bytes of the larger inputs, which lie in the controller's own store."""
+    data = dict(request.secret["data"])
+    for key, url in request.blobs.items():
+        parts = urlsplit(url)
+        if parts.scheme != "file":
+            raise InvalidSpec.of("inputs", f"a pod cannot read {url}")
+        with open(unquote(parts.path), "rb") as file:
+            data[key] = base64.b64encode(file.read()).decode()
+    return {**request.secret, "data": data}
+
+
+@contextlib.contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """What the cluster refuses for good, as an ``InvalidSpec`` that says so."""
+    try:
+        yield
+    except (ApiError, NotAuthorized) as error:
+        raise InvalidSpec(f"the cluster refuses {what}: {error}") from error
