@@ -53,7 +53,8 @@ class Capability:
     VALUES = "values"  #: ``value()`` gives back ``spec.outputs``
     INHERITS_ENVIRONMENT = "inherits-environment"  #: jobs see the submitting client's environment and folder
     FLEETING = "fleeting"  #: output and values go with the job's place; the controller copies and acknowledges them
-    ON_DEMAND = "on-demand"  #: reading output holds a connection: done while somebody follows, else at the end
+    #: reading output holds a connection: done while somebody follows, else at the end; ``position()`` answers
+    ON_DEMAND = "on-demand"
 
 
 class BackendOptions(BaseModel):
@@ -197,6 +198,16 @@ class Backend(ABC, Generic[RequestT]):
         """
         raise NotFound(f"{self.name} keeps no values")
         yield b""
+
+    async def position(self, native_id: str) -> Position:
+        """The last record that ``output`` would give now without waiting.
+
+        Asked of backends that read ``on-demand``, for a reader who does not follow.
+
+        Raises:
+            BackendUnavailable: it cannot be told now.
+        """
+        return Position()
 
     async def acknowledge(self, native_id: str, last: Position) -> None:
         """The controller has on disk whatever the job gave up to ``last``, the end of an attempt, and its values.

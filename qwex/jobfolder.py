@@ -50,7 +50,9 @@ RUNNER = Path(__file__).parent / "runner"
 
 #: What comes with the runner stands after whatever the image has.
 _EXTRAS = "extras"
-_MAIN = f"""import sys
+_MAIN = f"""import signal, sys
+# As process 1 of a container it would never hear of a SIGTERM that comes before its handler; a blocked one waits.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 pyz = sys.path.pop(0)
 sys.path.append(pyz + "/{_EXTRAS}")
 sys.path.insert(0, pyz)

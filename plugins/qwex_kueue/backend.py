@@ -24,7 +24,7 @@ from qwex.errors import (
     nearest,
 )
 from qwex.spec import validated
-from qwex.state import QueueInfo
+from qwex.state import Position, QueueInfo
 from qwex_kueue import manifests, names, preflight, settings, why
 from qwex_kueue.clusterqueues import Beyond
 from qwex_kueue.errors import ApiError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qwex.backend import BackendContext, Plan
-    from qwex.state import JobStatus, Position, Why
+    from qwex.state import JobStatus, Why
     from qwex_kueue.clusterqueues import ClusterQueue
     from qwex_kueue.runs import Run
 
@@ -186,6 +186,12 @@ class KueueBackend(Backend[KueueRequest]):
                 return
             attempt, seq = attempt + 1, 0
 
+    async def position(self, native_id: str) -> Position:
+        """What the agent of the present attempt's pod has."""
+        run = self._runs.get(native_id)
+        pod = run.pod(run.attempt) if run else None
+        return Position(run.attempt, await self._output.last(pod)) if run and pod else Position()
+
     async def value(self, native_id: str, attempt: int, name: str) -> AsyncIterator[bytes]:
         """From the pod's agent, or from what it left."""
         run = self._runs.get(native_id)
@@ -244,6 +250,7 @@ class KueueBackend(Backend[KueueRequest]):
                 self._queues.objects.get(job.queue),
                 clusters.pop(job.queue, None),
                 places.get(workload.name) if workload else None,
+                self._runs.equivalents(workload) if workload and waits else (),
                 clusters,
                 self._journal.admissions(job.queue),
             )

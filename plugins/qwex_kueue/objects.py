@@ -153,7 +153,6 @@ class Workload:
     def of(cls, raw: Mapping[str, Any]) -> Workload:
         """From the API's object."""
         metadata, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
-        asked = [each.get("resources") or {} for each in status.get("resourceRequests") or ()]
         return cls(
             metadata["name"],
             metadata["uid"],
@@ -163,7 +162,7 @@ class Workload:
             spec.get("priority") or 0,
             spec.get("active", True),
             (status.get("admission") or {}).get("clusterQueue") or "",
-            {name: amount for resources in asked for name, amount in resources.items()},
+            _requests(spec, status),
             Condition.all_of(raw),
         )
 
@@ -202,6 +201,16 @@ class LocalQueue:
             usage,
             Condition.all_of(raw),
         )
+
+
+def _requests(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, str]:
+    """What the pods ask for: as Kueue counts it, and until it has looked, as their containers say."""
+    asked = [each.get("resources") or {} for each in status.get("resourceRequests") or ()]
+    if not asked:
+        pods = [each["template"]["spec"] for each in spec.get("podSets") or ()]
+        containers = [container for pod in pods for container in pod.get("containers") or ()]
+        asked = [(each.get("resources") or {}).get("requests") or {} for each in containers]
+    return {name: amount for each in asked for name, amount in each.items() if amount != "0"}
 
 
 def seconds(text: str | None) -> float:

@@ -54,6 +54,10 @@ class Output:
                     raise
             await asyncio.sleep(_AGAIN)
 
+    async def last(self, pod: Pod) -> int:
+        """The number of the last record so far; 0 before its agent listens, and after."""
+        return await self._last(pod) if _listens(pod) else 0
+
     async def _from(self, pod: Pod, seq: int) -> AsyncIterator[bytes]:
         stream = self._agent(pod).events(seq) if _listens(pod) else self._left_records(pod, seq)
         async for lines in stream:
@@ -113,12 +117,19 @@ class Output:
         attempt = run.numbers[pod.uid]
         if attempt in run.exits or not _listens(pod):
             return
-        agent = self._agent(pod)
         with contextlib.suppress(BackendUnavailable, NotFound, ApiError):
             # The exit record may be there already, and is the last.
-            async for lines in agent.events(max(await agent.last() - 1, 0)):
-                if exit := _exit(lines):
-                    self._runs.ended(run, attempt, exit)
+            async for _ in self.records(run, attempt, max(await self._last(pod) - 1, 0)):
+                pass
+
+    async def _last(self, pod: Pod) -> int:
+        """The number of the last record, from an agent that may only just have begun."""
+        for _ in range(_FAILURES):
+            try:
+                return await self._agent(pod).last()
+            except BackendUnavailable:
+                await asyncio.sleep(_AGAIN)
+        return await self._agent(pod).last()
 
     def _agent(self, pod: Pod) -> Agent:
         return Agent(self._server, pod.name)

@@ -48,7 +48,7 @@ class Run:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        #: When this process first saw it (monotonic).
+        #: When this process first saw its newest Job (monotonic).
         self.since = time.monotonic()
         self.jobs: dict[str, Job] = {}
         self.pods: dict[str, Pod] = {}
@@ -124,6 +124,11 @@ class Runs:
         """Kueue's object of a Job."""
         return self._workloads.get(job.uid)
 
+    def equivalents(self, workload: Workload) -> list[Workload]:
+        """Others, anybody's, that stand in the same queue for the same amounts."""
+        alike = (workload.queue, workload.requests)
+        return [each for each in self._workloads.values() if (each.queue, each.requests) == alike and each != workload]
+
     def job_changed(self, before: Job | None, now: Job | None) -> None:
         """A watch's news, or the answer to a create."""
         job = now or before
@@ -135,6 +140,8 @@ class Runs:
             run.jobs.pop(job.name, None)
             self._by_job.pop(job.uid, None)
         else:
+            if job.name not in run.jobs:
+                run.since = time.monotonic()
             run.jobs[job.name] = now
             self._by_job[job.uid] = job.run_id
             run.attempt = max(run.attempt, job.attempt)
@@ -220,7 +227,7 @@ class Runs:
         workload, pod, exit = self._workloads.get(job.uid), run.pod(attempt), run.exits.get(attempt)
         if run.stop:
             return self._stopping(run, pod)
-        if pod is None and run.had_pod(attempt) and exit is None:
+        if _taken_away(run, pod, exit):
             return self._pod_gone(run, job, workload)
         if job.deleted and (pod is None or pod.deleted):
             return run.told  # its end is seen when it is gone
@@ -333,3 +340,11 @@ class Runs:
         if admitted := now.has("Admitted"):
             begun = now.conditions["Requeued"].since if now.has("Requeued") else now.created
             self._journal.admitted(now.queue, now.uid, admitted.since, max(admitted.since - begun, 0.0))
+
+
+def _taken_away(run: Run, pod: Pod | None, exit: dict[str, Any] | None) -> bool:
+    """Whether the attempt had a pod that ended because it was deleted, and not by itself."""
+    if pod is None:
+        return run.had_pod(run.attempt) and (exit is None or exit["reason"] == Reason.SIGNAL.value)
+    exit = exit or exit_of(pod)
+    return pod.deleted and exit is not None and exit["reason"] == Reason.SIGNAL.value

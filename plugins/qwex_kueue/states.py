@@ -190,7 +190,7 @@ def _disruption(pod: Pod) -> str:
 def _without_pod(job: Job, workload: Workload | None, attempt: int) -> Verdict:
     if workload is not None and not workload.active:
         return _deactivated(workload, attempt)
-    if workload is not None and (admitted := workload.has("Admitted")):
+    if workload is not None and (admitted := workload.has("Admitted")) and not workload.has("Evicted"):
         return Verdict(JobStatus(JobState.ADMITTED, "", admitted.message, None, attempt))
     failed = job.conditions.get("Failed")
     if failed and failed.status:

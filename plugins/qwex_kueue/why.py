@@ -47,6 +47,8 @@ _MAXIMUM = re.compile(
 )
 _UNCOVERED = re.compile(r"resource (\S+) unavailable in ClusterQueue")
 _PREEMPTING = re.compile(r"Pending the preemption of (\d+) workload")
+#: Kueue did not look at it: another with the same needs has just failed.
+_BYPASSED = "Bypassed scheduling evaluation"
 _STOPPED = re.compile(r"(LocalQueue|ClusterQueue) (\S+) is (?:stopped|inactive)")
 _MISSING = re.compile(r"(LocalQueue|ClusterQueue) (\S+) doesn't exist")
 #: Admissions out of a backlog that an estimate needs, and how many of the newest it looks at.
@@ -73,6 +75,8 @@ class Known:
     local: LocalQueue | None = None
     cluster: ClusterQueue | None = None
     place: Place | None = None
+    #: Others that wait in the same queue for the same amounts.
+    equivalents: Sequence[Workload] = ()
     #: Other queues of the namespace, with their cluster queues.
     others: Mapping[str, ClusterQueue] = field(default_factory=dict)
     #: Admissions of the queue, oldest first: when, and after how many seconds.
@@ -134,6 +138,7 @@ def _reason(known: Known, reserved: Condition | None, asked: Mapping[str, float]
         return WaitReason.QUEUE_STOPPED, f"the cluster queue behind {known.queue} is stopped"
     if reserved is None:
         return WaitReason.HELD_BY_PRIORITY, f"others are before it in {known.queue}"
+    reserved = _evaluated(known, reserved)
     message = reserved.message
     if missing := _MISSING.search(message):
         return WaitReason.QUEUE_MISSING, f"the {missing[1]} {missing[2]} does not exist"
@@ -152,9 +157,17 @@ def _reason(known: Known, reserved: Condition | None, asked: Mapping[str, float]
         return WaitReason.EXCEEDS_MAX_QUOTA, _too_much(known, impossible, asked)
     if lacking:
         return reason, _for_quota(known, lacking, asked)
-    if reason is WaitReason.HELD_BY_PRIORITY:
+    if reason is WaitReason.HELD_BY_PRIORITY or message.startswith(_BYPASSED):
         return reason, f"others are before it in {known.queue}"
     return reason, f"it waits in {known.queue}: {message}" if message else f"it waits in {known.queue}"
+
+
+def _evaluated(known: Known, reserved: Condition) -> Condition:
+    """What Kueue says of the job, or of one with the same needs if it only says that it looked at that one."""
+    if reserved.message.startswith(_BYPASSED):
+        said = (each.conditions.get("QuotaReserved") for each in known.equivalents)
+        return next((each for each in said if each and shortages(each.message)), reserved)
+    return reserved
 
 
 def _computed(known: Known, asked: Mapping[str, float]) -> list[Shortage]:
@@ -171,7 +184,7 @@ def _for_quota(known: Known, lacking: Sequence[Shortage], asked: Mapping[str, fl
     """``waits for 1 GPU: 8 of 8 in use``."""
     short = {each.resource: each for each in lacking if each.most is None}
     wants = listed(amount(name, asked.get(name, each.needed)) for name, each in short.items())
-    if known.cluster:
+    if known.cluster and all(known.cluster.free(name) < asked.get(name, 0.0) for name in short):
         uses = [
             f"{known.cluster.used.get(name, 0.0):g} of {known.cluster.nominal[name]:g} in use"
             if name != "memory"
@@ -179,8 +192,8 @@ def _for_quota(known: Known, lacking: Sequence[Shortage], asked: Mapping[str, fl
             for name in short
             if name in known.cluster.nominal
         ]
-        if uses:
-            return f"waits for {wants}: {', '.join(uses)}"
+        return f"waits for {wants}: {', '.join(uses)}"
+    # The queue's own status is a second behind Kueue's decisions, or not to be seen.
     needs = listed(amount(name, each.needed) for name, each in short.items())
     return f"waits for {wants}: {needs} more must become free"
 

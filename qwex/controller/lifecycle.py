@@ -14,11 +14,13 @@ from qwex.backend import Capability
 from qwex.controller.job import changed
 from qwex.controller.pump import Pump
 from qwex.controller.retries import may_retry
+from qwex.errors import QwexError
 from qwex.state import TRANSITIONS, JobState, JobStatus, Position, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from qwex.backend import Backend
     from qwex.controller.backends import Backends
     from qwex.controller.bus import Bus
     from qwex.controller.eventlog import EventLog, Logs
@@ -35,6 +37,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait for the last records of an attempt whose backend has already begun the next one.
 _DRAIN_SECONDS = 2.0
+#: Seconds that a reader who does not follow waits for what a backend that reads on demand has.
+_CATCH_UP_SECONDS = 5.0
 #: Seconds between two looks at whether an end could be written, while the disk is full.
 _PAUSE = 1.0
 #: How often a status that could not be taken in is tried again.
@@ -122,6 +126,22 @@ class Lifecycle:
         """Somebody waits for what the job says next."""
         if job.pump is None and job.record.state is JobState.RUNNING:
             self._spawn(self._pump(job))
+
+    async def caught_up(self, job: LiveJob) -> None:
+        """Return once what the job has said by now is in its log, or could not be read in time."""
+        backend = await self._backends.get(job.record.backend)
+        if Capability.ON_DEMAND not in backend.capabilities or job.record.state is not JobState.RUNNING:
+            return
+        try:
+            await asyncio.wait_for(self._catch_up(job, backend), _CATCH_UP_SECONDS)
+        except (QwexError, asyncio.TimeoutError) as error:
+            log.warning("what %s says now cannot be read: %s", job.id, error or "no answer in time")
+
+    async def _catch_up(self, job: LiveJob, backend: Backend[Any]) -> None:
+        last = await backend.position(job.record.native_id or job.id)
+        await self._pump(job, even_unfollowed=True)
+        if job.pump:
+            await job.pump.reached(last)
 
     def begin_again(self, job: LiveJob) -> None:
         """The backend had lost a job that had started, and took it as new: it has everything to say once more."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qwex.controller.eventlog import EventLog
     from qwex.controller.job import LiveJob
     from qwex.controller.tracking import Tracking
+    from qwex.state import Position
 
 __all__ = ["Pump"]
 
@@ -48,6 +49,18 @@ class Pump:
         self._full = False
         self._draining = asyncio.Event()
         self.task = asyncio.create_task(self._run())
+
+    async def reached(self, last: Position) -> None:
+        """Return once the log has the record ``last``, or nothing more will come."""
+        wake = asyncio.Event()
+        self._log.subscribe(wake)
+        self.task.add_done_callback(lambda task: wake.set())
+        try:
+            while self._job.position < last and not self.task.done():
+                await wake.wait()
+                wake.clear()
+        finally:
+            self._log.unsubscribe(wake)
 
     async def drain(self, seconds: float | None = None) -> None:
         """Return once the attempt's output is in the log, or was waited for long enough."""

@@ -143,12 +143,12 @@ class Service:
 
     async def events(self, run_id: str, wanted: Wanted, caller: Caller) -> AsyncIterator[bytes]:
         """A job's records as server-sent events."""
-        job = await self._own(run_id, caller)
+        job = await self._read(run_id, wanted, caller)
         return self._parts.streams.events(job, wanted)
 
     async def logs(self, run_id: str, wanted: Wanted, caller: Caller) -> tuple[AsyncIterator[bytes], int]:
         """A job's output as text, and the number of its last record now; without ``follow`` it ends with that one."""
-        job = await self._own(run_id, caller)
+        job = await self._read(run_id, wanted, caller)
         story = await self._parts.logs.read(job.record)
         last = story.lines
         self._parts.logs.release(story)
@@ -166,6 +166,8 @@ class Service:
             NotFound: it has none of that name, or not yet.
         """
         job = await self._own(run_id, caller)
+        if name not in job.produced:
+            await self._parts.lifecycle.caught_up(job)
         found = job.produced.get(name)
         if found is None:
             raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
@@ -251,6 +253,13 @@ class Service:
         if found is None:
             raise NotFound(f"no job {run_id!r}. See them with: qwex list")
         return found
+
+    async def _read(self, run_id: str, wanted: Wanted, caller: Caller) -> LiveJob:
+        """The job of a reader; one who does not follow gets all there is by now."""
+        job = await self._own(run_id, caller)
+        if not wanted.follow:
+            await self._parts.lifecycle.caught_up(job)
+        return job
 
     async def _own(self, run_id: str, caller: Caller) -> LiveJob:
         job = await self._job(run_id)

@@ -44,6 +44,7 @@ from .exits import START_FAILED
 from .httpserver import NEVER, BadRequest, Connection, Slice, head, packed, whole
 from .pod import leave_note, prepare
 from .story import Story
+from .wakeup import catch, wakeup_pair
 
 if TYPE_CHECKING:
     from .httpserver import Answer, Request
@@ -67,8 +68,9 @@ _NEVER_BEGAN = ("StartFailed", "the job's container ended before the job began",
 
 def serve(folder: str, description: str, port: int, linger: float, keep: int) -> int:
     """Serve one attempt to its end; the process's exit code."""
-    # First of all: a first process of a container does not hear what it has no handler for.
-    wakeup = _catch_signals()
+    wakeup, sender = wakeup_pair()
+    catch(sender, signal.SIGTERM, signal.SIGINT)
+    sender.detach()  # it stays open
     prepare(folder, description)
     try:
         listener = socket.create_server(("127.0.0.1", port), backlog=_MOST_CONNECTIONS)
@@ -308,20 +310,6 @@ def _read_number(path: str) -> int:
             return int(file.read())
     except (OSError, ValueError):
         return 0
-
-
-def _catch_signals() -> socket.socket:
-    """SIGTERM arrives as a byte of this socket."""
-    wakeup, sender = socket.socketpair()
-    sender.setblocking(False)
-    signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _ignore)
-    return wakeup
-
-
-def _ignore(number: int, stack: object) -> None:
-    """Python runs a handler; the wakeup socket does the work."""
 
 
 def _complain(what: str) -> None:

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from . import processes, worker
+from . import processes, wakeup, worker
 from .channel import frame
 from .eventfile import CLAIMED, EventFile
 from .exits import Outcome, Stop, Usage, conclude, duration_text, read_stop
@@ -61,11 +61,12 @@ class Supervisor:
 
     def __init__(self, *close_in_worker: int) -> None:
         processes.adopt_orphans()
-        self._wakeup, sender = _catch_signals()
+        self._wakeup, sender = wakeup.wakeup_pair()
+        wakeup.catch(sender, signal.SIGCHLD, *wakeup.ENDING)
         out, out_end = os.pipe()
         err, err_end = os.pipe()
         self._control, control_end = socket.socketpair()
-        ours = [self._wakeup.fileno(), sender, out, err, self._control.fileno(), *close_in_worker]
+        ours = [self._wakeup.fileno(), sender.detach(), out, err, self._control.fileno(), *close_in_worker]
         self._worker = worker.fork(control_end, out_end, err_end, close=ours)
         for end in (out_end, err_end, control_end.detach()):
             os.close(end)
@@ -224,17 +225,3 @@ class Supervisor:
         if self._usage is not None:
             os.waitpid(self._worker, 0)
         return end.code
-
-
-def _catch_signals() -> tuple[socket.socket, int]:
-    """SIGCHLD and the signals that mean "end" arrive as bytes of this socket; its other end's fd."""
-    wakeup, sender = socket.socketpair()
-    sender.setblocking(False)
-    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _ignore)
-    return wakeup, sender.detach()
-
-
-def _ignore(number: int, stack: object) -> None:
-    """Python runs a handler; the wakeup socket does the work."""

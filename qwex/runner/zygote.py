@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 from . import processes
 from .supervisor import Supervisor, occupy_standard_fds
+from .wakeup import ENDING, catch, wakeup_pair
 
 __all__ = ["serve"]
 
@@ -38,7 +39,6 @@ _REFILL_AFTER = 0.01
 #: Seconds between looks at the socket file while nobody is connected.
 _LOOK_EVERY = 5.0
 _NEVER = float("inf")
-_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def serve(path: str, flavour: str, linger: float) -> int:
@@ -108,8 +108,7 @@ class Zygote:
         self._path = path
         self._inode = os.stat(path).st_ino
         self._linger = linger
-        self._wakeup, self._wakeup_sender = socket.socketpair()
-        self._wakeup_sender.setblocking(False)
+        self._wakeup, self._wakeup_sender = wakeup_pair()
         self._connections: dict[socket.socket, bytes] = {}
         self._jobs: dict[int, tuple[Child, str]] = {}
         self._spare: Spare | None = None
@@ -119,7 +118,7 @@ class Zygote:
 
     def serve(self) -> int:
         """Run until the end."""
-        self._catch_signals()
+        catch(self._wakeup_sender, signal.SIGCHLD, *ENDING)
         while not self._finished():
             self._step()
         self._stop_listening()
@@ -161,11 +160,6 @@ class Zygote:
             waits += [_LOOK_EVERY] if self._jobs else [_LOOK_EVERY, self._idle_since + self._linger - now]
         wait = min(waits)
         return None if wait == _NEVER else max(0.0, wait)
-
-    def _catch_signals(self) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, _ignore)
-        signal.set_wakeup_fd(self._wakeup_sender.fileno(), warn_on_full_buffer=False)
 
     def _handle_signals(self, numbers: bytes) -> None:
         if any(number != signal.SIGCHLD for number in numbers):
@@ -306,7 +300,3 @@ def _supervise(line: socket.socket) -> int:
     folder = line.recv(65536)
     line.close()
     return supervisor.run(os.fsdecode(folder)) if folder else supervisor.abandon()
-
-
-def _ignore(number: int, stack: object) -> None:
-    """Python runs a handler; the wakeup socket does the work."""

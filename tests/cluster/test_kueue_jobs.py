@@ -44,11 +44,13 @@ def spec(options):
 
 
 def printed(job):
-    return "".join(event["text"] for event in job.events() if event.type == "stream")
+    return "".join(event["text"] for event in job.events(follow=False) if event.type == "stream")
 
 
 def states(job):
-    return [(event["state"], event["reason"], event.attempt) for event in job.events() if event.type == "state"]
+    return [
+        (event["state"], event["reason"], event.attempt) for event in job.events(follow=False) if event.type == "state"
+    ]
 
 
 def pods(cluster, namespace):
@@ -115,10 +117,12 @@ def test_waiting_tells_both_positions_and_the_reason(client, cluster_queue):
     held = submit(client, "import time; time.sleep(100)", queue=queue, resources={"cpu": "200m"})
     wait_until(lambda: held.status().state == "RUNNING", "the first job")
     waiting = [submit(client, "print(1)", queue=queue, resources={"cpu": "200m"}) for _ in range(2)]
-    why = wait_until(lambda: (found := waiting[1].why()).position == 2 and found, "the second place", 30)
-    assert why.cluster_position == 2
-    assert why.reason == "WaitingForQuota"
-    assert why.summary.startswith("waits for 0.2 cores: 0.2 of 0.2 in use")
+    wait_until(lambda: {job.why().position for job in waiting} == {1, 2}, "both places")
+    wait_until(lambda: "0.2 of 0.2 in use" in waiting[0].why().summary, "the queue's own count")
+    for why in (job.why() for job in waiting):
+        assert why.cluster_position == why.position
+        assert why.reason == "WaitingForQuota"
+        assert why.summary == "waits for 0.2 cores: 0.2 of 0.2 in use"
     for job in (*waiting, held):
         job.cancel()
     assert all(job.wait(60) for job in (*waiting, held))

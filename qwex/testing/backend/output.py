@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qwex.backend import JobState, Position
+from qwex.backend import Capability, JobState, Position
 from qwex.testing.backend.fixtures import BackendFixtures
 from qwex.testing.driver import position, text
-from qwex.testing.jobs import command, script
+from qwex.testing.jobs import command, script, waiting
 
 if TYPE_CHECKING:
     from qwex.testing.driver import Driver
@@ -108,3 +108,10 @@ class OutputScenarios(BackendFixtures):
         """What the job's child processes print is the job's output."""
         _, records = await driver.run(command("sh", "-c", "echo parent; sh -c 'echo child'"))
         assert text(records) == "parent\nchild\n"
+
+    async def test_5j_position(self, driver: Driver) -> None:
+        """``position()`` is that of the last record a running job has given."""
+        self.needs(Capability.ON_DEMAND)
+        native_id = await driver.submit(waiting(self.limit + 5))
+        seen = await driver.until_printed(native_id, "ready\n")
+        assert await driver.backend.position(native_id) == position(seen[-1])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from objects_as_the_api_has_them import EVICTED, RUNNING, condition, job, pod, terminated, workload
 from qwex_kueue.journal import Journal
@@ -22,10 +24,10 @@ class Cluster:
         self.given_up = []
         self.begin()
 
-    def begin(self, *, complete=True):
+    def begin(self, *, complete=True, patience=0.01):
         """A controller that starts: the journal is there, the objects are listed again."""
         journal = Journal(self.folder / "kueue.db")
-        self.runs = Runs(journal, KueueSettings(workload_patience=0.01), "ns", "me", self._tell)
+        self.runs = Runs(journal, KueueSettings(workload_patience=patience), "ns", "me", self._tell)
         self.runs.hopeless = lambda run: self.given_up.append(run.run_id)
         self.journal = journal
         self.objects = {}
@@ -127,6 +129,24 @@ async def test_a_pod_deleted_by_hand_is_lost_and_may_be_tried_again(cluster, mon
     assert cluster.told[-1] == ("QUEUED", "", 2)
 
 
+async def test_a_pod_that_says_it_was_killed_while_someone_deletes_it_is_lost_too(cluster, monkeypatch):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, KILLED)
+    assert cluster.told[-1] == ("RUNNING", "", 1)
+    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    cluster.show("pod", "p", None)
+    assert cluster.told[-1] == ("FAILED", "Lost", 1)
+
+
+async def test_a_pod_that_fails_by_itself_while_it_is_deleted_has_failed_by_itself(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, {"code": 3, "reason": "ExitCode", "message": ""})
+    assert cluster.told[-1] == ("FAILED", "ExitCode", 1)
+
+
 async def test_a_job_deleted_by_someone_else_has_failed_and_is_not_started_again(cluster):
     cluster.hand_over()
     cluster.show("job", "job-1", job(deleted=True))
@@ -168,6 +188,16 @@ async def test_a_namespace_that_kueue_does_not_look_after_fails_closed(cluster):
     while not cluster.given_up:
         await asyncio.sleep(0.01)
     assert cluster.told[-1][:2] == ("FAILED", "Refused")
+
+
+async def test_kueue_has_its_time_for_the_job_of_each_attempt(cluster):
+    cluster.begin(patience=0.2)
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p", pod(state=terminated(3)))
+    await asyncio.sleep(0.2)
+    cluster.hand_over(attempt=2)
+    assert cluster.told[-1] == ("QUEUED", "", 2)
 
 
 async def test_jobs_of_other_controllers_are_theirs(cluster):

@@ -52,7 +52,7 @@ class Stage:
         self.home = home
 
     def script(self, run_id):
-        return Script(self.home / "scripted", run_id)
+        return Script(self.home / os.environ["QWEX_DEFAULT_BACKEND"], run_id)
 
     async def submit(self, run_id=None, *args, caller=ME, environment=None, **more):
         done = await self.service.submit([Entry(spec(*args, **more), run_id)], caller, Origin(environment))

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 from qwex import hookimpl
 from qwex.backend import Backend, BackendUnavailable, InvalidSpec, JobState, JobStatus, Why
 from qwex.errors import NotFound
-from qwex.state import TERMINAL
+from qwex.state import TERMINAL, Position
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Script", "ScriptedBackend"]
+__all__ = ["FleetingBackend", "Script", "ScriptedBackend"]
 
 
 @hookimpl
 def qwex_register_backends(register):
     register(ScriptedBackend)
+    register(FleetingBackend)
 
 
 class ScriptedBackend(Backend[dict]):
@@ -93,6 +94,28 @@ class ScriptedBackend(Backend[dict]):
         return Script(self.context.folder, native_id.removeprefix("native-"))
 
 
+class FleetingBackend(ScriptedBackend):
+    """Its output and values are read on demand, and gone once they were acknowledged."""
+
+    name = "fleeting"
+    capabilities = ScriptedBackend.capabilities | {"fleeting", "on-demand"}
+
+    async def output(self, native_id, after):
+        self._script(native_id).note("read")
+        async for lines in super().output(native_id, after):
+            yield lines
+
+    async def position(self, native_id):
+        attempt = self._script(native_id).status().attempt
+        return Position(attempt, len(self._script(native_id).lines(attempt)))
+
+    async def acknowledge(self, native_id, last):
+        script = self._script(native_id)
+        script.note(f"acknowledged {last.attempt}.{last.seq}")
+        for value in script.folder.glob("value-*"):
+            value.unlink()
+
+
 class Script:
     """What one job does."""
 
@@ -111,6 +134,17 @@ class Script:
         known = self.status()
         status = JobStatus(JobState(state), attempt=attempt or (known.attempt if known else 1), **more)
         self._replace("status.json", json.dumps(asdict(status)).encode())
+
+    def note(self, line):
+        """Something that the controller asked for."""
+        with (self.folder / "notes").open("a") as notes:
+            notes.write(f"{line}\n")
+
+    def notes(self):
+        try:
+            return (self.folder / "notes").read_text().splitlines()
+        except FileNotFoundError:
+            return []
 
     def lines(self, attempt):
         try:

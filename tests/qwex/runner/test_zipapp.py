@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import subprocess
 import sys
 import zipfile
@@ -57,3 +58,26 @@ def test_it_says_how_it_is_used(tmp_path):
     done = subprocess.run([sys.executable, str(archive), "agent"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--description" in done.stderr
+
+
+def blocks_sigterm():
+    """As the first process of a container: what comes before there is a handler does not end it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+def test_a_sigterm_that_comes_before_the_job_has_begun_ends_it(pod):
+    pod.describe("script", "import time\ntime.sleep(100)")
+    job = pod.start("run", preexec_fn=blocks_sigterm)
+    job.send_signal(signal.SIGTERM)
+    assert pod.end(job)[0] == 143
+
+
+def test_a_sigterm_that_comes_while_python_loads_the_runner_waits(tmp_path):
+    """A first process that does not block it would never hear of it."""
+    archive = tmp_path / "qwex-runner.pyz"
+    shows = "import signal\ndef main(): print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with zipfile.ZipFile(io.BytesIO(jobfolder.zipapp())) as runner, zipfile.ZipFile(archive, "w") as changed:
+        changed.writestr("__main__.py", runner.read("__main__.py"))
+        changed.writestr("qwex_runner/__init__.py", shows)
+    done = subprocess.run([sys.executable, str(archive)], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -1,0 +1,108 @@
+"""Backends whose output and values go with the job's place, and are read on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+from asked import ME
+from frames import states
+from scripted import FleetingBackend
+
+from qwex.errors import BackendUnavailable
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def fleeting(stage, monkeypatch):
+    monkeypatch.setenv("QWEX_DEFAULT_BACKEND", "fleeting")
+    monkeypatch.setenv("QWEX_PLUGINS", "scripted,qwex_local")
+    return stage
+
+
+async def running(it, *printed):
+    await it.submit("one")
+    script = it.script("one")
+    script.say("RUNNING")
+    await it.until("one", "RUNNING")
+    for text in printed:
+        script.record("stream", name="stdout", text=text)
+    return script
+
+
+async def noted(script, line):
+    while line not in script.notes():
+        await asyncio.sleep(0.005)
+
+
+async def test_output_that_nobody_follows_is_read_at_the_end_and_then_acknowledged(fleeting):
+    async with fleeting() as it:
+        script = await running(it, "a\n")
+        assert script.notes() == []
+        script.finish("b\n")
+        await it.until("one", "SUCCEEDED")
+        await asyncio.wait_for(noted(script, "acknowledged 1.3"), 10)
+        assert script.notes() == ["read", "acknowledged 1.3"]
+        assert await it.text("one") == "a\nb\n"
+
+
+async def test_who_does_not_follow_gets_all_that_was_said_by_now(fleeting):
+    async with fleeting() as it:
+        script = await running(it, "a\n", "b\n")
+        assert await it.text("one") == "a\nb\n"
+        script.record("stream", name="stdout", text="c\n")
+        assert [data["text"] for _, event, data in await it.events("one", follow=False) if event == "stream"] == [
+            "a\n",
+            "b\n",
+            "c\n",
+        ]
+
+
+async def test_a_backend_that_cannot_be_asked_keeps_no_reader_waiting(fleeting, monkeypatch):
+    async def away(self, native_id):
+        raise BackendUnavailable("the place is away")
+
+    monkeypatch.setattr(FleetingBackend, "position", away)
+    async with fleeting() as it:
+        await running(it, "a\n")
+        assert await it.text("one") == ""
+
+
+async def test_a_follower_reads_while_the_job_runs(fleeting):
+    async with fleeting() as it:
+        script = await running(it, "a\n")
+        following = asyncio.create_task(it.events("one"))
+        await asyncio.wait_for(noted(script, "read"), 10)
+        script.finish()
+        assert states(await following)[-1] == "SUCCEEDED"
+
+
+async def test_values_are_kept_before_their_place_is_let_go(fleeting):
+    async with fleeting() as it:
+        script = await running(it)
+        (script.folder / "value-x").write_bytes(b"x is this")
+        digest = f"sha256:{hashlib.sha256(b'x is this').hexdigest()}"
+        script.record("value", name="x", digest=digest, size=9, format="cloudpickle")
+        value = await it.service.value("one", "x", ME)
+        assert b"".join([chunk async for chunk in value.chunks]) == b"x is this"
+        script.finish()
+        await it.until("one", "SUCCEEDED")
+        await asyncio.wait_for(noted(script, "acknowledged 1.2"), 10)
+        assert not (script.folder / "value-x").exists()
+        kept = await it.service.value("one", "x", ME)
+        assert b"".join([chunk async for chunk in kept.chunks]) == b"x is this"
+
+
+async def test_each_attempt_is_acknowledged(fleeting):
+    async with fleeting() as it:
+        script = await running(it, "first\n")
+        script.record("exit", code=143, reason="Signal", message="")
+        script.say("QUEUED", attempt=2, reason="Preempted")
+        await it.until("one", "QUEUED")
+        await it.run("one", "second\n")
+        await it.until("one", "SUCCEEDED")
+        await asyncio.wait_for(noted(script, "acknowledged 2.2"), 10)
+        assert [note for note in script.notes() if note != "read"] == ["acknowledged 1.2", "acknowledged 2.2"]
+        assert await it.text("one") == "first\nsecond\n"
