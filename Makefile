@@ -9,7 +9,7 @@ PYTEST ?=
 CLUSTER ?= qwex
 HARNESS = PYTHONPATH=tests/cluster $(BIN)/python -m harness
 
-.PHONY: help demo test unit lint types docs-check openapi bench cluster-build cluster-up cluster-down clean
+.PHONY: help demo test unit lint types docs-check openapi bench bench-kueue cluster-build cluster-up cluster-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ openapi: .venv/.test  ## write clients/openapi.json from the routes
 
 bench: .venv/.bench  ## measure against the peers; takes about a quarter of an hour
 	@$(BIN)/python benchmarks/run.py
+
+bench-kueue: .venv/.test  ## measure the backend kueue on a cluster of its own; takes about ten minutes
+	@$(BIN)/python benchmarks/kueue.py
 
 cluster-build: .venv/.test  ## build a Kubernetes with Kueue from Go modules, once; about 20 minutes
 	$(SAY) 'programs and images of the test cluster'

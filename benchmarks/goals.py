@@ -88,10 +88,10 @@ GOALS = (
 )
 
 
-def judged(report):
+def judged(report, goals=GOALS):
     """Each goal with its value, the ratio and whether it is met; None where it was not measured."""
     medians = {(row["window"], row["system"], row["measure"], row["figure"]): row["median"] for row in report["rows"]}
-    return [(goal, *_judge(goal, medians)) for goal in GOALS]
+    return [(goal, *_judge(goal, medians)) for goal in goals]
 
 
 def _judge(goal, medians):
@@ -100,7 +100,7 @@ def _judge(goal, medians):
     if value is None:
         return None, None, None
     ratio = value / other if other else None
-    kept = [value <= goal.most if goal.most else True, value >= goal.least if goal.least else True]
+    kept = [value <= goal.most if goal.most is not None else True, value >= goal.least if goal.least else True]
     if goal.ratio and ratio is None:
         return value, None, None
     if goal.ratio:

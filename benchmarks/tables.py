@@ -5,7 +5,7 @@ from __future__ import annotations
 import goals as goals_
 from plan import SYSTEMS
 
-__all__ = ["goals", "line", "write"]
+__all__ = ["between", "figure", "goals", "line", "span", "taken_on", "write"]
 
 BEGIN, END = "<!-- results: written by run.py -->", "<!-- end of results -->"
 
@@ -82,14 +82,14 @@ class Report:
 
 def line(row):
     """One row for the terminal."""
-    spread = f"{_figure(row['median'], row['figure'])} ({_span(row)})"
+    spread = f"{figure(row['median'], row['figure'])} ({span(row)})"
     return f"{row['system']:18} {row['measure']:16} {row['figure']:22} {spread}  n={row['n']}"
 
 
-def goals(report):
+def goals(report, among=goals_.GOALS):
     """The goals as a table."""
     lines = ["| | goal | measured | ratio | met |", "|---|---|---|---|---|"]
-    for goal, value, ratio, met in goals_.judged(report):
+    for goal, value, ratio, met in goals_.judged(report, among):
         said = "not measured" if value is None else _amount(value, goal.unit)
         verdict = {True: "yes", False: "**no**", None: ""}[met]
         lines.append(
@@ -100,9 +100,13 @@ def goals(report):
 
 def write(path, report):
     """Put the tables between the marks."""
-    text = path.read_text()
-    before, rest = text.split(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n\n{_body(report)}\n\n{END}{rest.split(END)[1]}")
+    between(path, BEGIN, _body(report))
+
+
+def between(path, begin, text):
+    """Put a text between the mark ``begin`` and the end mark."""
+    before, rest = path.read_text().split(begin)
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{END}{rest.split(END)[1]}")
 
 
 def _body(report):
@@ -126,8 +130,14 @@ def _body(report):
 
 
 def _machine(report):
-    machine = report["machine"]
     versions = ", ".join(f"{SYSTEMS[name].label} {version}" for name, version in _versions(report))
+    missing = [f"{SYSTEMS[name].label} was not measured: {reason}." for name, reason in report["missing"].items()]
+    return "\n\n".join([taken_on(report, versions), *missing])
+
+
+def taken_on(report, versions):
+    """When, on what machine, and how busy that was."""
+    machine = report["machine"]
     busy = ", ".join(f"{share:.0%}" for share in report["busy_before"].values())
     optimized = "" if machine["optimized_python"] else " (not built with profile-guided optimization)"
     lines = [
@@ -136,7 +146,6 @@ def _machine(report):
         f"{optimized}. {versions}.",
         f"Busy before each part: {busy}. Median (least … most), n samples.",
     ]
-    lines += [f"{SYSTEMS[name].label} was not measured: {reason}." for name, reason in report["missing"].items()]
     return "\n\n".join(lines)
 
 
@@ -153,7 +162,7 @@ def _peers(report, rows, own):
     lines = ["| | median (least … most) | n | × qwex, in turn | own process |", "|---|---|---|---|---|"]
     for window, system, measure, text, isolated in rows:
         if row := data.row(window, system, measure, "s"):
-            shown = f"{_figure(row['median'], 's')} ({_span(row)})"
+            shown = f"{figure(row['median'], 's')} ({span(row)})"
             ratio = data.ratio(window, own, row)
             lines.append(f"| {text} | {shown} | {row['n']} | {ratio} | {'yes' if isolated else 'no'} |")
     return "\n".join(lines)
@@ -166,7 +175,7 @@ def _accepting(report):
         if row := data.row("accepting", system, measure, "per_s"):
             ends = [data.row("accepting", system, measure, figure) for figure in ("first_per_s", "last_per_s")]
             said = ", ".join(f"{end['median']:,.0f}" for end in ends if end)
-            lines.append(f"| {text} | {row['median']:,.0f} ({_span(row)}) | {row['n']} | {said} | {durable} |")
+            lines.append(f"| {text} | {row['median']:,.0f} ({span(row)}) | {row['n']} | {said} | {durable} |")
     return "\n".join(lines)
 
 
@@ -176,7 +185,7 @@ def _cold(report):
     for window, system, measure, text, _ in COLD:
         row = data.row(window, system, measure, "whole_s") or data.row(window, system, measure, "s")
         if row:
-            lines.append(f"| {text} | {_figure(row['median'], 's')} ({_span(row)}) | {row['n']} |")
+            lines.append(f"| {text} | {figure(row['median'], 's')} ({span(row)}) | {row['n']} |")
     return "\n".join(lines)
 
 
@@ -194,7 +203,7 @@ def _rest(report):
             or (row["system"] == "qwex" and row["figure"] == "s")
         ):
             continue
-        said = f"{_figure(row['median'], row['figure'])} ({_span(row)})"
+        said = f"{figure(row['median'], row['figure'])} ({span(row)})"
         lines.append(
             f"| {row['window']} | {row['system']} | {row['measure']} | {row['figure']} | {said} | {row['n']} |"
         )
@@ -203,7 +212,7 @@ def _rest(report):
 
 def _bound(goal):
     parts = []
-    if goal.most:
+    if goal.most is not None:
         parts.append(f"≤ {_amount(goal.most, goal.unit)}")
     if goal.least:
         parts.append(f"≥ {_amount(goal.least, goal.unit)}")
@@ -214,15 +223,16 @@ def _bound(goal):
 
 def _amount(value, unit):
     if unit == "ms":
-        return _figure(value, "s")
+        return figure(value, "s")
     return f"{value:,.0f} {unit}".replace(" /s", "/s")
 
 
-def _span(row):
-    return f"{_figure(row['min'], row['figure'])} … {_figure(row['max'], row['figure'])}"
+def span(row):
+    """The least and the most."""
+    return f"{figure(row['min'], row['figure'])} … {figure(row['max'], row['figure'])}"
 
 
-def _figure(value, name):
+def figure(value, name):
     """Seconds as ms or s, the rest as numbers."""
     if (name != "s" and not name.endswith("_s")) or name.endswith("per_s"):
         return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

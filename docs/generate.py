@@ -16,6 +16,7 @@ from qwex.cli import exits
 from qwex.config import FIELDS
 from qwex.options import flags
 from qwex.spec import JobSpec
+from qwex_kueue.settings import KueueSettings
 
 HERE = Path(__file__).parent
 
@@ -127,6 +128,12 @@ def _kinds(annotation: Any) -> list[type]:
     return [kind for part in within for kind in _kinds(part)] or [annotation] * isinstance(annotation, type)
 
 
+def kueue_settings() -> list[str]:
+    """A row for each setting of the ``[kueue]`` section."""
+    fields = KueueSettings.model_fields.items()
+    return [f"| `{name}` | {_default(field)} | {field.description} |" for name, field in fields]
+
+
 def exit_codes() -> list[str]:
     """A row for each exit code."""
     return [f"| {code} | {meaning} |" for code, meaning in exits.TABLE]
@@ -146,6 +153,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings(),
         "flags.md": submission(),
         "jobspec.md": with_table("jobspec.md", "| field | default | what it is |\n|---|---|---|\n", job_fields()),
+        "kueue.md": with_table("kueue.md", "| setting | default | what it is |\n|---|---|---|\n", kueue_settings()),
         "cli.md": with_table("cli.md", "| code | what it means |\n|---|---|\n", exit_codes()),
     }
 

@@ -29,6 +29,8 @@ __all__ = ["ApiServer", "Frames"]
 
 #: Seconds to connect, and for an answer.
 _CONNECT, _ANSWER = 5.0, 30.0
+#: A watch says something about every minute, be it a bookmark; a silent one is a connection that is dead.
+_WATCHING = aiohttp.ClientTimeout(sock_connect=_CONNECT, sock_read=150.0)
 _DEFAULT = "~/.kube/config"
 #: Where the account of a pod's own namespace stands.
 _OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -120,10 +122,6 @@ class ApiServer:
         with contextlib.suppress(Missing):
             await self.call("DELETE", path, body=body)
 
-    async def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Merge into an object (RFC 7396)."""
-        return await self.call("PATCH", path, body=body, kind="application/merge-patch+json")
-
     async def call(
         self,
         method: str,
@@ -154,7 +152,7 @@ class ApiServer:
 
     async def lines(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """The events of a watch, until the server ends it."""
-        response = await self._send("GET", path, query, timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT))
+        response = await self._send("GET", path, query, timeout=_WATCHING)
         async with response:
             try:
                 async for line in response.content:

@@ -101,8 +101,9 @@ class KueueBackend(Backend[KueueRequest]):
         self._writer = Writer(self._server, self._runner, self._zipapp, self._controller)
         self._journal = Journal(self.context.folder / "kueue.db")
         self._closing.callback(self._journal.close)
-        self._runs = Runs(self._journal, self._settings, namespace, self._controller, self._changes.tell)
+        self._runs = Runs(self._journal, self._settings, self._controller, self._changes.tell)
         self._runs.hopeless = self._give_up
+        self._runs.unnoticed = lambda run: self._spawn(self._find_out(run))
         self._output = Output(self._server, self._runs)
         self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
         self._runs.again = lambda run: self._spawn(self._writer.number_next(run))
@@ -338,6 +339,13 @@ class KueueBackend(Backend[KueueRequest]):
     async def _delete_jobs(self, run: Run) -> None:
         for job in list(run.jobs.values()):
             await self._writer.delete(job.name)
+
+    async def _find_out(self, run: Run) -> None:
+        """Why Kueue takes no notice of a Job: it is away, or does not look after the namespace."""
+        if job := run.job:
+            there = await self._server.get(f"{self._server.jobs}/{job.name}")
+            if not await preflight.kueue_sees(self._server, manifests.anew(there)):
+                self._runs.refuses(run, preflight.UNMANAGED.format(namespace=self._server.namespace))
 
     def _give_up(self, run: Run) -> None:
         """Free the quota of a job that cannot go on."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qwex.spec import JobSpec
     from qwex_kueue.settings import KueueSettings
 
-__all__ = ["KueueRequest", "as_yaml", "attempt_secret", "priority_class", "render", "runner_config_map"]
+__all__ = ["KueueRequest", "anew", "as_yaml", "attempt_secret", "priority_class", "render", "runner_config_map"]
 
 #: Where things lie in a pod.
 _RUNNER, _DESCRIPTION, _FOLDER, _WORK = "/qwex/runner", "/qwex/description", "/qwex/job", "/qwex/work"
@@ -152,6 +152,14 @@ def _description(plan: Plan, blobs: Mapping[str, str]) -> bytes:
     described["cwd"] = plan.spec.cwd or _WORK
     described["blobs"] = {f"sha256:{key.removeprefix('blob-')}": f"file://{_DESCRIPTION}/{key}" for key in blobs}
     return json.dumps(described, separators=(",", ":")).encode()
+
+
+def anew(job: Mapping[str, Any]) -> dict[str, Any]:
+    """A Job of the cluster's as it could be created once more: without what the cluster has added."""
+    metadata = {name: job["metadata"][name] for name in ("name", "labels")}
+    spec = {name: value for name, value in job["spec"].items() if name != "selector"}
+    template = {"spec": spec["template"]["spec"]}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {**spec, "template": template}}
 
 
 def priority_class(priority: int, known: Mapping[str, int]) -> dict[str, str]:

@@ -141,8 +141,8 @@ def _listens(pod: Pod) -> bool:
 
 
 def _has_left(pod: Pod) -> bool:
-    agent = pod.containers.get(names.AGENT)
-    return agent is not None and agent.state == "terminated"
+    """Whether the agent is gone for good; while the job's container runs it would be started again."""
+    return all((each := pod.containers.get(name)) and each.state == "terminated" for name in (names.AGENT, names.JOB))
 
 
 def _exit(lines: bytes) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from typing import TYPE_CHECKING, Any
 
 from qwex.errors import NotAuthorized, nearest
@@ -20,7 +19,12 @@ if TYPE_CHECKING:
     from qwex_kueue.manifests import KueueRequest
     from qwex_kueue.objects import LocalQueue
 
-__all__ = ["RIGHTS", "asked_for", "check"]
+__all__ = ["RIGHTS", "UNMANAGED", "asked_for", "check", "excess", "kueue_sees"]
+
+UNMANAGED = (
+    "Kueue does not look after the namespace {namespace}: a job there would run outside every quota, so qwex does not "
+    "start any. Ask whoever runs the cluster"
+)
 
 #: What a user of qwex may have to do in the namespace: verb, group, resource, and what for. The Role of
 #: ``deploy/kueue`` gives these.
@@ -114,23 +118,29 @@ async def _may(server: ApiServer, verb: str, group: str, resource: str) -> bool:
 
 
 async def _is_managed(server: ApiServer, request: KueueRequest) -> str:
-    """Why the cluster would not take the job, or why Kueue would not see it; empty if all is well.
-
-    A dry run of the create goes through every webhook. Sent as not suspended, it comes back suspended by Kueue.
-    """
-    job: dict[str, Any] = copy.deepcopy(request.job)
-    job["spec"]["suspend"] = False
-    job["metadata"] = {**job["metadata"], "name": f"{job['metadata']['name'][:50]}-preflight"}
-    job["metadata"]["labels"] = {**job["metadata"]["labels"], names.RUN_ID: "preflight"}
+    """Why the cluster would not take the job, or why Kueue would not see it; empty if all is well."""
     try:
-        answer = await server.create(f"/apis/batch/v1/namespaces/{server.namespace}/jobs", job, dryRun="All")
+        managed = await kueue_sees(server, request.job)
     except NotAuthorized:
         return ""  # told as a missing right
     except ApiError as error:
         return f"the cluster would refuse it: {error}"
-    if answer["spec"].get("suspend"):
-        return ""
-    return (
-        f"Kueue does not look after the namespace {server.namespace}: a job there would run outside every quota, "
-        "so qwex does not start any. Ask whoever runs the cluster"
-    )
+    return "" if managed else UNMANAGED.format(namespace=server.namespace)
+
+
+async def kueue_sees(server: ApiServer, job: Mapping[str, Any]) -> bool:
+    """Whether Kueue would look after such a Job.
+
+    A dry run of the create goes through every webhook. Sent as not suspended, it comes back suspended by Kueue.
+
+    Raises:
+        BackendUnavailable: Kueue's webhook does not answer.
+    """
+    labels = {**job["metadata"]["labels"], names.RUN_ID: "preflight"}
+    probe = {
+        **job,
+        "metadata": {"name": f"{job['metadata']['name'][:50]}-preflight", "labels": labels},
+        "spec": {**job["spec"], "suspend": False},
+    }
+    answer = await server.create(server.jobs, probe, dryRun="All")
+    return bool(answer["spec"].get("suspend"))

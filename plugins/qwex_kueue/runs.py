@@ -22,10 +22,6 @@ __all__ = ["Run", "Runs"]
 
 #: Seconds after which a pod that is gone counts as deleted by someone, if nothing else explains it.
 _SETTLE = 3.0
-_UNMANAGED = (
-    "Kueue took no notice of its Job, so it was taken back before it ran: the namespace {namespace} is not one that "
-    "Kueue looks after, or Kueue does not run. Ask whoever runs the cluster"
-)
 
 
 class Run:
@@ -37,7 +33,9 @@ class Run:
         "exits",
         "jobs",
         "numbers",
+        "pod_since",
         "pods",
+        "refused",
         "run_id",
         "since",
         "stop",
@@ -48,16 +46,20 @@ class Run:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        #: When this process first saw its newest Job (monotonic).
+        #: When this process first saw its newest Job, or asked why Kueue does not see it (monotonic).
         self.since = time.monotonic()
         self.jobs: dict[str, Job] = {}
         self.pods: dict[str, Pod] = {}
         #: The attempt each pod is, by uid; of pods that are gone, too.
         self.numbers: dict[str, int] = {}
+        #: When this process first saw its newest pod (monotonic): the cluster's clock may be another.
+        self.pod_since = 0.0
         #: The present attempt.
         self.attempt = 0
         #: Exit records that were read, by attempt.
         self.exits: dict[int, dict[str, Any]] = {}
+        #: Why it can never be admitted, once that is known.
+        self.refused = ""
         #: Reason and message it was told to end for.
         self.stop: tuple[str, str] | None = None
         self.told: JobStatus | None = None
@@ -88,13 +90,11 @@ class Runs:
         self,
         journal: Journal,
         settings: KueueSettings,
-        namespace: str,
         controller: str,
         tell: Callable[[str, JobStatus], None],
     ) -> None:
         self._journal = journal
         self._settings = settings
-        self._namespace = namespace
         self._controller = controller
         self._tell = tell
         self._runs: dict[str, Run] = {}
@@ -106,6 +106,8 @@ class Runs:
         self.ending: Callable[[Run, Pod], None] = lambda run, pod: None
         #: Called with a run that goes back to the queue and will have another pod from the same Job.
         self.again: Callable[[Run], None] = lambda run: None
+        #: Called with a run of which Kueue takes no notice.
+        self.unnoticed: Callable[[Run], None] = lambda run: None
         #: Called with a run whose objects only hold quota.
         self.hopeless: Callable[[Run], None] = lambda run: None
 
@@ -158,6 +160,8 @@ class Runs:
             run.pods.pop(pod.uid, None)
         else:
             self._number(run, now)
+            if pod.uid not in run.pods:
+                run.pod_since = time.monotonic()
             run.pods[pod.uid] = now
             if now.deleted and not (before and before.deleted):
                 self.ending(run, now)
@@ -179,6 +183,11 @@ class Runs:
     def ended(self, run: Run, attempt: int, exit: dict[str, Any]) -> None:
         """The attempt's exit record was read."""
         run.exits[attempt] = exit
+        self.look(run)
+
+    def refuses(self, run: Run, message: str) -> None:
+        """The job can never be admitted."""
+        run.refused = message
         self.look(run)
 
     def stops(self, run: Run, reason: str, message: str) -> None:
@@ -231,11 +240,12 @@ class Runs:
             return self._pod_gone(run, job, workload)
         if job.deleted and (pod is None or pod.deleted):
             return run.told  # its end is seen when it is gone
-        if workload is None and pod is None and self._unmanaged(run):
-            message = _UNMANAGED.format(namespace=self._namespace)
+        if run.refused:
             self.hopeless(run)
-            return JobStatus(JobState.FAILED, Reason.REFUSED.value, message, None, attempt)
-        waited = time.time() - pod.created if pod else 0.0
+            return JobStatus(JobState.FAILED, Reason.REFUSED.value, run.refused, None, attempt)
+        if workload is None and pod is None:
+            self._await_workload(run)
+        waited = time.monotonic() - run.pod_since if pod else 0.0
         verdict = judge(job, workload, pod, attempt, exit, waited=waited, patience=self._settings.image_patience)
         if verdict.hopeless:
             self.hopeless(run)
@@ -297,12 +307,13 @@ class Runs:
         message = "its Job is not in the cluster any more: someone deleted it, or it ended long ago"
         return JobStatus(JobState.FAILED, "Deleted", message, None, attempt)
 
-    def _unmanaged(self, run: Run) -> bool:
-        """Whether Kueue had time enough to see the Job: what this process waited itself, since clocks differ."""
+    def _await_workload(self, run: Run) -> None:
+        """Kueue has had no look at the Job yet; again and again someone finds out why."""
         left = run.since + self._settings.workload_patience - time.monotonic()
-        if left > 0:
-            self._look_later(run, left)
-        return left <= 0
+        if left <= 0:
+            run.since, left = time.monotonic(), self._settings.workload_patience
+            self.unnoticed(run)
+        self._look_later(run, left)
 
     def _look_later(self, run: Run, seconds: float) -> None:
         if run.timer is None or run.timer.cancelled() or run.timer.when() < asyncio.get_running_loop().time():

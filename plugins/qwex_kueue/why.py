@@ -157,8 +157,11 @@ def _reason(known: Known, reserved: Condition | None, asked: Mapping[str, float]
         return WaitReason.EXCEEDS_MAX_QUOTA, _too_much(known, impossible, asked)
     if lacking:
         return reason, _for_quota(known, lacking, asked)
-    if reason is WaitReason.HELD_BY_PRIORITY or message.startswith(_BYPASSED):
+    if reason is WaitReason.HELD_BY_PRIORITY:
         return reason, f"others are before it in {known.queue}"
+    if message.startswith(_BYPASSED):
+        wants = listed(amount(name, number) for name, number in asked.items())
+        return reason, f"waits for {wants}, which {known.queue} does not have free"
     return reason, f"it waits in {known.queue}: {message}" if message else f"it waits in {known.queue}"
 
 

@@ -13,9 +13,11 @@ from harness import objects, places
 from harness.cluster import BuiltCluster
 from harness.progress import silent
 from harness.source import open_cluster
+from people import admit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from harness.cluster import Cluster
 
@@ -68,6 +70,12 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of the test's own, with a LocalQueue ``default`` that has quota for anything."""
     with _namespace(cluster) as name:
         yield name
+
+
+@pytest.fixture
+def user(cluster: Cluster, namespace: str) -> Path:
+    """The kubeconfig of somebody who has the rights of deploy/kueue in that namespace, and no others."""
+    return admit(cluster, namespace)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from qwex.backend import BackendContext
 from qwex.testing import BackendContract
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.cluster import Cluster
 
 KUEUE = objects.KUEUE
@@ -22,7 +24,7 @@ class TestKueue(BackendContract):
     limit = 90.0
 
     @pytest.fixture
-    def settings(self, cluster: Cluster, namespace: str, cluster_queue: Any) -> dict[str, Any]:
+    def settings(self, cluster: Cluster, user: Path, namespace: str, cluster_queue: Any) -> dict[str, Any]:
         queue = cluster_queue(
             {"cpu": "1500m", "memory": "8Gi", "nvidia.com/gpu": "2"}, preemption={"withinClusterQueue": "LowerPriority"}
         )
@@ -34,7 +36,7 @@ class TestKueue(BackendContract):
             )
         )
         return {
-            "kubeconfig": str(cluster.kubeconfig),
+            "kubeconfig": str(user),
             "namespace": namespace,
             "queue": queue,
             "image": "qwex.test/python:3.11",

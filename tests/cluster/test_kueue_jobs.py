@@ -10,47 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from harness import objects
 from harness.waiting import wait_until
+from jobs import SMALL, configure, printed, states, submit
 
 import qwex
 from qwex.errors import InvalidSpec, JobFailed, RemoteError
 from qwex.spec import JobSpec, Source
 
-SMALL = {"cpu": "100m"}
-
 
 @pytest.fixture
-def client(cluster, namespace, home, tmp_path, monkeypatch):
-    """A client of the backend ``kueue`` in a namespace of the test's own."""
+def client(user, namespace, home, tmp_path, monkeypatch):
+    """A client of the backend ``kueue`` in a namespace of the test's own, with a user's rights."""
     monkeypatch.chdir(tmp_path)
-    section = {
-        "backend": "kueue",
-        "kueue__kubeconfig": cluster.kubeconfig,
-        "kueue__namespace": namespace,
-        "kueue__image": "qwex.test/python:3.11",
-        "kueue__pull_policy": "IfNotPresent",
-        "kueue__linger": "60",
-    }
-    for name, value in section.items():
-        monkeypatch.setenv(f"QWEX_{name.upper()}", str(value))
+    configure(monkeypatch, user, namespace)
     return qwex.Client()
-
-
-def submit(client, code, **options):
-    return client.submit(JobSpec(source=Source(kind="script", text=code, name="job.py"), **spec(options)))
-
-
-def spec(options):
-    return {"resources": SMALL, **options}
-
-
-def printed(job):
-    return "".join(event["text"] for event in job.events(follow=False) if event.type == "stream")
-
-
-def states(job):
-    return [
-        (event["state"], event["reason"], event.attempt) for event in job.events(follow=False) if event.type == "state"
-    ]
 
 
 def pods(cluster, namespace):
@@ -77,7 +49,7 @@ def test_values_and_tracebacks_cross_the_cluster(client):
 
 def test_a_value_outlives_its_pod(client, cluster, namespace):
     job = client.submit(
-        JobSpec(source=Source(kind="cell", text="x = b'1' * 5_000_000", name="cell"), outputs=("x",), **spec({}))
+        JobSpec(source=Source(kind="cell", text="x = b'1' * 5_000_000", name="cell"), outputs=("x",), resources=SMALL)
     )
     assert job.wait(60)
     cluster.delete("-n", namespace, "jobs,pods", "--all")

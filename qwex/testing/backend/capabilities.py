@@ -67,13 +67,16 @@ class CapabilityScenarios(BackendFixtures):
         self.needs(Capability.QUEUES, Capability.EXPLAIN)
         await self._fill(driver, filling)
         waits = [await driver.submit(script("print(1)", **filling)) for _ in range(2)]
-        for place, native_id in enumerate(waits, 1):
+        places = []
+        for native_id in waits:
             await driver.until(native_id, JobState.QUEUED)
             why = await driver.backend.explain(native_id)
             assert isinstance(why, Why)
             assert why.summary
             assert why.reason
-            assert why.position == place
+            places.append(why.position)
+        # Which of two that came within one second is first may be the place's own to say.
+        assert set(places) == {1, 2}
 
     async def test_6d_preflight(self, driver: Driver) -> None:
         """``preflight()`` says what would happen, or nothing, and starts nothing."""

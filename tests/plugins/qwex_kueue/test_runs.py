@@ -27,7 +27,7 @@ class Cluster:
     def begin(self, *, complete=True, patience=0.01):
         """A controller that starts: the journal is there, the objects are listed again."""
         journal = Journal(self.folder / "kueue.db")
-        self.runs = Runs(journal, KueueSettings(workload_patience=patience), "ns", "me", self._tell)
+        self.runs = Runs(journal, KueueSettings(workload_patience=patience), "me", self._tell)
         self.runs.hopeless = lambda run: self.given_up.append(run.run_id)
         self.journal = journal
         self.objects = {}
@@ -181,23 +181,29 @@ async def test_a_job_that_was_never_created_is_unknown_and_one_that_was_is_not_s
     assert cluster.runs.status("train-abc").state is JobState.FAILED
 
 
-async def test_a_namespace_that_kueue_does_not_look_after_fails_closed(cluster):
-    import asyncio
-
+async def test_a_job_that_kueue_does_not_see_is_asked_about_and_fails_closed(cluster):
+    asked = asyncio.Event()
+    cluster.runs.unnoticed = lambda run: asked.set()
     cluster.hand_over()
-    while not cluster.given_up:
-        await asyncio.sleep(0.01)
+    for _ in range(2):  # Kueue may be away for long
+        await asyncio.wait_for(asked.wait(), 10)
+        asked.clear()
+    assert cluster.told[-1][0] == "QUEUED"
+    cluster.runs.refuses(cluster.runs.get("train-abc"), "it is nobody's")
     assert cluster.told[-1][:2] == ("FAILED", "Refused")
+    assert cluster.given_up == ["train-abc"]
 
 
 async def test_kueue_has_its_time_for_the_job_of_each_attempt(cluster):
+    asked = []
     cluster.begin(patience=0.2)
+    cluster.runs.unnoticed = lambda run: asked.append(run.attempt)
     cluster.hand_over()
     cluster.show("workload", "w", workload(ADMITTED))
     cluster.show("pod", "p", pod(state=terminated(3)))
     await asyncio.sleep(0.2)
     cluster.hand_over(attempt=2)
-    assert cluster.told[-1] == ("QUEUED", "", 2)
+    assert (cluster.told[-1], asked) == (("QUEUED", "", 2), [])
 
 
 async def test_jobs_of_other_controllers_are_theirs(cluster):

@@ -57,6 +57,26 @@ def test_a_workload_without_conditions_is_held_by_those_before_it():
     assert answer.reason == WaitReason.HELD_BY_PRIORITY.value
 
 
+BYPASSED = "Bypassed scheduling evaluation because an equivalent workload recently failed"
+
+
+def test_what_kueue_said_of_one_with_the_same_needs_holds_for_those_it_did_not_look_at():
+    equal = waiting()
+    answer = explain(Known("default", waiting(message=BYPASSED), equivalents=[equal]))
+    assert answer.summary == "waits for 1 GPU: 1 GPU more must become free"
+
+
+def test_a_job_that_was_not_looked_at_says_at_least_what_it_waits_for():
+    answer = explain(Known("default", waiting(message=BYPASSED)))
+    assert answer.summary == "waits for 1 core and 1 GPU, which default does not have free"
+    assert answer.reason == WaitReason.WAITING_FOR_QUOTA.value
+
+
+def test_a_queue_whose_numbers_are_behind_is_not_said_to_have_room():
+    answer = explain(Known("default", waiting(), cluster=cluster(used=0.0)))
+    assert answer.summary == "waits for 1 GPU: 1 GPU more must become free"
+
+
 def test_a_stopped_queue_is_said_to_be_stopped():
     local = LocalQueue("default", "team", "Hold", 1, 0, {})
     assert explain(Known("default", waiting("Suspended", ""), local=local)).reason == WaitReason.QUEUE_STOPPED.value
