@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from qwex_kueue.settings import KueueSettings
 
 from qwex.cli import exits
 from qwex.config import FIELDS
 from qwex.options import flags
 from qwex.spec import JobSpec
-from qwex_kueue.settings import KueueSettings
 
 HERE = Path(__file__).parent
 

@@ -40,8 +40,8 @@ def write(path: Path, report: dict[str, Any]) -> None:
         "### Goals",
         tables.goals(report, GOALS),
         "### One job, from its submit to its first line",
-        "When a plain watch, or the client, saw it: seconds since the submit, medians. The last column is the time from "
-        "the job's end, of the plain Job to its condition Complete.",
+        "When a plain watch, or the client, saw it: seconds since the submit, medians. The last column is the time "
+        "from the job's end, of the plain Job to its condition Complete.",
         "\n".join(_stages(report)),
         "### Everything",
         "\n".join(_rest(report)),
