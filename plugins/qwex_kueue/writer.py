@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 
+#: Seconds before each further try of what the user may not do.
+_REFUSED_AGAIN = (0.5, 1.5, 3.0)
+
+
 class Writer:
     """Creates and deletes; what is there already from a create whose answer was lost is taken for created."""
 
@@ -40,8 +45,7 @@ class Writer:
             BackendUnavailable: not now.
         """
         secret = _with_blobs(request)
-        await self._provide_runner()
-        job = await self._create_job(request)
+        job = await self._create_permitted(request)
         await self._create_secret(secret, job)
         return job
 
@@ -50,10 +54,22 @@ class Writer:
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
         await self._server.delete(f"{self._server.jobs}/{name}", options)
 
+    async def _create_permitted(self, request: KueueRequest) -> dict[str, Any]:
+        """The first objects of a job. An API server that has just begun refuses what it permits a moment later."""
+        for pause in _REFUSED_AGAIN:
+            try:
+                await self._provide_runner()
+                return await self._create_job(request)
+            except NotAuthorized:
+                await asyncio.sleep(pause)
+        with _refusals(f"the job {request.run_id}"):
+            await self._provide_runner()
+            return await self._create_job(request)
+
     async def _provide_runner(self) -> None:
         if self._has_runner:
             return
-        with _refusals("the runner's ConfigMap"):
+        with _refusals("the runner's ConfigMap", unauthorized=False):
             try:
                 await self._server.create(
                     f"{self._server.core}/configmaps", manifests.runner_config_map(self._runner, self._zipapp)
@@ -65,7 +81,7 @@ class Writer:
 
     async def _create_job(self, request: KueueRequest) -> dict[str, Any]:
         name = request.job["metadata"]["name"]
-        with _refusals(f"the Job {name}"):
+        with _refusals(f"the Job {name}", unauthorized=False):
             try:
                 return await self._server.create(self._server.jobs, request.job)
             except ApiError as error:
@@ -121,9 +137,11 @@ def _with_blobs(request: KueueRequest) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _refusals(what: str) -> Iterator[None]:
-    """What the cluster refuses for good, as an ``InvalidSpec`` that says so."""
+def _refusals(what: str, *, unauthorized: bool = True) -> Iterator[None]:
+    """What the cluster refuses for good, as an ``InvalidSpec`` that says so; a missing right too, if asked."""
     try:
         yield
     except (ApiError, NotAuthorized) as error:
+        if isinstance(error, NotAuthorized) and not unauthorized:
+            raise
         raise InvalidSpec(f"the cluster refuses {what}: {error}") from error
