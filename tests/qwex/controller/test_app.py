@@ -234,7 +234,7 @@ def test_blobs_without_a_store(daemon):
 
 
 def test_what_is_installed(daemon):
-    (backend,) = daemon.call("GET", "/backends")[2]["backends"]
+    backend, _ = daemon.call("GET", "/backends")[2]["backends"]
     assert (backend["name"], backend["plugin"], backend["version"]) == ("scripted", "scripted", "1.0")
     assert backend["options"]["type"] == "object"
     (plugin,) = daemon.call("GET", "/plugins")[2]["plugins"]
