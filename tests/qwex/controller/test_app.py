@@ -234,11 +234,13 @@ def test_blobs_without_a_store(daemon):
 
 
 def test_what_is_installed(daemon):
-    backend, _ = daemon.call("GET", "/backends")[2]["backends"]
+    backends = {each["name"]: each for each in daemon.call("GET", "/backends")[2]["backends"]}
+    assert set(backends) == {"fleeting", "scripted"}
+    backend = backends["scripted"]
     assert (backend["name"], backend["plugin"], backend["version"]) == ("scripted", "scripted", "1.0")
     assert backend["options"]["type"] == "object"
     (plugin,) = daemon.call("GET", "/plugins")[2]["plugins"]
-    assert (plugin["module"], plugin["backends"], plugin["error"]) == ("scripted", ["scripted"], "")
+    assert (plugin["module"], sorted(plugin["backends"]), plugin["error"]) == ("scripted", ["fleeting", "scripted"], "")
     assert daemon.call("GET", "/queues")[2] == {"queues": []}
 
 
