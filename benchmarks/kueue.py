@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import datetime
 import json
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,30 +44,36 @@ class Run:
 
     def parts(self) -> None:
         """All parts that are wanted; one that fails does not keep the others from being measured."""
-        for name, part, turns in PARTS:
+        for name, part, turns, seconds in PARTS:
             if self._only and name not in self._only:
                 continue
             print(f"\n{name}", flush=True)
             self.results.load(name, machine.busy())
             try:
-                with self._place.namespace() as namespace, part(namespace) as measures:
-                    self._rounds(name, turns, measures)
+                with part(self._place.namespace()) as measures:
+                    self._rounds(name, turns, measures, time.monotonic() + seconds)
             except Exception as error:
                 self.results.missing(name, _said(error))
             for row in self.results.of(name):
                 print("  " + tables.line(row), flush=True)
 
-    def _rounds(self, part: str, turns: Sequence[Turn], measures: Mapping[str, Callable[..., Any]]) -> None:
+    def _rounds(self, part: str, turns: Sequence[Turn], measures: Mapping[str, Callable[..., Any]], end: float) -> None:
+        """In turn, until all are taken or the time is over: a busy machine gets fewer samples, not a longer run."""
         counts = [turn.quick if self._quick else turn.rounds for turn in turns]
         for number in range(max(counts)):
+            if number and time.monotonic() > end:
+                break
             for turn, count in zip(turns, counts, strict=True):
-                # 3 of 9 are taken in the rounds 0, 3 and 6; what is taken once, after all others.
-                due = number * count % max(counts) < count if count > 1 else number == max(counts) - 1
-                if due:
-                    self._take(part, turn, measures[turn.measure.replace("-", "_")])
+                # 3 of 9 are taken in the rounds 0, 3 and 6.
+                if count > 1 and number * count % max(counts) < count:
+                    self._take(part, turn, measures)
+        for turn, count in zip(turns, counts, strict=True):
+            if count == 1:
+                self._take(part, turn, measures)
 
-    def _take(self, part: str, turn: Turn, measure: Callable[..., Any]) -> None:
-        size = [turn.size // 10 if self._quick else turn.size] if turn.size else []
+    def _take(self, part: str, turn: Turn, measures: Mapping[str, Callable[..., Any]]) -> None:
+        measure = measures[turn.measure.replace("-", "_")]
+        size = [max(turn.size // 10, 1) if self._quick else turn.size] if turn.size else []
         try:
             self.results.add(part, turn, measure(*size))
         except Exception as error:
@@ -90,7 +95,9 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
         run.results.version("qwex", qwex.__version__)
         run.results.version("Kubernetes", place.raw.wait(place.raw.send("GET", "/version"))["gitVersion"])
         run.parts()
-        return run.results.report(machine.describe(), began, time.monotonic() - start, quick=options.quick)
+        seconds = time.monotonic() - start
+    found: dict[str, Any] = run.results.report(machine.describe(), began, seconds, quick=options.quick)
+    return found
 
 
 def main() -> None:
@@ -101,15 +108,15 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="measure nothing, write the page from the results")
     options = parser.parse_args()
     if options.tables:
-        return report.write(HERE / "KUEUE.md", json.loads(options.out.read_text()))
+        report.write(HERE / "KUEUE.md", json.loads(options.out.read_text()))
+        return
     found = _measured(options)
     options.out.write_text(json.dumps(found, indent=1) + "\n")
     print(f"\n{options.out}, {found['minutes']:.0f} minutes")
     if not (options.quick or options.only):
         report.write(HERE / "KUEUE.md", found)
     print(tables.goals(found, GOALS))
-    return None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

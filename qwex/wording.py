@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from qwex.quantities import format_bytes, format_duration
+from qwex.quantities import format_bytes, format_duration, parse_memory
 from qwex.state import JobState, Reason
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "ordinal",
     "queue_row",
     "ran",
+    "remedy",
     "span",
     "standing",
     "used",
@@ -79,6 +80,16 @@ def cause(record: JobRecord) -> str:
     """The reason and its sentence: ``TimedOut: ran longer than 15m``; an exception's sentence names itself."""
     reason = "" if record.reason == Reason.EXCEPTION and record.message else str(record.reason)
     return ": ".join(part for part in (reason, record.message) if part)
+
+
+def remedy(record: JobRecord) -> str:
+    """What helps a job that failed, as a command of qwex: ``resubmit train-7k3f9q --mem 2Gi``."""
+    had = record.resources.get("memory")
+    if record.reason != Reason.OUT_OF_MEMORY.value or not had:
+        return ""
+    mebibytes = max(2 * parse_memory(had) >> 20, 1)
+    more = f"{mebibytes >> 10}Gi" if mebibytes % 1024 == 0 else f"{mebibytes}Mi"
+    return f"resubmit {record.id} --mem {more}"
 
 
 def attempt(record: JobRecord) -> str:

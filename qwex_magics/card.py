@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from qwex.client.answers import why_of
 from qwex.quantities import format_bytes
 from qwex.state import JobState
-from qwex.wording import SIGNS, attempt, cause, ended, joined, standing
+from qwex.wording import SIGNS, attempt, cause, ended, joined, remedy, standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qwex.record import JobRecord
     from qwex_magics.story import Story
 
 __all__ = ["MIME", "bundle", "details", "line"]
@@ -67,12 +68,17 @@ def _sentence(story: Story, here: Sequence[str], note: str) -> str:
     if record.state is JobState.SUCCEEDED:
         return joined(ended(record), _returned(story, here), note)
     if record.state is JobState.FAILED:
-        return joined(ended(record), _shortened(cause(record)), note)
+        return joined(ended(record), _shortened(cause(record)), _remedy(record), note)
     if record.state is JobState.CANCELLED:
         return joined(ended(record), note)
     if record.state is JobState.RUNNING:
         return joined(f"RUNNING{_since(record.started_at)}", _where(story), attempt(record), note)
     return joined(standing(record, why_of(dict(story.why)) if story.why else None), note)
+
+
+def _remedy(record: JobRecord) -> str:
+    command = remedy(record)
+    return f"more memory: %qwex {command}" if command else ""
 
 
 def _returned(story: Story, here: Sequence[str]) -> str:

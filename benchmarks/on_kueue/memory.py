@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["part"]
 
-#: Jobs of one request, and the longest to wait until all of them run.
-_BATCH, _PATIENCE = 500, 240.0
+#: Jobs of one request; seconds after which no more are submitted, and those that the submitted ones have to run.
+_BATCH, _SUBMITTING, _STARTING = 100, 120.0, 60.0
 
 
 class Memory:
@@ -30,21 +30,29 @@ class Memory:
         self._client, self._home = client, home
 
     def running(self, size: int) -> dict[str, float]:
-        """PSS in MiB before, and once all run or the patience is over; how many run is a figure too."""
+        """PSS in MiB before and after, of as many of the jobs as the cluster starts in time; how many is a figure too.
+
+        ``projected_mib`` is what ``size`` jobs would take at what these take each.
+        """
         controller = self._home.controller()
-        idle, peak, start = pss(controller), 0.0, time.monotonic()
+        idle, start, submitted = pss(controller), time.monotonic(), 0
         job = script("print(1)", FAKE, cpu="10m")
-        for _ in range(size // _BATCH):
+        while submitted < size and time.monotonic() - start < _SUBMITTING:
             self._client.submit_many([job] * _BATCH)
-            peak = max(peak, pss(controller))
-        submitted = time.monotonic() - start
-        while (runs := self._runs()) < size and time.monotonic() - start < submitted + _PATIENCE:
-            peak = max(peak, pss(controller))
+            submitted += _BATCH
+        rate, end = submitted / (time.monotonic() - start), time.monotonic() + _STARTING
+        while (runs := self._runs()) < submitted and time.monotonic() < end:
             time.sleep(0.5)
-        seconds = time.monotonic() - start
-        time.sleep(2)
-        figures = {"mib": pss(controller), "peak_mib": peak, "idle_mib": idle}
-        return {**figures, "jobs": runs, "submit_per_s": size / submitted, "running_after_s": seconds}
+        held = pss(controller)
+        projected = idle + (held - idle) / submitted * size
+        return {
+            "mib": held,
+            "idle_mib": idle,
+            "projected_mib": projected,
+            "jobs": submitted,
+            "running_jobs": runs,
+            "submit_per_s": rate,
+        }
 
     def _runs(self) -> int:
         return self._client.list(state="RUNNING", limit=1).total

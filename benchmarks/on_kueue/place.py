@@ -56,24 +56,18 @@ class Place:
             made = objects.cluster_queue(self._name(queue), {"cpu": cores, "memory": "1Ti"}, flavor="kwok")
             cluster.apply(made)
             self._stack.callback(cluster.delete, "clusterqueues.kueue.x-k8s.io", made["metadata"]["name"])
-        self._stack.enter_context(self.namespace()).fill()
+        self.namespace().fill()
 
     def _name(self, queue: str) -> str:
         return objects.GENEROUS if queue == REAL else f"bench-{queue}-{self._id}"
 
-    @contextlib.contextmanager
-    def namespace(self) -> Iterator[Namespace]:
-        """A namespace with the three queues; what is in it goes when the context ends."""
+    def namespace(self) -> Namespace:
+        """A namespace with the three queues. It goes with the place: many deletions would keep the cluster busy."""
         name = f"bench-{uuid.uuid4().hex[:6]}"
         queues = [objects.local_queue(name, queue, self._name(queue)) for queue in (REAL, FAKE, FULL)]
         self.cluster.apply(objects.namespace(name), *queues)
-        found = Namespace(self, name)
-        try:
-            yield found
-        finally:
-            # Jobs first: a namespace's end deletes one object after the other.
-            found.delete_jobs()
-            self.cluster.delete("namespace", name)
+        self._stack.callback(self.cluster.delete, "namespace", name)
+        return Namespace(self, name)
 
     def close(self) -> None:
         """Remove what was made for the run."""
@@ -148,10 +142,6 @@ class Namespace:
         with self.seen() as seen:
             job = self.raw.wait(self.raw.create(self.jobs, self.job(["sleep", "100000"], FULL)))
             self.raw.wait(seen.until(job["metadata"]["name"], "admitted"))
-
-    def delete_jobs(self) -> None:
-        """Ask for the end of all Jobs."""
-        self.raw.wait(self.raw.send("DELETE", self.jobs, propagationPolicy="Background"))
 
 
 def until(true: Callable[[], bool], what: str, seconds: float, pause: float = 0.2) -> None:

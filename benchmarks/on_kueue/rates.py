@@ -27,7 +27,7 @@ JOB = script("print(1)", FULL)
 
 
 class Rates:
-    """Each measure has a namespace of its own; nothing is cleared, which would keep the cluster busy for minutes."""
+    """Each sample has a namespace of its own."""
 
     def __init__(self, place: Place) -> None:
         self._place, self._raw = place, place.raw
@@ -54,9 +54,9 @@ class Rates:
         return self._submitted(size, lambda client: client.submit_many([JOB] * size))
 
     def _created(self, size: int, *, secrets: bool) -> dict[str, float]:
-        with self._place.namespace() as namespace:
-            requests = [namespace.rendered(JOB) for _ in range(size)]
-            return {"per_s": size / self._raw.wait(self._create_all(namespace, requests, secrets=secrets))}
+        namespace = self._place.namespace()
+        requests = [namespace.rendered(JOB) for _ in range(size)]
+        return {"per_s": size / self._raw.wait(self._create_all(namespace, requests, secrets=secrets))}
 
     async def _create_all(self, namespace: Namespace, requests: Sequence[KueueRequest], *, secrets: bool) -> float:
         gate = asyncio.Semaphore(IN_FLIGHT)
@@ -73,7 +73,7 @@ class Rates:
 
     def _submitted(self, size: int, submit: Callable[[qwex.Client], Any]) -> dict[str, float]:
         """Until the client has its answers, and until the cluster has the jobs: those may come later."""
-        with self._place.namespace() as namespace, namespace.client() as (client, _):
+        with self._place.namespace().client() as (client, _):
             client.submit(JOB)  # it brings the runner
             start = time.monotonic()
             submit(client)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qwex import wording
 from qwex.cli.screen import safe
 from qwex.state import JobState
-from qwex.wording import age, amount, attempt, cause, ended, joined, ordinal, ran, standing, used
+from qwex.wording import age, amount, attempt, cause, ended, joined, ordinal, ran, remedy, standing, used
 
 if TYPE_CHECKING:
     from qwex.record import JobRecord
@@ -33,12 +33,17 @@ def headline(record: JobRecord, why: Why | None = None) -> str:
 
 def _standing(record: JobRecord, why: Why | None) -> str:
     if record.state is JobState.FAILED:
-        return joined(ended(record), safe(cause(record)))
+        return joined(ended(record), safe(cause(record)), _remedy(record))
     if record.state.terminal:
         return ended(record)
     if record.state is JobState.RUNNING:
         return joined(f"RUNNING  {ran(record)}".rstrip(), attempt(record))
     return safe(standing(record, why))
+
+
+def _remedy(record: JobRecord) -> str:
+    command = remedy(record)
+    return f"more memory: qwex {command}" if command else ""
 
 
 def waiting(why: Why) -> str:

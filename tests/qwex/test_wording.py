@@ -91,3 +91,20 @@ def test_what_a_cancel_did() -> None:
     assert wording.cancelling(ended, ended) == "had ended already: SUCCEEDED"
     assert wording.cancelling(running, running) == "is being stopped"
     assert wording.cancelling(running, record(JobState.CANCELLED)) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("memory", "words"),
+    [
+        ("64Mi", "resubmit train-7k3f9q --mem 128Mi"),
+        ("1Gi", "resubmit train-7k3f9q --mem 2Gi"),
+        (None, ""),
+    ],
+)
+def test_what_helps_a_job_that_ran_out_of_memory(memory: str | None, words: str) -> None:
+    failed = record(JobState.FAILED, reason="OutOfMemory", resources={"memory": memory})
+    assert wording.remedy(failed) == words
+
+
+def test_nothing_helps_a_job_that_failed_by_itself() -> None:
+    assert wording.remedy(record(JobState.FAILED, reason="ExitCode", resources={"memory": "1Gi"})) == ""
