@@ -141,6 +141,8 @@ class Workload:
     name: str
     uid: str
     job_uid: str
+    #: The name of what it is for.
+    owner: str
     queue: str
     created: float
     priority: int
@@ -157,6 +159,7 @@ class Workload:
             metadata["name"],
             metadata["uid"],
             _owner(metadata),
+            _owner(metadata, "name"),
             spec.get("queueName") or "",
             seconds(metadata.get("creationTimestamp")),
             spec.get("priority") or 0,
@@ -222,9 +225,9 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isdigit() else 1
 
 
-def _owner(metadata: Mapping[str, Any]) -> str:
+def _owner(metadata: Mapping[str, Any], field: str = "uid") -> str:
     owners = metadata.get("ownerReferences") or ()
-    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
+    return next((owner.get(field, "") for owner in owners if owner.get("controller")), "")
 
 
 def _limit(raw: Mapping[str, Any]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ __all__ = ["Run", "Runs"]
 
 #: Seconds after which a pod that is gone counts as deleted by someone, if nothing else explains it.
 _SETTLE = 3.0
+#: In Kueue's message of a preemption, whom it was for.
+_PREEMPTOR = re.compile(r"JobUID: ([0-9a-f-]+)")
 
 
 class Run:
@@ -246,7 +249,8 @@ class Runs:
         if workload is None and pod is None:
             self._await_workload(run)
         waited = time.monotonic() - run.pod_since if pod else 0.0
-        verdict = judge(job, workload, pod, attempt, exit, waited=waited, patience=self._settings.image_patience)
+        patience, preemptor = self._settings.image_patience, self._preemptor(workload)
+        verdict = judge(job, workload, pod, attempt, exit, waited=waited, patience=patience, preemptor=preemptor)
         if verdict.hopeless:
             self.hopeless(run)
         status = verdict.status
@@ -287,11 +291,18 @@ class Runs:
         if job.suspended or (workload and workload.has("Evicted")):
             self._begin(run, run.attempt + 1)
             self.again(run)
-            return requeued(workload, run.attempt)
+            return requeued(workload, run.attempt, self._preemptor(workload))
         if job.deleted or not self._settled(run):
             return run.told
         message = "its pod was deleted, by someone or by the cluster, before it ended"
         return JobStatus(JobState.FAILED, Reason.LOST.value, message, None, run.attempt)
+
+    def _preemptor(self, workload: Workload | None) -> str:
+        """The name of the job that took the workload's place, where it is in this namespace."""
+        preempted = workload.has("Preempted") if workload else None
+        named = _PREEMPTOR.search(preempted.message) if preempted else None
+        taker = self._workloads.get(named[1]) if named else None
+        return taker.owner if taker else ""
 
     def _settled(self, run: Run) -> bool:
         """Whether the other watches had time to show why a pod is gone: each kind of object has its own."""

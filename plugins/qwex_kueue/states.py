@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
     from qwex_kueue.objects import Container, Job, Pod, Workload
 
-__all__ = ["DISRUPTIONS", "EVICTIONS", "JOB_FAILURES", "TERMINATIONS", "UNSTARTABLE", "Verdict", "exit_of", "judge"]
+__all__ = [
+    "DISRUPTIONS",
+    "EVICTIONS",
+    "JOB_FAILURES",
+    "PREEMPTIONS",
+    "TERMINATIONS",
+    "UNSTARTABLE",
+    "Verdict",
+    "exit_of",
+    "judge",
+]
 
 #: Why Kueue takes a job's quota away: the reasons of a Workload's condition ``Evicted``. All but the last go back to
 #: the queue.
@@ -32,6 +42,13 @@ EVICTIONS = {
     "FlavorMigration": ("FlavorMigration", "it moves to other nodes"),
     "EvictedOnManagerCluster": ("Evicted", "its cluster gave it back"),
     "Deactivated": ("Deactivated", "it was deactivated"),
+}
+#: Who takes a preempted workload's place: the reasons of its condition ``Preempted``.
+PREEMPTIONS = {
+    "InClusterQueue": "a job of higher priority in the same cluster queue",
+    "InCohortReclamation": "a job of the queue that the quota belongs to",
+    "InCohortFairSharing": "a job of a queue with a smaller share",
+    "InCohortReclaimWhileBorrowing": "a job of the queue that the quota belongs to",
 }
 #: How a container ended: the reasons of ``state.terminated``; other codes say themselves.
 TERMINATIONS = {
@@ -97,17 +114,19 @@ def judge(
     *,
     waited: float,
     patience: float,
+    preemptor: str = "",
 ) -> Verdict:
     """Where attempt number ``attempt`` stands.
 
     ``pod`` is the attempt's, None if there is none yet; ``exit`` its exit record, as soon as it is known; ``waited``
-    are the seconds since the pod was made, and ``patience`` those after which what fails to start is given up.
+    are the seconds since the pod was made, and ``patience`` those after which what fails to start is given up;
+    ``preemptor`` is the job that took its place, if one did and may be named.
     """
     if pod is None:
         return _without_pod(job, workload, attempt)
     ended = exit or exit_of(pod)
     if ended is not None:
-        return Verdict(_ended(pod, workload, attempt, ended))
+        return Verdict(_ended(pod, workload, attempt, ended, preemptor))
     if disruption := _disruption(pod):
         return Verdict(JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, None, attempt), hopeless=True)
     failed = job.conditions.get("Failed")
@@ -134,11 +153,14 @@ def exit_of(pod: Pod) -> dict[str, Any] | None:
     return _from_container(main)
 
 
-def requeued(workload: Workload | None, attempt: int) -> JobStatus:
-    """The job is back in its queue, for ``attempt``."""
+def requeued(workload: Workload | None, attempt: int, preemptor: str = "") -> JobStatus:
+    """The job is back in its queue, for ``attempt``; ``preemptor`` is the name of the job that took its place."""
     evicted = workload.conditions.get("Evicted") if workload else None
     word = evicted.reason if evicted else ""
     reason, message = EVICTIONS.get(word.partition("DueTo")[0], ("Evicted", "its quota was taken away"))
+    if reason == Reason.PREEMPTED.value and workload and (preempted := workload.has("Preempted")):
+        name = f" ({preemptor})" if preemptor else ""
+        message = f"{PREEMPTIONS.get(preempted.reason, 'another job')}{name} took its place"
     return JobStatus(JobState.QUEUED, reason, f"{message}; it waits again", None, attempt)
 
 
@@ -151,11 +173,11 @@ def _from_container(main: Container) -> dict[str, Any]:
     return {"code": code, "reason": reason, "message": message}
 
 
-def _ended(pod: Pod, workload: Workload | None, attempt: int, exit: Mapping[str, Any]) -> JobStatus:
+def _ended(pod: Pod, workload: Workload | None, attempt: int, exit: Mapping[str, Any], preemptor: str) -> JobStatus:
     status = jobfolder.ended(exit, attempt)
     main = pod.containers.get(names.JOB)
     if status.state is JobState.FAILED and _evicted(workload):
-        return requeued(workload, attempt + 1)
+        return requeued(workload, attempt + 1, preemptor)
     if status.state is not JobState.FAILED:
         return status
     if (main and main.reason == "OOMKilled") or status.reason == Reason.OUT_OF_MEMORY.value:

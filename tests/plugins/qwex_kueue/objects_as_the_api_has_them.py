@@ -52,12 +52,15 @@ def pod(
     return Pod.of({"metadata": metadata, "spec": spec, "status": status})
 
 
-def workload(*conditions, active=True, requests=None, job_uid="job-train-abc-1", queue="default", name="job-train"):
+def workload(
+    *conditions, active=True, requests=None, job_uid="job-train-abc-1", owner="train-abc", queue="default",
+    name="job-train",
+):  # fmt: skip
     metadata = {
         "name": name,
         "uid": f"workload-{name}",
         "creationTimestamp": TIME,
-        "ownerReferences": [{"uid": job_uid, "controller": True}],
+        "ownerReferences": [{"uid": job_uid, "name": owner, "controller": True}],
     }
     status = {"conditions": list(conditions)}
     if requests:

@@ -95,6 +95,20 @@ async def test_preemption_is_a_story_of_attempts(cluster):
     assert cluster.told[-2:] == [("ADMITTED", "", 2), ("RUNNING", "", 2)]
 
 
+async def test_who_took_the_place_is_named_where_that_may_be_seen(cluster):
+    taker = "0c9d9fba-6c1f-4f4e-9a2e-3b5b4d6d0001"
+    message = f"Preempted to accommodate a workload (UID: 1, JobUID: {taker}) due to prioritization in the ClusterQueue"
+    preempted = condition("Preempted", reason="InClusterQueue", message=message)
+    cluster.hand_over()
+    cluster.show("workload", "other", workload(job_uid=taker, name="job-urgent", owner="urgent-7k3f9q"))
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("workload", "w", workload(EVICTED, preempted))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, KILLED)
+    said = cluster.runs.status("train-abc").message
+    assert said == "a job of higher priority in the same cluster queue (urgent-7k3f9q) took its place; it waits again"
+
+
 async def test_a_preempted_pod_that_vanishes_without_last_words_is_requeued_too(cluster):
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING))
