@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from qwex.record import JobRecord
     from qwex.spec import JobSpec
 
 __all__ = [
@@ -219,6 +220,10 @@ class Backend(ABC, Generic[RequestT]):
         """The request as ``--dry-run`` prints it, without what is secret."""
         raw = asdict(request) if is_dataclass(request) and not isinstance(request, type) else request
         return json.dumps(raw, indent=2, default=str) if isinstance(raw, (dict, list)) else str(raw)
+
+    async def elsewhere(self) -> list[JobRecord]:
+        """Jobs that other controllers look after in the same place, as far as they can be seen; newest first."""
+        return []
 
     async def queues(self) -> list[QueueInfo]:
         """The queues a user may name; empty without the capability."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qwex.backend import BackendContext, Plan
+    from qwex.record import JobRecord
     from qwex.state import JobStatus, Why
     from qwex_kueue.clusterqueues import ClusterQueue
     from qwex_kueue.runs import Run
@@ -231,6 +232,10 @@ class KueueBackend(Backend[KueueRequest]):
             )
             for name, queue in sorted(self._queues.objects.items())
         ]
+
+    async def elsewhere(self) -> list[JobRecord]:
+        """From the watches; whoever may list the namespace's Jobs sees everybody's."""
+        return self._runs.elsewhere()
 
     async def explain(self, native_id: str) -> Why | None:
         """From the Workload's conditions, the queue's list of who waits, and the quotas."""

@@ -70,6 +70,9 @@ class Job:
     attempt: int
     controller: str
     queue: str
+    user: str
+    #: What people call it.
+    title: str
     created: float
     deleted: bool
     suspended: bool
@@ -86,6 +89,8 @@ class Job:
             _number(labels.get(names.ATTEMPT)),
             labels.get(names.CONTROLLER, ""),
             labels.get(names.QUEUE, ""),
+            labels.get(names.USER, ""),
+            (metadata.get("annotations") or {}).get(names.NAME, ""),
             seconds(metadata.get("creationTimestamp")),
             "deletionTimestamp" in metadata,
             bool(raw.get("spec", {}).get("suspend")),

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from qwex import jobfolder
 from qwex.state import JobState, JobStatus, Reason
-from qwex_kueue import names
+from qwex_kueue import elsewhere, names
 from qwex_kueue.states import exit_of, judge, requeued
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qwex.record import JobRecord
     from qwex_kueue.journal import Journal
     from qwex_kueue.objects import Job, Pod, Workload
     from qwex_kueue.settings import KueueSettings
@@ -104,6 +105,8 @@ class Runs:
         #: By the uid of the Job they are for.
         self._workloads: dict[str, Workload] = {}
         self._by_job: dict[str, str] = {}
+        #: Jobs of other controllers by name.
+        self._others: dict[str, Job] = {}
         self._complete = False
         #: Called with a pod that is being ended, once: how its job ends is not in its status until it is gone.
         self.ending: Callable[[Run, Pod], None] = lambda run, pod: None
@@ -129,6 +132,14 @@ class Runs:
         """Kueue's object of a Job."""
         return self._workloads.get(job.uid)
 
+    def elsewhere(self) -> list[JobRecord]:
+        """Jobs of other controllers, the latest attempt of each, newest first."""
+        latest: dict[str, Job] = {}
+        for job in sorted(self._others.values(), key=lambda job: job.attempt):
+            latest[job.run_id] = job
+        newest = sorted(latest.values(), key=lambda job: job.created, reverse=True)
+        return [elsewhere.record(job, self.workload(job)) for job in newest]
+
     def equivalents(self, workload: Workload) -> list[Workload]:
         """Others, anybody's, that stand in the same queue for the same amounts."""
         alike = (workload.queue, workload.requests)
@@ -139,6 +150,7 @@ class Runs:
         job = now or before
         assert job is not None
         if job.controller != self._controller:
+            self._note_other(job, gone=now is None)
             return
         run = self._run(job.run_id, job.attempt)
         if now is None:
@@ -333,6 +345,12 @@ class Runs:
     def _begin(self, run: Run, attempt: int) -> None:
         run.attempt, run.vanished = attempt, 0.0
         self._journal.begins(run.run_id, attempt)
+
+    def _note_other(self, job: Job, *, gone: bool) -> None:
+        if gone:
+            self._others.pop(job.name, None)
+        else:
+            self._others[job.name] = job
 
     def _run(self, run_id: str, attempt: int) -> Run:
         run = self._runs.get(run_id)

@@ -13,7 +13,7 @@ from qwex.errors import UnknownQueue, nearest
 from qwex.state import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from qwex.client import Client
     from qwex.record import JobRecord
@@ -45,16 +45,16 @@ def _run(given: Given) -> int:
     filters = {name: given[name] for name in ("user", "queue", "name")}
     connection = client()
     records, cursor, total = _fetch(connection, limit, {**filters, "state": states})
-    if not records and given["queue"]:
+    others = connection.elsewhere(**filters, state=states)
+    if not records and not others and given["queue"]:
         _check_queue(connection, given["queue"])
     if given["json"]:
-        print_json({"jobs": [record.as_dict() for record in records], "next_cursor": cursor, "total": total})
-    elif not records:
+        jobs, elsewhere = ([record.as_dict() for record in each] for each in (records, others))
+        print_json({"jobs": jobs, "next_cursor": cursor, "total": total, "elsewhere": elsewhere})
+    elif not records and not others:
         note("no jobs" if not any([states, *filters.values()]) else "no such jobs")
     else:
-        _show(records)
-        if total > len(records):
-            note(f"{len(records)} of {total}; all of them: --all", "dim")
+        _show(records, others, total)
     return exits.OK
 
 
@@ -100,19 +100,24 @@ def _fetch(client: Client, limit: int | None, filters: dict[str, Any]) -> tuple[
             return records, cursor, page.total
 
 
-def _show(records: Iterable[JobRecord]) -> None:
-    rows = [
-        (
-            record.id,
-            str(record.state),
-            record.queue or "",
-            describe.age(record),
-            describe.ran(record),
-            record.message or record.reason,
+def _show(records: Sequence[JobRecord], others: Sequence[JobRecord], total: int) -> None:
+    """The jobs of this controller, and apart from them those that other machines have in the same places."""
+    if records:
+        rows = [(*_row(record), record.message or record.reason) for record in records]
+        styles = [describe.STYLES[record.state] for record in records]
+        print_table(("ID", "STATE", "QUEUE", "AGE", "RAN", ""), rows, styles)
+    if total > len(records):
+        note(f"{len(records)} of {total}; all of them: --all", "dim")
+    if others:
+        note("submitted from other machines:", "dim")
+        rows = [(*_row(record), record.user) for record in others]
+        print_table(
+            ("ID", "STATE", "QUEUE", "AGE", "RAN", "USER"), rows, [describe.STYLES[each.state] for each in others]
         )
-        for record in records
-    ]
-    print_table(("ID", "STATE", "QUEUE", "AGE", "RAN", ""), rows, [describe.STYLES[record.state] for record in records])
+
+
+def _row(record: JobRecord) -> tuple[str, ...]:
+    return record.id, str(record.state), record.queue or "", describe.age(record), describe.ran(record)
 
 
 COMMAND = Command(

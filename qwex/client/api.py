@@ -126,6 +126,21 @@ class AsyncClient:
         raw = (await self.session.call("GET", f"/jobs?{urlencode({**query, 'limit': limit})}")).json()
         return Page([JobRecord.from_dict(job) for job in raw["jobs"]], raw.get("next_cursor"), raw["total"])
 
+    async def elsewhere(
+        self,
+        *,
+        user: str | None = None,
+        state: Sequence[str] | str = (),
+        queue: str | None = None,
+        name: str | None = None,
+    ) -> builtins.list[JobRecord]:
+        """Jobs that other controllers have in the places this one uses, as far as they can be seen; newest first."""
+        states = state if isinstance(state, str) else ",".join(str(one) for one in state)
+        asked = {"user": user, "state": states, "queue": queue, "name": name}
+        query = urlencode({key: value for key, value in asked.items() if value})
+        raw = (await self.session.call("GET", f"/elsewhere?{query}")).json()
+        return [JobRecord.from_dict(job) for job in raw["jobs"]]
+
     async def cancel(self, run_id: str) -> JobRecord:
         """Ask the job to end; no effect when it has."""
         return JobRecord.from_dict((await self.session.call("DELETE", _path(run_id))).json())

@@ -86,6 +86,7 @@ class Client(Face):
     close = blocking(AsyncClient.close)
     spec = blocking(AsyncClient.spec)
     list = blocking(AsyncClient.list)
+    elsewhere = blocking(AsyncClient.elsewhere)
     cancel = blocking(AsyncClient.cancel)
     why = blocking(AsyncClient.why)
     preflight = blocking(AsyncClient.preflight)

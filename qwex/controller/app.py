@@ -155,6 +155,9 @@ class Api:
         expected, rendered = await self._service.preflight(asked.spec, _caller(request), _origin(asked.origin))
         return Json({"why": expected.as_dict() if expected else None, "rendered": rendered})
 
+    async def elsewhere(self, request: Request) -> Response:
+        return Json({"jobs": [vars(record) for record in await self._service.elsewhere(_filter(request))]})
+
     async def queues(self, _: Request) -> Response:
         return Json({"queues": [queue.as_dict() for queue in await self._service.queues()]})
 

@@ -45,6 +45,9 @@ _FILTER = (
     Parameter("backend", "string", "jobs of that backend"),
     Parameter("tag", "string", "jobs with that tag: key or key=value"),
     Parameter("since", "string", "recorded since then: seconds since the epoch, or ISO 8601"),
+)
+_PAGE = (
+    *_FILTER,
     Parameter("limit", "integer", "at most so many, 1000 at most (default 50)"),
     Parameter("cursor", "string", "next_cursor of the page before"),
 )
@@ -68,7 +71,7 @@ OPERATIONS = (
     Operation(
         "POST", "/jobs/batch", "submit_many", "Submit jobs, all or none", bodies.BatchBody, "JobList", status=201
     ),
-    Operation("GET", "/jobs", "list", "List jobs, newest first", None, "JobPage", parameters=_FILTER),
+    Operation("GET", "/jobs", "list", "List jobs, newest first", None, "JobPage", parameters=_PAGE),
     Operation("GET", "/jobs/{id}", "get", "A job's record", None, "JobRecord"),
     Operation("DELETE", "/jobs/{id}", "cancel", "Ask a job to end", None, "JobRecord", status=202),
     Operation("GET", "/jobs/{id}/spec", "spec", "A job's spec", None, "JobSpec"),
@@ -80,6 +83,7 @@ OPERATIONS = (
         "POST", "/jobs/{id}/resubmit", "resubmit", "The same job again", bodies.ResubmitBody, "JobRecord", status=201
     ),
     Operation("POST", "/preflight", "preflight", "What would happen", bodies.PreflightBody, "Preflight"),
+    Operation("GET", "/elsewhere", "elsewhere", "Jobs of other controllers", None, "JobList", parameters=_FILTER),
     Operation("GET", "/queues", "queues", "The queues", None, "Queues"),
     Operation("GET", "/backends", "backends", "The backends", None, "Backends"),
     Operation("GET", "/plugins", "plugins", "The plugins", None, "Plugins"),

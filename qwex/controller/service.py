@@ -105,6 +105,12 @@ class Service:
         page = await self._parts.store.page(wanted, limit, cursor)
         return Listing([self._newest(record_of(row)) for row in page.rows], page.next_cursor, page.total)
 
+    async def elsewhere(self, wanted: Filter) -> list[JobRecord]:
+        """Jobs in the places of the backends in use that other controllers look after, newest first."""
+        await self._parts.backends.get(None)
+        found = [record for backend in self._parts.backends for record in await backend.elsewhere()]
+        return sorted(filter(wanted.takes, found), key=lambda record: -record.created_at)
+
     async def get(self, run_id: str) -> JobRecord:
         """A job's record.
 

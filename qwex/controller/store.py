@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from qwex.record import JobRecord
+
 __all__ = ["Filter", "Page", "Store"]
 
 #: Digits of a row's number that any database can hold.
@@ -48,6 +50,17 @@ class Filter:
     tag: tuple[str, str | None] | None = None
     #: Recorded at or after, seconds since the epoch.
     since: float | None = None
+
+    def takes(self, record: JobRecord) -> bool:
+        """Whether a record that is not in the store is one of those."""
+        wanted = {"user": self.user, "queue": self.queue, "group": self.group, "backend": self.backend}
+        return (
+            all(value is None or getattr(record, field) == value for field, value in wanted.items())
+            and (not self.states or record.state.value in self.states)
+            and (self.name is None or record.name.startswith(self.name) or record.id.startswith(self.name))
+            and (self.since is None or record.created_at >= self.since)
+            and self.tag is None
+        )
 
 
 class Page(NamedTuple):

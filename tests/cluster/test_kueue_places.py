@@ -104,8 +104,8 @@ def test_without_quota_rights_the_answer_is_full_less_what_may_not_be_seen(
     held = submit(client, ENDLESS, queue=queue)
     wait_until(lambda: held.status().state == "RUNNING", "the first job")
     waiting = submit(client, "print(1)", queue=queue)
-    why = wait_until(lambda: (found := waiting.why()).position and found, "its place")
-    assert (why.position, why.cluster_position, why.reason, why.quota) == (1, 1, "WaitingForQuota", ())
+    why = wait_until(lambda: (found := waiting.why()).reason == "WaitingForQuota" and found, "Kueue's word")
+    assert (why.position, why.cluster_position, why.quota) == (1, 1, ())
     assert why.summary.startswith("waits for 0.1 cores")
     assert {each.name for each in client.queues()} == {"default", queue}
     for job in (held, waiting):
@@ -194,6 +194,10 @@ def test_two_controllers_in_one_namespace_keep_to_their_own(client, home, monkey
     second = submit(other, "print('the other')")
     assert second.wait(60)
     assert printed(second) == "the other\n"
+    (seen,) = wait_until(lambda: [job for job in other.elsewhere() if job.state == "RUNNING"], "the first, from there")
+    assert (seen.id, seen.name, seen.queue) == (first.id, "job.py", "default")
+    assert [job.id for job in client.elsewhere()] == [second.id]
+    assert other.elsewhere(name="nothing") == []
     assert first.status().state == "RUNNING"
     monkeypatch.setenv("QWEX_HOME", str(home))
     first.cancel()

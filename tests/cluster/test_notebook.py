@@ -57,7 +57,7 @@ def test_what_the_notebook_tells_people_to_look_at_is_there(executed):
     assert card(first)["line"].endswith("rolls → here")
 
     waiting = cell(executed, "%qwex why report")
-    assert re.search(r"(1st|2nd) in default, \1 in the cluster queue · waits for 1 GPU: ", printed(waiting))
+    assert printed(waiting).startswith("2nd in default, 2nd in the cluster queue · waits for 1 GPU: ")
     assert (results(waiting)[0].count("RUNNING"), results(waiting)[0].count("QUEUED")) == (1, 2)
 
     assert card(cell(executed, "--priority 100"))["state"] == "SUCCEEDED"
@@ -69,4 +69,5 @@ def test_what_the_notebook_tells_people_to_look_at_is_there(executed):
     killed = cell(executed, "--name many-rolls")
     assert card(killed)["reason"] == "OutOfMemory"
     assert "its limit of 134 MB" in card(killed)["message"]
+    assert card(killed)["line"].endswith("--mem 256Mi")
     assert printed(cell(executed, "%qwex resubmit")) == "87,720,000 points\n"

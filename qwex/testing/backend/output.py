@@ -60,9 +60,7 @@ class OutputScenarios(BackendFixtures):
 
     async def test_5c_follows(self, driver: Driver) -> None:
         """A reader gets what a running job prints while it runs, and the stream ends with the job."""
-        native_id = await driver.submit(
-            script("import time\nprint('ready', flush=True)\ntime.sleep(0.5)\nprint('done')")
-        )
+        native_id = await driver.submit(script("import time\nprint('ready', flush=True)\ntime.sleep(2)\nprint('done')"))
         seen = await driver.until_printed(native_id, "ready\n")
         assert "done" not in text(seen)
         rest = await driver.records(native_id, position(seen[-1]))

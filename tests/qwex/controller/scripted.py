@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from qwex import hookimpl
 from qwex.backend import Backend, BackendUnavailable, InvalidSpec, JobState, JobStatus, Why
 from qwex.errors import NotFound
+from qwex.record import JobRecord
 from qwex.state import TERMINAL, Position
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class ScriptedBackend(Backend[dict]):
             yield (self._script(native_id).folder / f"value-{name}").read_bytes()
         except FileNotFoundError:
             raise NotFound(name) from None
+
+    async def elsewhere(self):
+        note = self.context.folder / "elsewhere.json"
+        return [JobRecord.from_dict(raw) for raw in json.loads(note.read_text())] if note.exists() else []
 
     async def explain(self, native_id):
         note = self.context.folder / "why"

@@ -79,6 +79,26 @@ def test_batch(daemon):
     refused(daemon.call("POST", "/jobs/batch", {"jobs": []}), 400, "invalid-spec")
 
 
+def test_jobs_of_other_controllers(daemon, home):
+    common = {"kind": "", "backend": "scripted", "user": "ada"}
+    theirs = [
+        {**common, "id": f"train-{n}", "name": "train.py", "state": state, "created_at": n, "queue": queue}
+        for n, (state, queue) in enumerate([("RUNNING", "a"), ("QUEUED", "b")])
+    ]
+    assert daemon.call("GET", "/elsewhere")[2]["jobs"] == []
+    (home / "scripted" / "elsewhere.json").write_text(json.dumps(theirs))
+    for query, found in [
+        ("", ["train-1", "train-0"]),
+        ("state=running", ["train-0"]),
+        ("queue=b&name=train", ["train-1"]),
+        ("user=ada&name=train-0", ["train-0"]),
+        ("user=me", []),
+        ("tag=x", []),
+    ]:
+        assert [job["id"] for job in daemon.call("GET", f"/elsewhere?{query}")[2]["jobs"]] == found
+    assert daemon.call("GET", "/jobs")[2]["total"] == 0
+
+
 def test_list_page_by_page(daemon):
     jobs = [daemon.job(f"job-{n}", tags={"n": str(n % 2)}, group="even" if n % 2 else None) for n in range(7)]
     daemon.call("POST", "/jobs/batch", {"jobs": jobs})

@@ -1,0 +1,55 @@
+"""Jobs of the namespace that other controllers look after, from what anybody there may see of them. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from qwex.record import JobRecord
+from qwex.state import JobState
+from qwex_kueue.states import JOB_FAILURES
+
+if TYPE_CHECKING:
+    from qwex_kueue.objects import Job, Workload
+
+__all__ = ["record"]
+
+
+class _Standing(NamedTuple):
+    state: JobState
+    reason: str = ""
+    message: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+def record(job: Job, workload: Workload | None) -> JobRecord:
+    """The job as far as its Job and its Workload tell; what it runs is not among that."""
+    return JobRecord(
+        id=job.run_id,
+        name=job.title,
+        user=job.user,
+        kind="",
+        backend="kueue",
+        created_at=job.created,
+        native_id=job.run_id,
+        queue=job.queue,
+        priority=workload.priority if workload else 0,
+        attempt=job.attempt,
+        resources={name: amount for name, amount in workload.requests.items() if amount} if workload else {},
+        **_standing(job, workload)._asdict(),
+    )
+
+
+def _standing(job: Job, workload: Workload | None) -> _Standing:
+    ready = workload.has("PodsReady") if workload else None
+    started = ready.since if ready else None
+    if (complete := job.conditions.get("Complete")) and complete.status:
+        return _Standing(JobState.SUCCEEDED, started_at=started, ended_at=complete.since)
+    if (failed := job.conditions.get("Failed")) and failed.status:
+        reason, message = JOB_FAILURES.get(failed.reason, (failed.reason, failed.message))
+        return _Standing(JobState.FAILED, reason, message, started, failed.since)
+    if ready and not job.suspended:
+        return _Standing(JobState.RUNNING, started_at=started)
+    if workload and workload.has("Admitted") and not job.suspended:
+        return _Standing(JobState.ADMITTED)
+    return _Standing(JobState.QUEUED)
