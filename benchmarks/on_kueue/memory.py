@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
 from home import pss
 
-from on_kueue.place import FAKE, Namespace, script
+from on_kueue.place import FAKE, Namespace, script, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["part"]
 
-#: Jobs of one request; seconds after which no more are submitted, and those that the submitted ones have to run.
-_BATCH, _SUBMITTING, _STARTING = 100, 120.0, 60.0
+#: Jobs of one request; seconds after which no more are submitted.
+_BATCH, _SECONDS = 100, 150.0
 
 
 class Memory:
@@ -30,32 +31,24 @@ class Memory:
         self._client, self._home = client, home
 
     def running(self, size: int) -> dict[str, float]:
-        """PSS in MiB before and after, of as many of the jobs as the cluster starts in time; how many is a figure too.
+        """PSS in MiB before, and with as many running jobs as the cluster starts in time; how many is a figure too.
 
         ``projected_mib`` is what ``size`` jobs would take at what these take each.
         """
         controller = self._home.controller()
-        idle, start, submitted = pss(controller), time.monotonic(), 0
+        idle, end, runs = pss(controller), time.monotonic() + _SECONDS, 0
         job = script("print(1)", FAKE, cpu="10m")
-        while submitted < size and time.monotonic() - start < _SUBMITTING:
+        while runs < size and time.monotonic() < end:
             self._client.submit_many([job] * _BATCH)
-            submitted += _BATCH
-        rate, end = submitted / (time.monotonic() - start), time.monotonic() + _STARTING
-        while (runs := self._runs()) < submitted and time.monotonic() < end:
-            time.sleep(0.5)
+            runs += _BATCH
+            until(functools.partial(self._all_run, runs), "the jobs to run", _SECONDS)
+        time.sleep(2)
         held = pss(controller)
-        projected = idle + (held - idle) / submitted * size
-        return {
-            "mib": held,
-            "idle_mib": idle,
-            "projected_mib": projected,
-            "jobs": submitted,
-            "running_jobs": runs,
-            "submit_per_s": rate,
-        }
+        projected = idle + (held - idle) / runs * size
+        return {"mib": held, "idle_mib": idle, "projected_mib": projected, "running_jobs": runs}
 
-    def _runs(self) -> int:
-        return self._client.list(state="RUNNING", limit=1).total
+    def _all_run(self, size: int) -> bool:
+        return bool(self._client.list(state="RUNNING", limit=1).total == size)
 
 
 @contextlib.contextmanager

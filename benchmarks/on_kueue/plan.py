@@ -42,6 +42,7 @@ PARTS = (
         ),
         150,
     ),
+    ("memory", memory.part, (Turn("qwex", "running", rounds=1, size=5000),), 150),
     (
         "rates",
         rates.part,
@@ -53,7 +54,6 @@ PARTS = (
         ),
         120,
     ),
-    ("memory", memory.part, (Turn("qwex", "running", rounds=1, size=5000),), 150),
 )
 
 _BOTH = ("one job", "both", "in-turn")
@@ -82,8 +82,15 @@ GOALS = (
     Goal("… that somebody follows", ("requests", "qwex", "followed", "requests"), 8, unit="requests"),
     Goal("… watches begun meanwhile", ("requests", "qwex", "followed", "watches"), 0, unit="watches"),
     # 250 MB
-    Goal("controller's memory with 5,000 jobs", ("memory", "qwex", "running", "projected_mib"), 238, unit="MiB"),
-    Goal("… as many as the cluster took in time", ("memory", "qwex", "running", "jobs"), least=5000, unit="jobs"),
+    Goal(
+        "controller's memory with 5,000 running jobs", ("memory", "qwex", "running", "projected_mib"), 238, unit="MiB"
+    ),
+    Goal(
+        "… running jobs of which that is projected",
+        ("memory", "qwex", "running", "running_jobs"),
+        least=5000,
+        unit="jobs",
+    ),
     Goal("a change in the API server, seen by the client", ("changes", "qwex", "moves", "s"), 0.05),
     Goal("… a waiting Job deleted by hand", ("changes", "qwex", "deleted", "s"), 0.05),
     Goal(

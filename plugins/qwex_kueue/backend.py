@@ -265,7 +265,7 @@ class KueueBackend(Backend[KueueRequest]):
     async def preflight(self, plan: Plan) -> Why | None:
         """Nothing is created: a dry run, questions of rights, and the queues."""
         await self._ready()
-        request = self.render(plan)
+        request = await self._with_priority(self.render(plan))
         queue = self._queues.objects.get(request.queue)
         cluster = await self._beyond.cluster_queue(queue.cluster_queue) if queue else None
         return await preflight.check(self._server, request, self._queues.objects, cluster)

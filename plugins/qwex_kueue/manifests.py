@@ -257,7 +257,7 @@ def attempt_secret(job: str, run_id: str, attempt: int) -> dict[str, Any]:
 
 def _identity(settings: KueueSettings) -> dict[str, Any]:
     identity: dict[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    if settings.run_as_user is not None:
+    if settings.run_as_user:
         identity |= {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_user}
         identity["fsGroup"] = settings.run_as_user
     return identity

@@ -32,6 +32,7 @@ RIGHTS = (
     ("create", "batch", "jobs", "submit jobs"),
     ("delete", "batch", "jobs", "cancel jobs"),
     ("create", "", "secrets", "send what a job needs"),
+    ("delete", "", "secrets", "send it anew"),
     ("create", "", "configmaps", "send the runner"),
     ("create", "", "pods/portforward", "read a job's output"),
     ("get", "", "pods/log", "read what an ended job left"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qwex import jobfolder
 from qwex.state import JobState, JobStatus, Reason
 from qwex_kueue import elsewhere, names
-from qwex_kueue.states import exit_of, judge, requeued
+from qwex_kueue.states import deactivated, exit_of, is_evicted, judge, requeued
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,6 +233,8 @@ class Runs:
         if not self._complete:
             return
         if run.told and run.told.state.terminal and not self._again(run, run.told):
+            if run.attempt > (run.told.attempt or 1):
+                self.hopeless(run)  # it was evicted in the moment of its end, and its Job begins anew
             return
         status = self._judged(run)
         if status is None or status == run.told:
@@ -253,6 +255,8 @@ class Runs:
             return self._stopping(run, pod)
         if _taken_away(run, pod, exit):
             return self._pod_gone(run, job, workload)
+        if pod and _is_unexplained(pod, exit) and not self._settled(run):
+            return run.told
         if job.deleted and (pod is None or pod.deleted):
             return run.told  # its end is seen when it is gone
         if run.refused:
@@ -300,7 +304,10 @@ class Runs:
         return self._gone("", "", run.attempt)
 
     def _pod_gone(self, run: Run, job: Job, workload: Workload | None) -> JobStatus | None:
-        if job.suspended or (workload and workload.has("Evicted")):
+        if workload and not workload.active:
+            self.hopeless(run)
+            return deactivated(workload, run.attempt).status
+        if job.suspended or is_evicted(workload):
             self._begin(run, run.attempt + 1)
             self.again(run)
             return requeued(workload, run.attempt, self._preemptor(workload))
@@ -388,3 +395,9 @@ def _taken_away(run: Run, pod: Pod | None, exit: dict[str, Any] | None) -> bool:
         return run.had_pod(run.attempt) and (exit is None or exit["reason"] == Reason.SIGNAL.value)
     exit = exit or exit_of(pod)
     return pod.deleted and exit is not None and exit["reason"] == Reason.SIGNAL.value
+
+
+def _is_unexplained(pod: Pod, exit: dict[str, Any] | None) -> bool:
+    """Whether the agent knows that the job's container was killed, and the kubelet has not yet said what for."""
+    main = pod.containers.get(names.JOB)
+    return exit is not None and exit["reason"] == Reason.LOST.value and main is not None and main.state == "running"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -49,7 +49,9 @@ class KueueSettings(BaseModel):
     node_selector: dict[str, str] = Field({}, description="labels that nodes must have")
     tolerations: tuple[dict[str, Any], ...] = Field((), description="as in a pod's spec")
     labels: dict[str, str] = Field({}, description="on every Job and pod, for cost accounting and the like")
-    run_as_user: int | None = Field(1000, ge=1, description="uid of the pods; unset means the image's own")
+    run_as_user: Annotated[int, Field(ge=1)] | Literal[""] = Field(
+        1000, description='uid of the pods; "" means the image\'s own, which must not be root'
+    )
     pod_template: dict[str, Any] = Field({}, description="merged into each pod's template (strategic merge)")
     linger: Seconds = Field(300.0, description="how long an ended pod waits for someone to fetch its output")
     keep: Seconds = Field(86400.0, description="how long an ended Job stays in the cluster")

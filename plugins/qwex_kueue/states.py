@@ -26,7 +26,9 @@ __all__ = [
     "TERMINATIONS",
     "UNSTARTABLE",
     "Verdict",
+    "deactivated",
     "exit_of",
+    "is_evicted",
     "judge",
 ]
 
@@ -176,7 +178,8 @@ def _from_container(main: Container) -> dict[str, Any]:
 def _ended(pod: Pod, workload: Workload | None, attempt: int, exit: Mapping[str, Any], preemptor: str) -> JobStatus:
     status = jobfolder.ended(exit, attempt)
     main = pod.containers.get(names.JOB)
-    if status.state is JobState.FAILED and _evicted(workload):
+    if is_evicted(workload):
+        # Whatever it made of its SIGTERM: it will have another pod.
         return requeued(workload, attempt + 1, preemptor)
     if status.state is not JobState.FAILED:
         return status
@@ -194,7 +197,7 @@ def _out_of_memory(status: JobStatus, pod: Pod, exit: Mapping[str, Any]) -> JobS
     return JobStatus(JobState.FAILED, Reason.OUT_OF_MEMORY.value, message, status.exit_code, status.attempt)
 
 
-def _evicted(workload: Workload | None) -> bool:
+def is_evicted(workload: Workload | None) -> bool:
     """Whether Kueue takes the job's quota away, and means to give it some again."""
     return workload is not None and workload.active and workload.has("Evicted") is not None
 
@@ -211,9 +214,9 @@ def _disruption(pod: Pod) -> str:
 
 def _without_pod(job: Job, workload: Workload | None, attempt: int) -> Verdict:
     if workload is not None and not workload.active:
-        return _deactivated(workload, attempt)
-    if workload is not None and (admitted := workload.has("Admitted")) and not workload.has("Evicted"):
-        return Verdict(JobStatus(JobState.ADMITTED, "", admitted.message, None, attempt))
+        return deactivated(workload, attempt)
+    if workload is not None and workload.has("Admitted") and not workload.has("Evicted"):
+        return Verdict(JobStatus(JobState.ADMITTED, "", "", None, attempt))
     failed = job.conditions.get("Failed")
     if failed and failed.status:
         reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
@@ -221,7 +224,8 @@ def _without_pod(job: Job, workload: Workload | None, attempt: int) -> Verdict:
     return Verdict(JobStatus(JobState.QUEUED, "", "", None, attempt))
 
 
-def _deactivated(workload: Workload, attempt: int) -> Verdict:
+def deactivated(workload: Workload, attempt: int) -> Verdict:
+    """The job was taken out of its queue for good."""
     evicted = workload.conditions.get("Evicted")
     said = evicted.message if evicted else ""
     if evicted and "MaximumExecutionTimeExceeded" in evicted.reason:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qwex import events
 from qwex.controller.records import DROPPABLE, find, last_position, type_of
-from qwex.errors import BackendUnavailable
+from qwex.errors import BackendUnavailable, QwexError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -74,21 +74,23 @@ class Pump:
     async def _run(self) -> None:
         if self._job.exit:
             return
-        tries = 0
+        tries, why = 0, ""
         while tries < len(_PAUSES) or not self._draining.is_set():
             before = self._job.position
             try:
                 await self._read()
                 return
             except BackendUnavailable as error:
+                why = str(error)
                 log.warning("the output of %s cannot be read: %s", self._job.id, error)
-            except Exception:
+            except Exception as error:
+                why = str(error) if isinstance(error, QwexError) else type(error).__name__
                 log.exception("the output of %s cannot be read", self._job.id)
                 if self._draining.is_set():
                     break
             tries = tries + 1 if self._job.position == before else 0
             await self._pause(_PAUSES[min(tries, len(_PAUSES) - 1)])
-        message = "the rest of the output could not be read from the backend"
+        message = f"the rest of the output could not be read from the backend: {why}"
         self._log.append(self._notice("output-lost", message), essential=True)
 
     async def _pause(self, seconds: float) -> None:

@@ -48,7 +48,7 @@ CASES = {
             node_selector={"pool": "jobs"},
             tolerations=({"key": "jobs", "operator": "Exists"},),
             labels={"team": "a b"},
-            run_as_user=None,
+            run_as_user="",
             pod_template={
                 "metadata": {"annotations": {"site": "x"}},
                 "spec": {

@@ -95,6 +95,45 @@ async def test_preemption_is_a_story_of_attempts(cluster):
     assert cluster.told[-2:] == [("ADMITTED", "", 2), ("RUNNING", "", 2)]
 
 
+async def test_a_preempted_job_that_makes_a_good_end_of_it_runs_again(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("workload", "w", workload(EVICTED))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, {"code": 0, "reason": "", "message": ""})
+    assert cluster.told[-1] == ("QUEUED", "Preempted", 2)
+
+
+async def test_a_job_that_is_evicted_after_its_end_does_not_begin_anew(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, {"code": 0, "reason": "", "message": ""})
+    cluster.show("workload", "w", workload(EVICTED))
+    assert cluster.given_up == []
+    cluster.show("pod", "p", None)
+    cluster.show("pod", "p2", pod(uid="pod-2"))
+    assert cluster.told[-1] == ("SUCCEEDED", "", 1)
+    assert cluster.given_up == ["train-abc"]
+
+
+async def test_a_container_that_was_killed_is_explained_by_what_the_kubelet_says_next(cluster):
+    """Out of memory ends every process of the container at once; the agent sees it first."""
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    lost = {"code": 137, "reason": "Lost", "message": "the job's processes were killed from outside"}
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, lost)
+    assert cluster.told[-1] == ("RUNNING", "", 1)
+    cluster.show("pod", "p", pod(state=terminated(137, "OOMKilled")))
+    assert cluster.told[-1] == ("FAILED", "OutOfMemory", 1)
+
+
+async def test_a_running_job_that_is_deactivated_has_failed(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("workload", "w", workload(condition("Evicted", reason="Deactivated"), active=False))
+    cluster.show("pod", "p", None)
+    assert cluster.told[-1] == ("FAILED", "Deactivated", 1)
+
+
 async def test_who_took_the_place_is_named_where_that_may_be_seen(cluster):
     taker = "0c9d9fba-6c1f-4f4e-9a2e-3b5b4d6d0001"
     message = f"Preempted to accommodate a workload (UID: 1, JobUID: {taker}) due to prioritization in the ClusterQueue"

@@ -76,10 +76,10 @@ def test_preempted_goes_back_to_the_queue_as_a_new_attempt():
     assert (status.state, status.reason, status.attempt) == (JobState.QUEUED, Reason.PREEMPTED.value, 2)
 
 
-def test_preempted_after_it_had_finished_its_work_is_finished():
+def test_preempted_and_ended_well_runs_again_as_its_job_does_in_the_cluster():
     exit = {"code": 0, "reason": "", "message": ""}
     status = judged(workload_=workload(EVICTED), pod_=pod(state=RUNNING, deleted=True), exit=exit).status
-    assert status.state is JobState.SUCCEEDED
+    assert (status.state, status.reason, status.attempt) == (JobState.QUEUED, "Preempted", 2)
 
 
 def test_a_lost_node_is_the_places_fault():
