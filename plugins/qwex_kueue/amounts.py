@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from qwex.quantities import format_bytes, parse_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["amount", "quantity"]
+__all__ = ["amount", "listed", "quantity", "summed"]
 
 _EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]+")
 
@@ -26,6 +26,14 @@ def quantity(text: str | float) -> float:
         return float(written)
     except ValueError:
         return float(parse_memory(written))
+
+
+def summed(asked: Iterable[Mapping[str, str]]) -> dict[str, float]:
+    """Several requests as one, without what is nothing."""
+    total: dict[str, float] = {}
+    for name, text in (item for each in asked for item in each.items()):
+        total[name] = round(total.get(name, 0.0) + quantity(text), 3)
+    return {name: number for name, number in total.items() if number}
 
 
 def amount(resource: str, number: float) -> str:

@@ -35,7 +35,7 @@ def record(job: Job, workload: Workload | None) -> JobRecord:
         queue=job.queue,
         priority=workload.priority if workload else 0,
         attempt=job.attempt,
-        resources={name: amount for name, amount in workload.requests.items() if amount} if workload else {},
+        resources={name: f"{number:g}" for name, number in workload.requests.items()} if workload else {},
         **_standing(job, workload)._asdict(),
     )
 

@@ -12,7 +12,7 @@ import yaml
 
 from qwex import jobfolder
 from qwex.errors import InvalidSpec, nearest
-from qwex.quantities import format_bytes, parse_gpu, parse_memory
+from qwex.quantities import format_bytes, parse_cpu, parse_gpu, parse_memory
 from qwex_kueue import names
 from qwex_kueue.agent import PORT
 from qwex_kueue.merging import merged
@@ -36,6 +36,8 @@ _MOUNTS = (
 )
 #: Seconds beyond the job's grace and the agent's wait until Kubernetes ends a pod by force.
 _MARGIN = 10
+#: Millicores of a job that are its agent's, at most.
+_AGENTS_MOST = 100
 #: Both containers, under the restricted pod security standard.
 _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
@@ -208,8 +210,10 @@ def _agent_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
         **_image(spec, settings),
         "restartPolicy": "Always",
         "command": [*_runner(spec, settings, "agent"), "--port", str(PORT), "--linger", str(round(settings.linger))],
-        # Nothing of the quota: what a job asks for is what its queue counts.
-        "resources": {"requests": {"cpu": "0", "memory": "0"}, "limits": {"memory": "256Mi"}},
+        "resources": {
+            "requests": {"cpu": f"{_agents_millicores(spec)}m", "memory": "0"},
+            "limits": {"memory": "256Mi"},
+        },
         "securityContext": _RESTRICTED,
         "volumeMounts": [*_MOUNTS],
     }
@@ -271,13 +275,25 @@ def _away(settings: KueueSettings) -> list[dict[str, Any]]:
 
 def _resources(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
     asked = spec.resources
-    requests: dict[str, str] = {"cpu": asked.cpu}
+    requests: dict[str, str] = {"cpu": f"{_asked_millicores(spec) - _agents_millicores(spec)}m"}
     limits: dict[str, str] = {}
     if memory := asked.memory or settings.default_memory:
         requests["memory"] = limits["memory"] = _mebibytes(parse_memory(memory))
     if asked.gpu:
         requests[settings.gpu_resource] = limits[settings.gpu_resource] = str(parse_gpu(asked.gpu).count)
     return {"requests": requests, **({"limits": limits} if limits else {})}
+
+
+def _asked_millicores(spec: JobSpec) -> int:
+    return max(round(parse_cpu(spec.resources.cpu) * 1000), 1)
+
+
+def _agents_millicores(spec: JobSpec) -> int:
+    """The agent's part of what the job asks for, so that its queue counts just that.
+
+    Without any it would get next to nothing of a node that the job itself keeps busy.
+    """
+    return min(_asked_millicores(spec) // 10, _AGENTS_MOST)
 
 
 def _mebibytes(number: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qwex.quantities import parse_memory
 from qwex_kueue import names
+from qwex_kueue.amounts import summed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,7 +154,8 @@ class Workload:
     priority: int
     active: bool
     cluster_queue: str
-    requests: dict[str, str]
+    #: In the resources' own units.
+    requests: dict[str, float]
     conditions: dict[str, Condition] = field(default_factory=dict)
 
     @classmethod
@@ -211,14 +213,15 @@ class LocalQueue:
         )
 
 
-def _requests(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, str]:
+def _requests(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, float]:
     """What the pods ask for: as Kueue counts it, and until it has looked, as their containers say."""
     asked = [each.get("resources") or {} for each in status.get("resourceRequests") or ()]
     if not asked:
         pods = [each["template"]["spec"] for each in spec.get("podSets") or ()]
-        containers = [container for pod in pods for container in pod.get("containers") or ()]
+        lasting = [each for pod in pods for each in pod.get("initContainers") or () if each.get("restartPolicy")]
+        containers = [*lasting, *(each for pod in pods for each in pod.get("containers") or ())]
         asked = [(each.get("resources") or {}).get("requests") or {} for each in containers]
-    return {name: amount for each in asked for name, amount in each.items() if amount != "0"}
+    return summed(asked)
 
 
 def seconds(text: str | None) -> float:

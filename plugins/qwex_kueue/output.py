@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Output"]
 
-#: Times that a pod may not answer in a row before that is said, and the seconds between them.
-_FAILURES, _AGAIN = 60, 0.05
+#: Seconds before each further try of a pod that does not answer, before that is said.
+_AGAIN = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)
 _ATTEMPT = re.compile(rb'^(\{"type":"[^"]*","ts":[^,]*,"attempt":)\d+', re.MULTILINE)
 
 
@@ -49,10 +49,10 @@ class Output:
                 return
             except BackendUnavailable:
                 # An agent listens a moment after its container runs, and leaves a moment before that is known.
-                failures += 1
-                if failures > _FAILURES:
+                if failures == len(_AGAIN):
                     raise
-            await asyncio.sleep(_AGAIN)
+                failures += 1
+            await asyncio.sleep(_AGAIN[failures - 1])
 
     async def last(self, pod: Pod) -> int:
         """The number of the last record so far; 0 before its agent listens, and after."""
@@ -124,11 +124,11 @@ class Output:
 
     async def _last(self, pod: Pod) -> int:
         """The number of the last record, from an agent that may only just have begun."""
-        for _ in range(_FAILURES):
+        for pause in _AGAIN:
             try:
                 return await self._agent(pod).last()
             except BackendUnavailable:
-                await asyncio.sleep(_AGAIN)
+                await asyncio.sleep(pause)
         return await self._agent(pod).last()
 
     def _agent(self, pod: Pod) -> Agent:
@@ -136,8 +136,9 @@ class Output:
 
 
 def _listens(pod: Pod) -> bool:
-    agent = pod.containers.get(names.AGENT)
-    return agent is not None and agent.state == "running"
+    """Whether the agent may be spoken to: its container begins before the job's, and Python takes a moment."""
+    agent, job = (pod.containers.get(name) for name in (names.AGENT, names.JOB))
+    return agent is not None and agent.state == "running" and job is not None and job.state != "waiting"
 
 
 def _has_left(pod: Pod) -> bool:

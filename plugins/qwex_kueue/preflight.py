@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qwex.errors import NotAuthorized, nearest
 from qwex.state import WaitReason, Why
 from qwex_kueue import names
-from qwex_kueue.amounts import amount, listed, quantity
+from qwex_kueue.amounts import amount, listed, summed
 from qwex_kueue.errors import ApiError
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ async def check(
 def asked_for(request: KueueRequest) -> dict[str, float]:
     """What the queue will count, in the resources' own units."""
     pod = request.job["spec"]["template"]["spec"]
-    job = next(container for container in pod["containers"] if container["name"] == names.JOB)
-    return {name: quantity(text) for name, text in job["resources"]["requests"].items()}
+    return summed(
+        each.get("resources", {}).get("requests", {}) for each in (*pod["initContainers"], *pod["containers"])
+    )
 
 
 def excess(request: KueueRequest, cluster: ClusterQueue | None) -> str:

@@ -90,7 +90,7 @@ def explain(known: Known) -> Why:
     if known.workload is None:
         return Why("it is in the cluster, and Kueue has not looked at it yet", WaitReason.RECORDED.value)
     reserved = known.workload.conditions.get("QuotaReserved")
-    asked = {name: quantity(text) for name, text in known.workload.requests.items()}
+    asked = known.workload.requests
     reason, summary = _reason(known, reserved, asked)
     low_high, basis = estimate(known.place.in_local, known.admissions) if known.place else (None, "")
     if reason in (WaitReason.EXCEEDS_MAX_QUOTA, WaitReason.QUEUE_STOPPED, WaitReason.QUEUE_MISSING):

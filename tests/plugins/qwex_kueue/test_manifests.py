@@ -8,10 +8,12 @@ import pytest
 import yaml
 from qwex_kueue.manifests import as_yaml, render
 from qwex_kueue.merging import merged
+from qwex_kueue.preflight import asked_for
 from qwex_kueue.settings import KueueSettings
 
 from qwex.backend import Plan
 from qwex.errors import InvalidSpec
+from qwex.quantities import parse_cpu
 from qwex.spec import JobSpec, Resources, Runtime, Source, Value
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -90,9 +92,15 @@ def test_a_job_is_suspended_until_kueue_lets_it_go_and_never_starts_itself_again
     assert spec["backoffLimit"] == 0
 
 
-def test_the_agent_costs_no_quota():
-    (agent,) = rendered().job["spec"]["template"]["spec"]["initContainers"]
-    assert agent["resources"]["requests"] == {"cpu": "0", "memory": "0"}
+@pytest.mark.parametrize(
+    ("asked", "agents", "jobs"), [("2", "100m", "1900m"), ("0.5", "50m", "450m"), ("5m", "0m", "5m")]
+)
+def test_the_agent_costs_no_quota_beyond_what_the_job_asks_for(asked, agents, jobs):
+    request = rendered(resources={"cpu": asked})
+    pod = request.job["spec"]["template"]["spec"]
+    assert pod["initContainers"][0]["resources"]["requests"] == {"cpu": agents, "memory": "0"}
+    assert pod["containers"][0]["resources"]["requests"]["cpu"] == jobs
+    assert asked_for(request)["cpu"] == parse_cpu(asked)
 
 
 def test_a_later_attempt_is_a_job_of_its_own():
