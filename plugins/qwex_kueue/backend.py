@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import secrets
 from dataclasses import replace
@@ -79,8 +78,8 @@ class KueueBackend(Backend[KueueRequest]):
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
         self._settings = settings.read(context.settings)
-        self._zipapp = jobfolder.zipapp()
-        self._runner = f"qwex-runner-{hashlib.sha256(self._zipapp).hexdigest()[:12]}"
+        self._zipapp, version = jobfolder.zipapp()
+        self._runner = f"qwex-runner-{version[:12]}"
         #: Two submits of one job at a time are one job; a lock lives as long as somebody has it.
         self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._controller = _identity(context.folder)

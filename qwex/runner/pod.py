@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from typing import Any
 
 from .eventfile import EventFile
@@ -42,6 +41,8 @@ def _describe(path: str, description: str) -> None:
     except FileNotFoundError:
         os.symlink(os.path.join(description, "job.json"), path)
         return
+    import tempfile
+
     with open(os.path.join(description, "job.json"), "rb") as file:
         job = json.load(file)
     fd, part = tempfile.mkstemp(dir=os.path.dirname(path))

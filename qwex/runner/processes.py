@@ -7,7 +7,6 @@ import ctypes
 import os
 import resource
 import signal
-import subprocess
 import sys
 
 from .exits import Usage
@@ -36,6 +35,8 @@ def start_time(pid: int) -> int | str:
     if sys.platform.startswith("linux"):
         with open(f"/proc/{pid}/stat", "rb") as stat:
             return int(stat.read().rsplit(b")", 1)[1].split()[19])
+    import subprocess
+
     ps = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return ps.stdout.strip()
 

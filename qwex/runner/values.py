@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import linecache
 import os
 import pickle
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +71,8 @@ def _bytes(value: dict[str, Any], blobs: dict[str, str]) -> bytes:
     digest = value.get("digest")
     if value.get("data") or not digest or digest not in blobs:
         return base64.b64decode(value.get("data") or "")
+    from urllib.parse import unquote, urlsplit
+
     with open(unquote(urlsplit(blobs[digest]).path), "rb") as file:
         return file.read()
 
@@ -121,6 +121,8 @@ class _Sink:
     """A file that knows the size and digest of what went into it."""
 
     def __init__(self, file: BinaryIO) -> None:
+        import hashlib
+
         self._file = file
         self.digest = hashlib.sha256()
         self.size = 0

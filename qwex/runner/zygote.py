@@ -58,7 +58,9 @@ def serve(path: str, flavour: str, linger: float) -> int:
 
 def _preload(flavour: str) -> None:
     import asyncio  # noqa: F401
+    import hashlib  # noqa: F401
     import subprocess  # noqa: F401
+    import urllib.parse  # noqa: F401
 
     with contextlib.suppress(ImportError):
         import cloudpickle  # noqa: F401

@@ -19,7 +19,7 @@ from .pods import Pod, records
 @pytest.fixture(params=[sys.executable, *interpreters()], ids=lambda python: python.replace("/", "_"))
 def pod(request, tmp_path):
     archive = tmp_path / "qwex-runner.pyz"
-    archive.write_bytes(jobfolder.zipapp())
+    archive.write_bytes(jobfolder.zipapp().data)
     pod = Pod(tmp_path, tmp_path)
     pod.boot = [request.param, str(archive)]
     yield pod
@@ -37,13 +37,20 @@ def test_job_and_agent(pod):
     assert pod.end(agent) == (0, "", "")
 
 
-def test_the_same_bytes_for_the_same_sources():
+def test_the_same_version_for_the_same_sources():
+    show = "from qwex import jobfolder; print(jobfolder.zipapp().version)"
+    shown = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True).stdout
     before = jobfolder.zipapp()
-    jobfolder.zipapp.cache_clear()
-    assert jobfolder.zipapp() == before
-    names = zipfile.ZipFile(io.BytesIO(before)).namelist()
-    assert names == sorted(names)
-    assert len(before) < 500_000
+    assert shown.strip() == before.version
+    assert len(before.data) < 500_000
+
+
+def test_a_python_of_the_same_version_need_not_compile_it(tmp_path):
+    archive = tmp_path / "qwex-runner.pyz"
+    archive.write_bytes(jobfolder.zipapp().data)
+    show = "import sys; sys.path.insert(0, sys.argv[1]); import qwex_runner.agent as agent; print(agent.__file__)"
+    done = subprocess.run([sys.executable, "-c", show, str(archive)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{archive}/qwex_runner/agent.pyc"
 
 
 def test_the_job_does_not_see_the_archive(pod):
@@ -54,7 +61,7 @@ def test_the_job_does_not_see_the_archive(pod):
 
 def test_it_says_how_it_is_used(tmp_path):
     archive = tmp_path / "qwex-runner.pyz"
-    archive.write_bytes(jobfolder.zipapp())
+    archive.write_bytes(jobfolder.zipapp().data)
     done = subprocess.run([sys.executable, str(archive), "agent"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--description" in done.stderr
@@ -76,7 +83,7 @@ def test_a_sigterm_that_comes_while_python_loads_the_runner_waits(tmp_path):
     """A first process that does not block it would never hear of it."""
     archive = tmp_path / "qwex-runner.pyz"
     shows = "import signal\ndef main(): print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
-    with zipfile.ZipFile(io.BytesIO(jobfolder.zipapp())) as runner, zipfile.ZipFile(archive, "w") as changed:
+    with zipfile.ZipFile(io.BytesIO(jobfolder.zipapp().data)) as runner, zipfile.ZipFile(archive, "w") as changed:
         changed.writestr("__main__.py", runner.read("__main__.py"))
         changed.writestr("qwex_runner/__init__.py", shows)
     done = subprocess.run([sys.executable, str(archive)], capture_output=True, text=True, check=True)
