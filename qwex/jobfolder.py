@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BOOT",
     "RUNNER",
+    "Zipapp",
     "describe",
     "ended",
     "lines",
@@ -150,7 +151,7 @@ def _compiled(source: bytes, name: str) -> bytes:
     """A module as a ``.pyc`` that is never compared with its source (PEP 552)."""
     unchecked = 0b01
     head = importlib.util.MAGIC_NUMBER + unchecked.to_bytes(4, "little") + importlib.util.source_hash(source)
-    return head + marshal.dumps(compile(source, name, "exec", dont_inherit=True))
+    return head + marshal.dumps(compile(source, f"<qwex>/{name}", "exec", dont_inherit=True))
 
 
 def runner_argv(folder: Path, python: str | None = None) -> list[str]:

@@ -10,7 +10,8 @@ from typing import Any
 
 __all__ = ["Reported", "describe", "headline", "render"]
 
-_RUNNER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+#: As its code objects have it: compiled ahead, that is not where the file lies.
+_RUNNER = os.path.dirname((lambda: None).__code__.co_filename) + os.sep
 _HEADLINE_CHARS = 500
 
 

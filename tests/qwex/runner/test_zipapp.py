@@ -59,6 +59,20 @@ def test_the_job_does_not_see_the_archive(pod):
     assert (code, out) == (0, "[]\n")
 
 
+@pytest.mark.parametrize("kind", ["script", "cell"])
+def test_its_own_frames_stand_in_no_traceback(pod, kind):
+    agent = pod.agent()
+    pod.describe(kind, "def divide():\n    return 1 / 0\ndivide()")
+    _, out, err = pod.end(pod.run("--echo"))
+    said = records(pod.events())
+    (error,) = [record for record in said if record["type"] == "error"]
+    assert [frame["name"] for frame in error["frames"]][-1] == "divide"
+    assert len(error["frames"]) == 2
+    assert "qwex_runner" not in out + err
+    pod.acknowledge(said[-1]["seq"])
+    pod.end(agent)
+
+
 def test_it_says_how_it_is_used(tmp_path):
     archive = tmp_path / "qwex-runner.pyz"
     archive.write_bytes(jobfolder.zipapp().data)
