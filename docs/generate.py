@@ -95,7 +95,7 @@ def settings() -> str:
 def submission() -> str:
     """The table of flags."""
     rows = [
-        f"| `{flag.long} {flag.metavar}`{f', `{flag.short}`' if flag.short else ''} "
+        f"| `{f'{flag.long} {flag.metavar}'.rstrip()}`{f', `{flag.short}`' if flag.short else ''} "
         f"| {flag.help}{'; several times' if flag.many else ''} |"
         for flag in flags()
     ]

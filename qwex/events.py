@@ -11,14 +11,14 @@ Common keys: ``type``, ``ts`` (seconds since the epoch, UTC), ``attempt`` (from 
 type               further keys (output types carry nbformat 4's fields)
 =================  =====================================================================================
 ``state``          state, reason, message, exit_code
-``start``          pid, start_time, python, host: the process that runs the attempt (written by the runner)
+``start``          pid, start_time, python (path), version (of it), host: the process that runs the attempt
 ``stream``         name ("stdout" | "stderr"), text
 ``display``        data, metadata, transient (display_id)
 ``update_display`` data, metadata, transient
 ``clear_output``   wait
 ``result``         data, metadata, execution_count
 ``error``          ename, evalue, traceback (rendered lines), frames (filename, lineno, name, line)
-``value``          name, type_name, size, digest, format: an output value is complete on disk
+``value``          name, type_name, size, digest, format, python: an output value is complete on disk
 ``notice``         level ("info" | "warning" | "error"), code, message: qwex speaking, not the job
 ``exit``           code, signal, reason, message, peak_memory (bytes), cpu_time (s), duration (s)
 =================  =====================================================================================

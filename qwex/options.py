@@ -29,6 +29,7 @@ _IN_SPEC = {
     "retries.failures": "retries",
     "retries.exit_codes": "retry_on",
     "runtime.python": "python",
+    "runtime.image": "image",
     "tags": "tag",
     "backend_options": "option",
 }
@@ -77,6 +78,9 @@ class SubmitOptions(BaseModel):
     )
     retry_on: Many = Field((), description="only retry these exit codes", json_schema_extra={"metavar": "CODE"})
     python: str | None = Field(None, description="interpreter to run with", json_schema_extra={"metavar": "PATH"})
+    image: str | None = Field(
+        None, description="container image to run in, where jobs have one", json_schema_extra={"metavar": "IMAGE"}
+    )
     cwd: str | None = Field(None, description="working folder of the job", json_schema_extra={"metavar": "FOLDER"})
     tag: Many = Field((), description="a label to find the job by", json_schema_extra={"metavar": "K=V"})
     experiment: str | None = Field(None, description="experiment it belongs to", json_schema_extra={"metavar": "NAME"})
@@ -84,6 +88,7 @@ class SubmitOptions(BaseModel):
         None, description="place that runs it", json_schema_extra={"metavar": "NAME", "short": "b"}
     )
     option: Many = Field((), description="an option of the backend's own", json_schema_extra={"metavar": "K=V"})
+    no_preflight: bool = Field(False, description="don't check beforehand whether the job could ever run")
 
     def spec(self, source: Source, **more: Any) -> JobSpec:
         """The job these options describe; ``more`` are further fields of ``JobSpec``.
@@ -96,7 +101,7 @@ class SubmitOptions(BaseModel):
             "name": self.name,
             "env": read_pairs(self.env, "env"),
             "cwd": absolute(self.cwd) if self.cwd else None,
-            "runtime": _given(python=self.python),
+            "runtime": _given(python=self.python, image=self.image),
             "resources": _given(gpu=self.gpu, cpu=self.cpu, memory=self.mem),
             "queue": self.queue,
             "priority": self.priority,
@@ -106,6 +111,7 @@ class SubmitOptions(BaseModel):
             "experiment": self.experiment,
             "backend": self.backend,
             "backend_options": read_pairs(self.option, "option"),
+            "preflight": False if self.no_preflight else None,
         }
         try:
             result: JobSpec = validated(JobSpec, **{**_given(**raw), **_given(**more)})
@@ -120,7 +126,7 @@ class SubmitOptions(BaseModel):
         Raises:
             InvalidSpec: lists every problem, by the flags' names.
         """
-        given = {name: value for name, value in raw.items() if value not in (None, (), [])}
+        given = {name: value for name, value in raw.items() if value is not False and value not in (None, (), [])}
         result: SubmitOptions = validated(cls, **{**(defaults or {}), **given})
         return result
 
@@ -146,7 +152,7 @@ class Flag(NamedTuple):
     name: str  #: the field's name, such as ``retry_on``
     long: str  #: ``--retry-on``
     short: str  #: ``-q`` or empty
-    kind: type  #: str or int
+    kind: type  #: str, int, or bool of a flag without a value
     many: bool  #: may be given several times
     metavar: str
     help: str
@@ -160,10 +166,10 @@ def flags(model: type[BaseModel] = SubmitOptions) -> list[Flag]:
 def _flag(name: str, field: Any) -> Flag:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     short = f"-{extra['short']}" if "short" in extra else ""
-    metavar = str(extra.get("metavar", name.upper()))
     kind = _plain_type(field.annotation)
+    metavar = "" if kind is bool else str(extra.get("metavar", name.upper()))
     many = kind in (tuple, list)
-    shown = int if kind is int else str
+    shown = kind if kind in (int, bool) else str
     return Flag(name, "--" + name.replace("_", "-"), short, shown, many, metavar, field.description or "")
 
 

@@ -114,6 +114,7 @@ class Value(_Frozen):
     size: int = Field(0, ge=0, description="bytes")
     format: Literal["cloudpickle", "json", "bytes"] = "cloudpickle"
     type_name: Plain = Field("", max_length=_LONGEST_NAME)
+    python: str = Field("", pattern=r"^(3\.\d{1,3})?$", description="3.12: only it can load the code that is inside")
     data: str = Field("", description="base64 of the bytes when inline, else empty")
 
     @model_validator(mode="after")
@@ -195,6 +196,7 @@ class JobSpec(_Frozen):
     notebook: Notebook | None = None
     group: Label | None = Field(None, description="jobs submitted as one array share it")
     backend: Label | None = None
+    preflight: bool = Field(True, description="let the backend check beforehand whether it could ever run")
     backend_options: dict[str, Any] = {}
 
     @model_validator(mode="after")

@@ -114,6 +114,7 @@ class WaitReason(str, Enum):
     STARTING = "Starting"
     IMAGE_PULL = "ImagePull"
     BACKEND_UNAVAILABLE = "BackendUnavailable"
+    WRONG_PYTHON = "WrongPython"  #: code among the inputs is another Python's than the one it would run in
 
     def __str__(self) -> str:
         return self.value

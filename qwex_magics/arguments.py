@@ -59,6 +59,7 @@ _FIELDS = {
     "retries.failures": "--retries",
     "retries.exit_codes": "--retry-on",
     "runtime.python": "--python",
+    "runtime.image": "--image",
     "tags": "--tag",
     "backend_options": "--option",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from qwex.errors import CaptureError, nearest
@@ -63,8 +62,12 @@ def _load(story: Story, name: str, data: bytes) -> Any:
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
     if story.values[name]["digest"] != digest:
         raise _lost(story, name, "its bytes are not those the job wrote")
+    from qwex.capture.loading import load
+
     try:
-        return pickle.loads(data)  # noqa: S301  only the submitting user's own client loads a result
+        return load(data, story.values[name].get("python", ""))  # only the submitting user's own client loads a result
+    except CaptureError as error:
+        raise _lost(story, name, f"it cannot be loaded here: {error}") from None
     except Exception as error:
         # Whatever a class does while it is loaded; the message names it.
         raise _lost(story, name, f"it cannot be loaded here: {type(error).__name__}: {error}") from error

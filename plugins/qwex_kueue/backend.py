@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
@@ -20,10 +21,9 @@ from qwex.errors import (
     NotAuthorized,
     NotFound,
     UnknownQueue,
-    nearest,
 )
 from qwex.spec import validated
-from qwex.state import Position, QueueInfo
+from qwex.state import Position, QueueInfo, WaitReason
 from qwex_kueue import manifests, names, preflight, settings, why
 from qwex_kueue.clusterqueues import Beyond
 from qwex_kueue.errors import ApiError
@@ -53,6 +53,16 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK = 5.0
 #: Seconds that Kueue takes to notice a new Job; an explanation waits for that.
 _FIRST_NOTICE = 0.5
+#: Seconds for which the cluster's word that it takes such jobs is good enough.
+_PERMITTED = 300.0
+#: Seconds before each further question for a right that is missing.
+_FORBIDDEN_AGAIN = (0.5, 1.5, 3.0)
+#: What a submit raises for what preflight finds, and the field to blame.
+_REFUSALS: dict[str, tuple[type[InvalidSpec], str]] = {
+    WaitReason.QUEUE_MISSING.value: (UnknownQueue, "queue"),
+    WaitReason.EXCEEDS_MAX_QUOTA.value: (InvalidSpec, "resources"),
+    WaitReason.WRONG_PYTHON.value: (InvalidSpec, "runtime.image"),
+}
 
 
 class KueueBackend(Backend[KueueRequest]):
@@ -83,6 +93,9 @@ class KueueBackend(Backend[KueueRequest]):
         #: Two submits of one job at a time are one job; a lock lives as long as somebody has it.
         self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._controller = _identity(context.folder)
+        self._permitting = asyncio.Lock()
+        #: Until when the cluster need not be asked whether it takes jobs (monotonic).
+        self._permitted_until = 0.0
         self._changes = Changes()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reflectors: list[Reflector[Any]] = []
@@ -150,9 +163,9 @@ class KueueBackend(Backend[KueueRequest]):
         run = self._runs.get(request.run_id)
         if run and run.job and run.attempt >= request.attempt and not run.stop:
             return request.run_id
-        self._check_queue(request.queue)
-        await self._check_quota(request)
         request = await self._with_priority(request)
+        if request.preflight:
+            await self._check(request)
         self._journal.creates(request.run_id, request.attempt)
         job = await self._writer.create(request)
         self._journal.created(request.run_id)
@@ -265,9 +278,8 @@ class KueueBackend(Backend[KueueRequest]):
         """Nothing is created: a dry run, questions of rights, and the queues."""
         await self._ready()
         request = await self._with_priority(self.render(plan))
-        queue = self._queues.objects.get(request.queue)
-        cluster = await self._beyond.cluster_queue(queue.cluster_queue) if queue else None
-        return await preflight.check(self._server, request, self._queues.objects, cluster)
+        cluster, python = await self._cluster_of(request.queue), self._journal.python(*preflight.container(request))
+        return await preflight.check(self._server, request, self._queues.objects, cluster, python)
 
     async def forget(self, native_id: str) -> None:
         """Remove what the cluster and the journal have of a job that has ended."""
@@ -304,24 +316,39 @@ class KueueBackend(Backend[KueueRequest]):
         found = await asyncio.gather(*(self._beyond.cluster_queue(each.cluster_queue) for each in queues.values()))
         return {name: cluster for name, cluster in zip(queues, found, strict=True) if cluster}
 
-    def _check_queue(self, queue: str) -> None:
-        known = sorted(self._queues.objects)
-        if not self._queues.problem and queue not in known:
-            message = (
-                f"no queue {queue!r} in the namespace {self._server.namespace}.{nearest(queue, known)} "
-                f"There is: {', '.join(known) or 'none'}"
-            )
-            raise UnknownQueue(message, problems=[("queue", message)])
+    async def _cluster_of(self, queue: str) -> ClusterQueue | None:
+        """The cluster queue behind a LocalQueue, where the user may read it."""
+        known = self._queues.objects.get(queue)
+        return await self._beyond.cluster_queue(known.cluster_queue) if known else None
 
-    async def _check_quota(self, request: KueueRequest) -> None:
-        """Refuse what the queue can never give, where this user may see what it can."""
-        queue = self._queues.objects.get(request.queue)
-        cluster = await self._beyond.cluster_queue(queue.cluster_queue) if queue else None
-        over = preflight.excess(request, cluster)
-        if over:
-            raise InvalidSpec(
-                f"it asks for more than {request.queue} can ever give: {over}", problems=[("resources", over)]
-            )
+    async def _check(self, request: KueueRequest) -> None:
+        """Refuse what can never run. What is asked of the cluster for that holds for a while for all jobs.
+
+        Raises:
+            InvalidSpec: says why.
+            BackendUnavailable: the cluster, or Kueue, does not answer.
+        """
+        cluster, python = await self._cluster_of(request.queue), self._journal.python(*preflight.container(request))
+        namespace, queues = self._server.namespace, self._queues.objects
+        if why := preflight.impossible(namespace, request, queues, cluster, python):
+            refusal, field = _REFUSALS[why.reason]
+            raise refusal(why.summary, problems=[(field, why.summary)])
+        async with self._permitting:
+            if time.monotonic() < self._permitted_until:
+                return
+            if why := await self._forbidden(request):
+                raise InvalidSpec(why.summary)
+            self._permitted_until = time.monotonic() + _PERMITTED
+
+    async def _forbidden(self, request: KueueRequest) -> Why | None:
+        """An API server that has just begun denies rights for a moment: it is asked again before it is believed."""
+        why = await preflight.forbidden(self._server, request)
+        for pause in _FORBIDDEN_AGAIN:
+            if why is None or why.reason != WaitReason.BACKEND_UNAVAILABLE.value:
+                break
+            await asyncio.sleep(pause)
+            why = await preflight.forbidden(self._server, request)
+        return why
 
     async def _with_priority(self, request: KueueRequest) -> KueueRequest:
         """The class of the priority asked for, where the configuration does not name one."""

@@ -1,5 +1,5 @@
 """What the cluster does not keep: which attempt a pod was, which jobs were handed over and told to end, how long
-queues took. One SQLite file; the controller's store stays the truth about jobs.
+queues took, which Python images have. One SQLite file; the controller's store stays the truth about jobs.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Handed", "Journal"]
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
-CREATE TABLE job (
+CREATE TABLE IF NOT EXISTS job (
     run_id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, created INTEGER NOT NULL DEFAULT 0,
     stop TEXT NOT NULL DEFAULT '', stop_message TEXT NOT NULL DEFAULT ''
 );
-CREATE TABLE pod (uid TEXT PRIMARY KEY, run_id TEXT NOT NULL, attempt INTEGER NOT NULL);
-CREATE INDEX pod_by_run ON pod (run_id);
-CREATE TABLE admission (queue TEXT NOT NULL, workload TEXT PRIMARY KEY, at REAL NOT NULL, waited REAL NOT NULL);
-CREATE INDEX admission_by_queue ON admission (queue, at);
+CREATE TABLE IF NOT EXISTS pod (uid TEXT PRIMARY KEY, run_id TEXT NOT NULL, attempt INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS pod_by_run ON pod (run_id);
+CREATE TABLE IF NOT EXISTS admission (
+    queue TEXT NOT NULL, workload TEXT PRIMARY KEY, at REAL NOT NULL, waited REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS image (
+    name TEXT NOT NULL, python TEXT NOT NULL, version TEXT NOT NULL, PRIMARY KEY (name, python)
+);
+CREATE INDEX IF NOT EXISTS admission_by_queue ON admission (queue, at);
 """
 #: Admissions of one queue that are looked at, and kept.
 _HISTORY = 200
@@ -50,7 +55,7 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if not version:
+            if version < _VERSION:
                 self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
         except sqlite3.Error as error:
             raise ConfigError(f"{file}: {error}. Move the file away; jobs in the cluster go on.") from error
@@ -107,6 +112,19 @@ class Journal:
             "INSERT OR IGNORE INTO admission (queue, workload, at, waited) VALUES (?, ?, ?, ?)",
             (queue, workload, at, waited),
         )
+
+    def has_python(self, image: str, python: str, version: str) -> None:
+        """The interpreter ``python`` of an image turned out to be of that version."""
+        self._db.execute(
+            "INSERT INTO image (name, python, version) VALUES (?, ?, ?) "
+            "ON CONFLICT (name, python) DO UPDATE SET version=excluded.version WHERE version != excluded.version",
+            (image, python, version),
+        )
+
+    def python(self, image: str, python: str) -> str:
+        """The version of an image's interpreter when it last ran; empty if it never did."""
+        row = self._db.execute("SELECT version FROM image WHERE name=? AND python=?", (image, python)).fetchone()
+        return row[0] if row else ""
 
     def admissions(self, queue: str) -> list[tuple[float, float]]:
         """The newest admissions of a queue, oldest first: when, and after how many seconds."""

@@ -54,6 +54,10 @@ class KueueRequest:
     #: Its class is found at submit where the configuration names none.
     priority: int = 0
     blobs: dict[str, str] = field(default_factory=dict)
+    #: The Pythons whose code is among the inputs, such as ``3.12``.
+    pythons: frozenset[str] = frozenset()
+    #: Whether to look beforehand if it could ever run.
+    preflight: bool = True
 
 
 def runner_config_map(name: str, zipapp: bytes) -> dict[str, Any]:
@@ -112,7 +116,8 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
         "metadata": {"name": name, "labels": labels},
         "data": {"job.json": base64.b64encode(_description(plan, blobs)).decode()},
     }
-    return KueueRequest(plan.run_id, plan.attempt, queue, job, secret, spec.priority, blobs)
+    pythons = frozenset(value.python for value in spec.inputs.values() if value.python)
+    return KueueRequest(plan.run_id, plan.attempt, queue, job, secret, spec.priority, blobs, pythons, spec.preflight)
 
 
 def as_yaml(request: KueueRequest) -> str:

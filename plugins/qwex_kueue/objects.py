@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -115,6 +116,9 @@ class Pod:
     node: str
     #: Bytes that the job's container may use, None without a limit.
     memory: int | None
+    #: What the job's container runs in: an image, and the interpreter in it.
+    image: str
+    python: str
     conditions: dict[str, Condition] = field(default_factory=dict)
     containers: dict[str, Container] = field(default_factory=dict)
 
@@ -122,6 +126,8 @@ class Pod:
     def of(cls, raw: Mapping[str, Any]) -> Pod:
         """From the API's object."""
         metadata, status = raw["metadata"], raw.get("status", {})
+        containers = raw.get("spec", {}).get("containers") or ()
+        main: Mapping[str, Any] = next((each for each in containers if each["name"] == names.JOB), {})
         statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
         return cls(
             metadata["name"],
@@ -134,7 +140,9 @@ class Pod:
             status.get("reason") or "",
             status.get("message") or "",
             raw.get("spec", {}).get("nodeName") or "",
-            _limit(raw),
+            _limit(main),
+            sys.intern(main.get("image") or ""),
+            sys.intern((main.get("command") or [""])[0]),
             Condition.all_of(raw),
             {each["name"]: Container._of(each) for each in statuses},
         )
@@ -238,8 +246,6 @@ def _owner(metadata: Mapping[str, Any], field: str = "uid") -> str:
     return next((owner.get(field, "") for owner in owners if owner.get("controller")), "")
 
 
-def _limit(raw: Mapping[str, Any]) -> int | None:
-    containers = raw.get("spec", {}).get("containers") or ()
-    limits = next((each.get("resources", {}).get("limits") for each in containers if each["name"] == names.JOB), None)
-    text = (limits or {}).get("memory")
+def _limit(container: Mapping[str, Any]) -> int | None:
+    text = ((container.get("resources") or {}).get("limits") or {}).get("memory")
     return parse_memory(text) if text else None

@@ -42,6 +42,8 @@ class Output:
             try:
                 async for lines in self._from(pod, seq):
                     numbered = _ATTEMPT.sub(rb"\g<1>%d" % attempt, lines)
+                    if start := _start(numbered):
+                        self._runs.started(pod, start)
                     seq, failures = _last_seq(numbered, seq), 0
                     if exit := _exit(numbered):
                         self._runs.ended(run, attempt, exit)
@@ -144,6 +146,11 @@ def _listens(pod: Pod) -> bool:
 def _has_left(pod: Pod) -> bool:
     """Whether the agent is gone for good; while the job's container runs it would be started again."""
     return all((each := pod.containers.get(name)) and each.state == "terminated" for name in (names.AGENT, names.JOB))
+
+
+def _start(lines: bytes) -> dict[str, Any] | None:
+    """The start record, which is the first of an attempt."""
+    return json.loads(lines.partition(b"\n")[0]) if lines.startswith(b'{"type":"start"') else None
 
 
 def _exit(lines: bytes) -> dict[str, Any] | None:

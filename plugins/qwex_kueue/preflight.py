@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from qwex.errors import NotAuthorized, nearest
@@ -19,12 +20,27 @@ if TYPE_CHECKING:
     from qwex_kueue.manifests import KueueRequest
     from qwex_kueue.objects import LocalQueue
 
-__all__ = ["RIGHTS", "UNMANAGED", "asked_for", "check", "excess", "kueue_sees"]
+__all__ = [
+    "RIGHTS",
+    "UNMANAGED",
+    "asked_for",
+    "check",
+    "container",
+    "excess",
+    "forbidden",
+    "impossible",
+    "kueue_sees",
+]
 
 UNMANAGED = (
     "Kueue does not look after the namespace {namespace}: a job there would run outside every quota, so qwex does not "
     "start any. Ask whoever runs the cluster"
 )
+
+#: What an image's name or tag says of the Python in it: python:3.12-slim, ray:2.9-py311, python3.12.
+_NAMES_PYTHON = re.compile(r"py(?:thon)?[-:_]?3\.?(\d{1,2})(?!\d)")
+#: The interpreters that such a name is about.
+_USUAL = ("python3", "python")
 
 #: What a user of qwex may have to do in the namespace: verb, group, resource, and what for. The Role of
 #: ``deploy/kueue`` gives these.
@@ -44,25 +60,49 @@ async def check(
     request: KueueRequest,
     queues: Mapping[str, LocalQueue],
     cluster: ClusterQueue | None,
+    python: str,
 ) -> Why | None:
-    """What keeps the job from ever starting; None if nothing that can be seen does."""
+    """What keeps the job from starting; None if nothing that can be seen does. ``python`` is the image's version."""
+    return (
+        impossible(server.namespace, request, queues, cluster, python)
+        or await forbidden(server, request)
+        or _stopped(queues[request.queue], cluster)
+    )
+
+
+def impossible(
+    namespace: str,
+    request: KueueRequest,
+    queues: Mapping[str, LocalQueue],
+    cluster: ClusterQueue | None,
+    python: str,
+) -> Why | None:
+    """What keeps the job from ever running, by what is known without asking anybody."""
     if request.queue not in queues:
         known = sorted(queues)
         there = f"There is: {', '.join(known)}" if known else "It has no queues at all"
-        hint = f"no queue {request.queue!r} in the namespace {server.namespace}.{nearest(request.queue, known)} {there}"
+        hint = f"no queue {request.queue!r} in the namespace {namespace}.{nearest(request.queue, known)} {there}"
         return Why(hint, WaitReason.QUEUE_MISSING.value)
     if over := excess(request, cluster):
         assert cluster is not None
         summary = f"it asks for more than {request.queue} can ever give: {over}"
         return Why(summary, WaitReason.EXCEEDS_MAX_QUOTA.value, quota=cluster.lines(asked_for(request)))
+    mismatch = _other_python(request, python)
+    return Why(mismatch, WaitReason.WRONG_PYTHON.value) if mismatch else None
+
+
+async def forbidden(server: ApiServer, request: KueueRequest) -> Why | None:
+    """What the user may not do, and why the cluster or Kueue would not take such a job: asked of the cluster.
+
+    Raises:
+        BackendUnavailable: it does not answer, or Kueue's webhook does not.
+    """
     missing, managed = await asyncio.gather(_missing_rights(server), _is_managed(server, request))
     if missing:
         rights = listed(f"{verb} {resource} (to {why})" for verb, _, resource, why in missing)
         text = f"you may not {rights} in the namespace {server.namespace}; ask whoever runs the cluster"
         return Why(text, WaitReason.BACKEND_UNAVAILABLE.value)
-    if managed:
-        return Why(managed, WaitReason.QUEUE_MISSING.value)
-    return _stopped(queues[request.queue], cluster)
+    return Why(managed, WaitReason.QUEUE_MISSING.value) if managed else None
 
 
 def asked_for(request: KueueRequest) -> dict[str, float]:
@@ -82,6 +122,27 @@ def excess(request: KueueRequest, cluster: ClusterQueue | None) -> str:
         if most is not None and number > most:
             over.append(f"{amount(name, number)}, and {amount(name, most)} is the most" if most else f"no {name} there")
     return listed(over) if over else ""
+
+
+def container(request: KueueRequest) -> tuple[str, str]:
+    """The image, and the interpreter in it."""
+    (main,) = request.job["spec"]["template"]["spec"]["containers"][:1]
+    return main["image"], main["command"][0]
+
+
+def _other_python(request: KueueRequest, seen: str) -> str:
+    """Why the code among the inputs cannot run in the image; empty where it can, or that is not known."""
+    image, interpreter = container(request)
+    named = _NAMES_PYTHON.search(image.rpartition("/")[2])
+    has = ".".join(seen.split(".")[:2]) or (f"3.{named[1]}" if named and interpreter in _USUAL else "")
+    others = sorted(request.pythons - {has})
+    if not has or not others:
+        return ""
+    source = f"has Python {seen}" if seen else f"has Python {has} by its name"
+    return (
+        f"the image {image} {source}, and there is code among the inputs from Python {listed(others)}, which another "
+        "cannot run. Have the same Python here and there, or send a script or a cell"
+    )
 
 
 def _stopped(queue: LocalQueue, cluster: ClusterQueue | None) -> Why | None:

@@ -200,6 +200,11 @@ class Runs:
         run.exits[attempt] = exit
         self.look(run)
 
+    def started(self, pod: Pod, start: dict[str, Any]) -> None:
+        """The start record of a pod was read."""
+        if version := start.get("version"):
+            self._journal.has_python(pod.image, pod.python, version)
+
     def refuses(self, run: Run, message: str) -> None:
         """The job can never be admitted."""
         run.refused = message

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from qwex.capture.culprit import Culprit, find
 from qwex.errors import CaptureError
+from qwex.runner.values import PYTHON
 from qwex.spec import INLINE_LIMIT, Value
 
 __all__ = ["Packed", "pack", "packed_bytes"]
@@ -44,7 +45,10 @@ def pack(name: str, value: Any, *, inline: int = INLINE_LIMIT) -> Packed:
         data, files = pickled(value)
     except Exception as error:  # whatever a type's own pickling raises
         raise _refusal(name, find(name, value, error, pickled)) from error
-    return packed_bytes(data, type_name=_type_name(value), inline=inline)._replace(files=files)
+    packed = packed_bytes(data, type_name=_type_name(value), inline=inline)
+    if files:
+        packed = packed._replace(value=packed.value.model_copy(update={"python": PYTHON}), files=files)
+    return packed
 
 
 def packed_bytes(

@@ -13,7 +13,7 @@ from qwex.client.answers import queue_of, why_of
 from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
 from qwex.client.session import Session
-from qwex.errors import InvalidSpec, NotFound
+from qwex.errors import CaptureError, InvalidSpec, NotFound
 from qwex.record import JobRecord
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from qwex.client.http import Transport
     from qwex.client.job import AsyncJob, AsyncJobs
+    from qwex.client.session import Answer
     from qwex.config import Settings
     from qwex.events import Event
     from qwex.spec import JobSpec
@@ -205,12 +206,30 @@ class AsyncClient:
         Raises:
             NotFound: the job has no such value, or not yet.
         """
+        return (await self._value(run_id, name)).body
+
+    async def load_value(self, run_id: str, name: str) -> Any:
+        """An output value, loaded (which runs code: do it for jobs you trust).
+
+        Raises:
+            NotFound: the job has no such value, or not yet.
+            CaptureError: there is code in it that only the job's Python can run.
+        """
+        from qwex.capture.loading import load
+
+        answer = await self._value(run_id, name)
+        try:
+            return load(answer.body, answer.headers.get("x-qwex-python", ""))
+        except CaptureError as error:
+            raise CaptureError(f"{name} of {run_id} cannot be loaded here: {error}", name=name) from None
+
+    async def _value(self, run_id: str, name: str) -> Answer:
         path = f"{_path(run_id, 'values')}/{quote(name, safe='')}"
         for _ in range(2):
             answer = await self.session.call("GET", path)
             expected = answer.headers.get("x-qwex-digest")
             if not expected or _digest(answer.body) == expected:
-                return answer.body
+                return answer
         raise NotFound(f"the value {name!r} of {run_id} is damaged: its bytes do not match {expected}")
 
     async def put_blob(self, data: bytes) -> str:

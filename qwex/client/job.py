@@ -141,11 +141,10 @@ class AsyncJob(Shown):
 
         Raises:
             NotFound: the job has no such value, or not yet.
+            CaptureError: there is code in it that only the job's Python can run.
         """
         if name not in self._values:
-            import pickle
-
-            self._values[name] = pickle.loads(await self.client.value(self.id, name))  # noqa: S301
+            self._values[name] = await self.client.load_value(self.id, name)
         return self._values[name]
 
     async def values(self) -> dict[str, Any]:

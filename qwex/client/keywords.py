@@ -24,8 +24,10 @@ class Keywords(TypedDict, total=False):
     retries: int | None
     retry_on: int | Sequence[int]
     python: str | None
+    image: str | None
     cwd: str | None
     tag: Mapping[str, Any] | Sequence[str]
     experiment: str | None
     backend: str | None
     option: Mapping[str, Any] | Sequence[str]
+    no_preflight: bool

@@ -95,6 +95,7 @@ class Client(Face):
     plugins = blocking(AsyncClient.plugins)
     health = blocking(AsyncClient.health)
     value = blocking(AsyncClient.value)
+    load_value = blocking(AsyncClient.load_value)
     put_blob = blocking(AsyncClient.put_blob)
     events = blocking_iterator(AsyncClient.events)
     logs = blocking_iterator(AsyncClient.logs)

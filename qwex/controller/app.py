@@ -142,7 +142,7 @@ class Api:
 
     async def value(self, request: Request) -> Response:
         found = await self._service.value(_id(request), request.path_params["name"], _caller(request))
-        headers = {"x-qwex-digest": found.digest, "x-qwex-format": found.format}
+        headers = {"x-qwex-digest": found.digest, "x-qwex-format": found.format, "x-qwex-python": found.python}
         return Endless(await _begun(found.chunks), "application/octet-stream", headers)
 
     async def resubmit(self, request: Request) -> Response:

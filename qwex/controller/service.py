@@ -51,6 +51,8 @@ class OutputValue(NamedTuple):
     chunks: AsyncIterator[bytes]
     digest: str
     format: str
+    #: The one that wrote it, such as ``3.12``; empty where that was not said.
+    python: str
 
 
 class Service:
@@ -179,7 +181,7 @@ class Service:
             raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
         backend = await self._parts.backends.get(job.record.backend)
         chunks = await self._parts.values.read(job, backend, name)
-        return OutputValue(chunks, found["digest"], found.get("format", "cloudpickle"))
+        return OutputValue(chunks, found["digest"], found.get("format", "cloudpickle"), found.get("python", ""))
 
     async def preflight(self, spec: JobSpec, caller: Caller, origin: Origin = _NOWHERE) -> tuple[Why | None, str]:
         """What would happen if the job were submitted now, and what would be sent. Nothing is stored.

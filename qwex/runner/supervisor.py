@@ -114,7 +114,8 @@ class Supervisor:
         self._control.setblocking(False)
         pid = os.getpid()
         start_time, host = processes.start_time(pid), os.uname().nodename
-        self._log.write("start", pid=pid, start_time=start_time, python=sys.executable, host=host)
+        version = ".".join(map(str, sys.version_info[:3]))
+        self._log.write("start", pid=pid, start_time=start_time, python=sys.executable, version=version, host=host)
         self._reserve_at = self._started + _RESERVE_AFTER
 
     def _read_job(self) -> dict[str, Any]:

@@ -8,13 +8,16 @@ import json
 import linecache
 import os
 import pickle
+import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["InputError", "OutputError", "load", "save"]
+__all__ = ["PYTHON", "InputError", "OutputError", "load", "save"]
 
+#: The Python of this process. Code in a pickle is bytecode: another one crashes on it, often without a word.
+PYTHON = "{}.{}".format(*sys.version_info)
 _PROTOCOL = 5
 
 
@@ -34,10 +37,15 @@ def load(inputs: dict[str, dict[str, Any]], blobs: dict[str, str]) -> dict[str, 
     """
     loaded = {}
     for name, value in inputs.items():
+        what = {"__function__": "the function", "__call__": "its arguments"}.get(name, f"input {name!r}")
+        if (written := value.get("python") or PYTHON) != PYTHON:
+            raise InputError(
+                f"{what} cannot be loaded here: there is code in it from Python {written}, and this is Python "
+                f"{PYTHON}. Have the same Python here and there, or send a script or a cell"
+            )
         try:
             loaded[name] = _decode(value.get("format", "cloudpickle"), _bytes(value, blobs))
         except Exception as error:
-            what = {"__function__": "the function", "__call__": "its arguments"}.get(name, f"input {name!r}")
             raise InputError(f"{what} cannot be loaded here: {type(error).__name__}: {error}") from error
     for filename, text in loaded.pop("__sources__", {}).items():
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
@@ -100,6 +108,7 @@ def _write(name: str, namespace: dict[str, Any], path: str) -> dict[str, Any]:
         "size": sink.size,
         "digest": digest,
         "format": "cloudpickle",
+        "python": PYTHON,
     }
 
 

@@ -47,6 +47,19 @@ def test_values_and_tracebacks_cross_the_cluster(client):
     assert "return a / b" in str(failed.value.__notes__ if hasattr(failed.value, "__notes__") else failed.value.frames)
 
 
+def test_code_of_another_python_is_refused_where_it_would_crash(client):
+    @qwex.remote(cpu="100m", image="qwex.test/python:3.13")
+    def answer():
+        return 42
+
+    with pytest.raises(InvalidSpec, match=r"has Python 3\.13 by its name, and there is code among the inputs from"):
+        answer.submit()
+    with pytest.raises(RemoteError, match="the function cannot be loaded here: there is code in it from Python"):
+        answer.options(no_preflight=True).submit().result(60)
+    with pytest.raises(InvalidSpec, match=r"has Python 3\.13\.\d+, and there is code among the inputs from"):
+        answer.submit()
+
+
 def test_a_value_outlives_its_pod(client, cluster, namespace):
     job = client.submit(
         JobSpec(source=Source(kind="cell", text="x = b'1' * 5_000_000", name="cell"), outputs=("x",), resources=SMALL)

@@ -168,18 +168,21 @@ def test_a_queue_that_is_deleted_while_a_job_waits(client, cluster, namespace, c
 
 def test_a_namespace_without_a_queue(client, cluster, namespace):
     cluster.delete("-n", namespace, "localqueues.kueue.x-k8s.io", "default", wait=True)
-    with pytest.raises(InvalidSpec, match="There is: none"):
+    with pytest.raises(InvalidSpec, match="It has no queues at all"):
         submit(client, "print(1)")
 
 
 def test_a_namespace_that_kueue_does_not_look_after(cluster, home, tmp_path, monkeypatch):
-    """Where it has a queue even: before anything is created preflight says so, and without it the job is taken back."""
+    """Where it has a queue even: nothing is created, and without preflight the job is taken back."""
     namespace = "kube-system"
     cluster.apply(objects.local_queue(namespace, "default", objects.GENEROUS))
     monkeypatch.chdir(tmp_path)
     configure(monkeypatch, cluster.kubeconfig, namespace, workload_patience="1")
     client = qwex.Client()
-    job = submit(client, "print(1)")
+    with pytest.raises(InvalidSpec, match="does not look after the namespace kube-system"):
+        submit(client, "print(1)")
+    assert client.list().records == []
+    job = submit(client, "print(1)", preflight=False)
     assert job.wait(60)
     assert states(job)[-1][:2] == ("FAILED", "Refused")
     assert "does not look after the namespace kube-system" in job.status().message

@@ -9,7 +9,7 @@ from qwex_magics.arguments import CELL, by_flag, parse, request
 
 def test_every_option_is_a_flag():
     given = {"priority": "3", "retries": "1", "cpu": "2", "mem": "1Gi", "gpu": "1", "time": "5m", "retry_on": "3"}
-    line = " ".join(f"{flag.long} {given.get(flag.name, 'K=V')}" for flag in flags())
+    line = " ".join(f"{flag.long} {'' if flag.kind is bool else given.get(flag.name, 'K=V')}" for flag in flags())
     options = request(line, {}, {}).options
     assert options.model_fields_set == set(SubmitOptions.model_fields)
 

@@ -16,6 +16,7 @@ from qwex.capture.functions import describe, pack_call
 from qwex.capture.sources import pack_sources
 from qwex.capture.values import pack
 from qwex.errors import CaptureError
+from qwex.runner.values import PYTHON
 from qwex.spec import INLINE_LIMIT
 
 
@@ -129,3 +130,8 @@ def test_the_texts_of_functions_travel_as_one_value():
     packed = pack_sources(["<cell 3>", "<nowhere>"])["__sources__"]
     assert json.loads(base64.b64decode(packed.value.data)) == {"<cell 3>": "def f():\n    return 1\n"}
     assert pack_sources(["<nowhere>"]) == {}
+
+
+def test_a_value_with_code_in_it_says_whose():
+    assert pack("f", lambda: 1).value.python == PYTHON
+    assert pack("x", [1, 2]).value.python == ""

@@ -187,3 +187,11 @@ def test_a_claimed_folder_is_left_alone(job):
     assert job.rc == 0
     assert not (job.work / "ran").exists()
     assert job.records == []
+
+
+def test_code_of_another_python_is_refused_before_it_crashes(job):
+    value = {**inline(divmod), "python": "3.1"}
+    job.run("function", inputs={"__function__": value, "__call__": inline(((7, 2), {}))})
+    assert job.error["evalue"].startswith(
+        "the function cannot be loaded here: there is code in it from Python 3.1, and"
+    )

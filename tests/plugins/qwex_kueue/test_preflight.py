@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from qwex_kueue.journal import Journal
+from qwex_kueue.manifests import render
+from qwex_kueue.objects import LocalQueue
+from qwex_kueue.preflight import container, impossible
+from qwex_kueue.settings import KueueSettings
+
+from qwex.backend import Plan
+from qwex.spec import JobSpec, Runtime, Source, Value
+
+QUEUES = {"default": LocalQueue("default", "cluster", "None", 0, 0, {})}
+
+
+def request(image="registry.example/ml:7", python=None, code="3.11", queue="default"):
+    inputs = {"__function__": Value(data="AAAA", python=code), "x": Value(data="AAAA")}
+    runtime = Runtime(image=image, python=python)
+    spec = JobSpec(source=Source(kind="function", name="f"), inputs=inputs, runtime=runtime)
+    return render(Plan("f-abc", spec, "ada", 1, None, {}), KueueSettings(), queue, "runner", "c0ffee")
+
+
+def found(asked, seen=""):
+    return impossible("team", asked, QUEUES, None, seen)
+
+
+def test_a_queue_that_is_not_there_is_named_with_those_that_are():
+    why = found(request(queue="defualt"))
+    assert why.reason == "QueueMissing"
+    assert why.summary.startswith("no queue 'defualt' in the namespace team. Did you mean 'default'?")
+
+
+@pytest.mark.parametrize("seen", ["3.13.1", "3.9.2"])
+def test_code_of_another_python_than_the_image_was_seen_to_have(seen):
+    why = found(request(), seen)
+    assert why.reason == "WrongPython"
+    assert why.summary.startswith(f"the image registry.example/ml:7 has Python {seen}, and there is code among")
+
+
+@pytest.mark.parametrize("image", ["python:3.12-slim", "host:5000/ray:2.9-py312", "team/python3.12", "nb:python-3.12"])
+def test_an_image_that_never_ran_is_taken_by_its_name(image):
+    assert "has Python 3.12 by its name" in found(request(image)).summary
+    assert found(request(image, code="3.12")) is None
+    assert found(request(image), "3.11.4") is None
+    assert found(request(image, python="/opt/conda/bin/python")) is None
+
+
+@pytest.mark.parametrize("image", ["python:latest", "team/ml:3.12", "py:1", "host3.1/ml"])
+def test_what_is_not_known_is_not_guessed(image):
+    assert found(request(image)) is None
+
+
+def test_without_code_any_python_will_do():
+    assert found(request("python:3.12", code="")) is None
+
+
+def test_what_an_image_has_is_remembered(tmp_path):
+    journal, place = Journal(tmp_path / "kueue.db"), container(request())
+    assert journal.python(*place) == ""
+    journal.has_python(*place, "3.11.2")
+    journal.has_python(*place, "3.12.0")
+    journal.close()
+    assert Journal(tmp_path / "kueue.db").python(*place) == "3.12.0"
