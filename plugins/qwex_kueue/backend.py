@@ -161,10 +161,11 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def _submit(self, request: KueueRequest) -> str:
         run = self._runs.get(request.run_id)
-        if run and run.job and run.attempt >= request.attempt and not run.stop:
+        begun = run is not None and run.job is not None and run.attempt >= request.attempt and not run.stop
+        if begun and self._journal.is_created(request.run_id):
             return request.run_id
         request = await self._with_priority(request)
-        if request.preflight:
+        if request.preflight and not begun:
             await self._check(request)
         self._journal.creates(request.run_id, request.attempt)
         job = await self._writer.create(request)

@@ -39,7 +39,7 @@ class Handed(NamedTuple):
 
     #: The present attempt.
     attempt: int
-    #: Whether the cluster had it.
+    #: Whether the cluster has had all of it.
     created: bool
     #: The reason it was told to end for, or empty.
     stop: str
@@ -84,6 +84,11 @@ class Journal:
     def created(self, run_id: str) -> None:
         """The cluster has it."""
         self._db.execute("UPDATE job SET created=1 WHERE run_id=?", (run_id,))
+
+    def is_created(self, run_id: str) -> bool:
+        """Whether the cluster has all of it; a Job may be there without its Secret, after a kill between the two."""
+        handed = self.handed(run_id)
+        return handed is not None and handed.created
 
     def begins(self, run_id: str, attempt: int) -> None:
         """The job waits or runs for the ``attempt``-th time."""

@@ -222,13 +222,14 @@ class Runs:
             run.timer.cancel()
 
     def status(self, run_id: str) -> JobStatus | None:
-        """Where a job stands; None if the cluster never had it."""
-        run = self._runs.get(run_id)
+        """Where a job stands; None if the cluster never had it, or never all of its present attempt."""
+        run, handed = self._runs.get(run_id), self._journal.handed(run_id)
+        if handed and not handed.created and not handed.stop:
+            return None
         if run and (run.told or run.jobs):
             if run.told is None:
                 self.look(run)
             return run.told
-        handed = self._journal.handed(run_id)
         return self._gone(handed.stop, handed.stop_message, handed.attempt) if handed and handed.created else None
 
     def look(self, run: Run) -> None:
