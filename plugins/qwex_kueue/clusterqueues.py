@@ -20,6 +20,8 @@ __all__ = ["Beyond", "ClusterQueue", "Place"]
 
 #: Seconds for which an answer is good enough for the next who asks.
 _FRESH = 2.0
+#: Seconds for which a refusal is believed: rights change seldom.
+_REFUSED = 60.0
 #: Workloads of one queue whose positions are asked for.
 _MOST = 1000
 
@@ -91,7 +93,8 @@ class Beyond:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
         self._answers: dict[str, tuple[float, asyncio.Future[Any]]] = {}
-        self._refused: set[str] = set()
+        #: What was refused, and until when that is remembered (monotonic).
+        self._refused: dict[str, float] = {}
 
     async def cluster_queue(self, name: str) -> ClusterQueue | None:
         """A cluster queue; None where the user may not read it, or it is not there."""
@@ -128,7 +131,7 @@ class Beyond:
         self, key: str, ask: Callable[[], Awaitable[dict[str, Any]]], *, refusable: str, fresh: float = _FRESH
     ) -> dict[str, Any] | None:
         """One request for all who ask within a moment; None after a refusal."""
-        if refusable in self._refused:
+        if time.monotonic() < self._refused.get(refusable, 0.0):
             return None
         at, answer = self._answers.get(key, (0.0, None))
         if answer is None or (answer.done() and time.monotonic() - at > fresh):
@@ -137,7 +140,7 @@ class Beyond:
         try:
             found: dict[str, Any] = await asyncio.shield(answer)
         except NotAuthorized:
-            self._refused.add(refusable)
+            self._refused[refusable] = time.monotonic() + _REFUSED
             return None
         except (ApiError, BackendUnavailable):
             return None

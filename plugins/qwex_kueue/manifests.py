@@ -259,7 +259,10 @@ def attempt_secret(job: str, run_id: str, attempt: int) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "qwex.dev/attempt",
-        "metadata": {"name": f"{job}-attempt", "labels": {names.RUN_ID: run_id}},
+        "metadata": {
+            "name": f"{job}-attempt",
+            "labels": {"app.kubernetes.io/managed-by": "qwex", names.RUN_ID: run_id},
+        },
         "data": {"attempt": base64.b64encode(str(attempt).encode()).decode()},
     }
 

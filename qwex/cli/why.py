@@ -31,10 +31,11 @@ def _show(record: JobRecord, why: Why) -> None:
     say(describe.headline(record, why), describe.STYLES[record.state])
     if record.state.terminal or record.started_at is not None:
         say(f"  {safe(why.summary)}")
-    for line in (line for line in why.quota if line.requested):
-        say(
-            f"  {safe(line.resource):<9} asks for {describe.amount(line, line.requested)}; {describe.used(line)} in use"
-        )
+    asked = [line for line in why.quota if line.requested]
+    width = max((len(line.resource) for line in asked), default=0)
+    for line in asked:
+        amount = describe.amount(line, line.requested)
+        say(f"  {safe(line.resource):<{width}}  asks for {amount}; {describe.used(line)} in use")
     for suggestion in why.suggestions:
         say(f"  → {safe(suggestion)}")
 

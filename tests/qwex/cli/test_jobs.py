@@ -128,7 +128,7 @@ def test_why(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
     run_id = submit("--cpu", "2", "--", "true")
     done = qwex("why", run_id)
     assert done.out.startswith(f"◌ {run_id}  QUEUED  1st in default")
-    assert "cpu       asks for 2; 2 of 2 in use" in done.out
+    assert "cpu  asks for 2; 2 of 2 in use" in done.out
     assert json.loads(qwex("why", run_id, "--json").out)["position"] == 1
 
 
