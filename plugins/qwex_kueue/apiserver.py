@@ -37,6 +37,10 @@ _OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _TRANSPORT = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, OSError)
 
 
+#: Seconds after which a websocket on which nothing comes is asked for a sign of life: a lost one says nothing.
+_HEARTBEAT = 20.0
+
+
 class Frames:
     """A websocket: whole frames each way."""
 
@@ -173,6 +177,7 @@ class ApiServer:
                     max_msg_size=0,
                     timeout=aiohttp.ClientWSTimeout(ws_close=0.0),  # nobody is said goodbye to
                     compress=0,
+                    heartbeat=_HEARTBEAT,
                     **self._options(),
                 )
                 return Frames(socket)

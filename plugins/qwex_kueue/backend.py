@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import secrets
 import time
@@ -57,6 +58,8 @@ _FIRST_NOTICE = 0.5
 _PERMITTED = 300.0
 #: Seconds before each further question for a right that is missing.
 _FORBIDDEN_AGAIN = (0.5, 1.5, 3.0)
+#: Seconds before each further try to delete a Job; the last one again and again.
+_DELETE_AGAIN = (1.0, 5.0, 15.0, 60.0)
 #: What a submit raises for what preflight finds, and the field to blame.
 _REFUSALS: dict[str, tuple[type[InvalidSpec], str]] = {
     WaitReason.QUEUE_MISSING.value: (UnknownQueue, "queue"),
@@ -179,7 +182,10 @@ class KueueBackend(Backend[KueueRequest]):
         if run is None or (run.told and run.told.state.terminal):
             return
         self._runs.stops(run, "CancelledByUser", "cancelled by its user")
-        await self._delete_jobs(run)
+        try:
+            await self._delete_jobs(run)
+        except BackendUnavailable:
+            self._give_up(run)
         self._runs.look(run)
 
     async def status(self, native_ids: Sequence[str]) -> dict[str, JobStatus]:
@@ -372,6 +378,15 @@ class KueueBackend(Backend[KueueRequest]):
         for job in list(run.jobs.values()):
             await self._writer.delete(job.name)
 
+    async def _delete_at_last(self, run: Run) -> None:
+        for pause in itertools.chain(_DELETE_AGAIN, itertools.repeat(_DELETE_AGAIN[-1])):
+            try:
+                await self._delete_jobs(run)
+                break
+            except BackendUnavailable as error:
+                log.warning("the Jobs of %s cannot be deleted yet: %s", run.run_id, error)
+            await asyncio.sleep(pause)
+
     async def _find_out(self, run: Run) -> None:
         """Why Kueue takes no notice of a Job: it is away, or does not look after the namespace."""
         if job := run.job:
@@ -380,8 +395,8 @@ class KueueBackend(Backend[KueueRequest]):
                 self._runs.refuses(run, preflight.UNMANAGED.format(namespace=self._server.namespace))
 
     def _give_up(self, run: Run) -> None:
-        """Free the quota of a job that cannot go on."""
-        self._spawn(self._delete_jobs(run))
+        """Free the quota of a job that cannot go on, however long that takes."""
+        self._spawn(self._delete_at_last(run))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qwex.record import JobRecord
 from qwex.state import JobState
-from qwex_kueue.states import JOB_FAILURES
+from qwex_kueue.states import finished
 
 if TYPE_CHECKING:
     from qwex_kueue.objects import Job, Workload
@@ -43,11 +43,9 @@ def record(job: Job, workload: Workload | None) -> JobRecord:
 def _standing(job: Job, workload: Workload | None) -> _Standing:
     ready = workload.has("PodsReady") if workload else None
     started = ready.since if ready else None
-    if (complete := job.conditions.get("Complete")) and complete.status:
-        return _Standing(JobState.SUCCEEDED, started_at=started, ended_at=complete.since)
-    if (failed := job.conditions.get("Failed")) and failed.status:
-        reason, message = JOB_FAILURES.get(failed.reason, (failed.reason, failed.message))
-        return _Standing(JobState.FAILED, reason, message, started, failed.since)
+    if status := finished(job, job.attempt):
+        since = job.conditions["Complete" if status.state is JobState.SUCCEEDED else "Failed"].since
+        return _Standing(status.state, status.reason, status.message, started, since)
     if ready and not job.suspended:
         return _Standing(JobState.RUNNING, started_at=started)
     if workload and workload.has("Admitted") and not job.suspended:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qwex import jobfolder
 from qwex.state import JobState, JobStatus, Reason
 from qwex_kueue import elsewhere, names
-from qwex_kueue.states import deactivated, exit_of, is_evicted, judge, requeued
+from qwex_kueue.states import deactivated, exit_of, finished, is_evicted, judge, requeued
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +161,8 @@ class Runs:
                 run.since = time.monotonic()
             run.jobs[job.name] = now
             self._by_job[job.uid] = job.run_id
-            run.attempt = max(run.attempt, job.attempt)
+            if job.attempt > run.attempt:
+                run.attempt, run.vanished = job.attempt, 0.0
         self.look(run)
 
     def pod_changed(self, before: Pod | None, now: Pod | None) -> None:
@@ -259,7 +260,8 @@ class Runs:
         workload, pod, exit = self._workloads.get(job.uid), run.pod(attempt), run.exits.get(attempt)
         if run.stop:
             return self._stopping(run, pod)
-        if _taken_away(run, pod, exit):
+        complete = pod is None and (status := finished(job, attempt)) and status.state is JobState.SUCCEEDED
+        if _taken_away(run, pod, exit) and not complete:
             return self._pod_gone(run, job, workload)
         if pod and _is_unexplained(pod, exit) and not self._settled(run):
             return run.told
@@ -284,9 +286,11 @@ class Runs:
         return status
 
     def _stopping(self, run: Run, pod: Pod | None) -> JobStatus | None:
-        """Told to end: it has, once its pod has, or when there never was one."""
+        """Told to end: it has, once its pod has; where there is none, once no further pod can come."""
         assert run.stop is not None
         ended = run.exits.get(run.attempt)
+        if pod is None and not ended and any(not job.deleted for job in run.jobs.values()):
+            return run.told
         if pod is None or ended:
             reason, message = run.stop
             code = ended.get("code") if ended else None
@@ -352,8 +356,14 @@ class Runs:
         self._look_later(run, left)
 
     def _look_later(self, run: Run, seconds: float) -> None:
-        if run.timer is None or run.timer.cancelled() or run.timer.when() < asyncio.get_running_loop().time():
-            run.timer = asyncio.get_running_loop().call_later(max(seconds, 0.0) + 0.1, self.look, run)
+        """The soonest counts: each look finds out anew when the next one is due."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(seconds, 0.0) + 0.1
+        if run.timer and not run.timer.cancelled() and loop.time() <= run.timer.when() <= when:
+            return
+        if run.timer:
+            run.timer.cancel()
+        run.timer = loop.call_at(when, self.look, run)
 
     def _begin(self, run: Run, attempt: int) -> None:
         run.attempt, run.vanished = attempt, 0.0

@@ -131,14 +131,22 @@ def judge(
         return Verdict(_ended(pod, workload, attempt, ended, preemptor))
     if disruption := _disruption(pod):
         return Verdict(JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, None, attempt), hopeless=True)
-    failed = job.conditions.get("Failed")
-    if failed and failed.status and not pod.deleted:
-        reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
-        return Verdict(JobStatus(JobState.FAILED, reason, message, None, attempt))
+    if not pod.deleted and (status := finished(job, attempt)) and status.state is JobState.FAILED:
+        return Verdict(status)
     main = pod.containers.get(names.JOB)
     if main and main.state == "running":
         return Verdict(JobStatus(JobState.RUNNING, "", pod.node, None, attempt))
     return _starting(pod, attempt, waited, patience)
+
+
+def finished(job: Job, attempt: int) -> JobStatus | None:
+    """How the Job itself says that it ended; None as long as it has not."""
+    if (complete := job.conditions.get("Complete")) and complete.status:
+        return JobStatus(JobState.SUCCEEDED, "", "", 0, attempt)
+    if (failed := job.conditions.get("Failed")) and failed.status:
+        reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
+        return JobStatus(JobState.FAILED, reason, message, None, attempt)
+    return None
 
 
 def exit_of(pod: Pod) -> dict[str, Any] | None:
@@ -215,12 +223,10 @@ def _disruption(pod: Pod) -> str:
 def _without_pod(job: Job, workload: Workload | None, attempt: int) -> Verdict:
     if workload is not None and not workload.active:
         return deactivated(workload, attempt)
+    if status := finished(job, attempt):
+        return Verdict(status)
     if workload is not None and workload.has("Admitted") and not workload.has("Evicted"):
         return Verdict(JobStatus(JobState.ADMITTED, "", "", None, attempt))
-    failed = job.conditions.get("Failed")
-    if failed and failed.status:
-        reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
-        return Verdict(JobStatus(JobState.FAILED, reason, message, None, attempt))
     return Verdict(JobStatus(JobState.QUEUED, "", "", None, attempt))
 
 

@@ -24,7 +24,9 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ends: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._lost: set[socket.socket] = set()
         self._answers = threading.Event()
+        self.connections = 0
         self._answers.set()
         self._open = True
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -55,6 +57,11 @@ class Relay:
             end.close()
         return len(ends) // 2
 
+    def lose(self) -> None:
+        """What is said on the connections there are arrives nowhere, and nobody is told; new ones are as before."""
+        with self._lock:
+            self._lost |= self._ends
+
     def hold_answers(self) -> None:
         """From now on what the API server says does not arrive; what it is told does."""
         self._answers.clear()
@@ -74,6 +81,7 @@ class Relay:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._ends |= {near, far}
+            self.connections += 1
             threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
             threading.Thread(target=self._pump, args=(far, near), kwargs={"held": True}, daemon=True).start()
 
@@ -82,6 +90,8 @@ class Relay:
             while data := source.recv(65536):
                 if held:
                     self._answers.wait()
+                if source in self._lost:
+                    continue
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):

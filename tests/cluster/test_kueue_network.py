@@ -69,6 +69,16 @@ def test_connections_that_are_cut_lose_and_double_nothing(relay):
     assert states(job)[-1] == ("SUCCEEDED", "", 1)
 
 
+def test_a_connection_that_is_lost_without_a_word_is_noticed(relay):
+    job = submit(qwex.Client(), "for n in range(5): print(n, flush=True)\nimport time; time.sleep(10); print('end')")
+    reading = following(job)
+    wait_until(lambda: "4" in printed(job), "the first lines")
+    relay.lose()
+    assert reading.communicate(timeout=90)[0].split() == ["0", "1", "2", "3", "4", "end"]
+    assert job.wait(30)
+    assert states(job)[-1] == ("SUCCEEDED", "", 1)
+
+
 def test_a_controller_that_is_killed_between_create_and_record_makes_no_second_job(relay, cluster, namespace, home):
     client = qwex.Client()
     assert submit(client, "print('after this nothing else is asked before a create')").wait(60)

@@ -74,8 +74,8 @@ class CapabilityScenarios(BackendFixtures):
             assert why.summary
             assert why.reason
         # Which of two that came within one second is first may be the place's own to say, once it has seen both.
-        places = [(await driver.backend.explain(native_id)).position for native_id in waits]
-        assert set(places) == {1, 2}
+        answers = [await driver.backend.explain(native_id) for native_id in waits]
+        assert {why.position for why in answers if why} == {1, 2}
 
     async def test_6d_preflight(self, driver: Driver) -> None:
         """``preflight()`` says what would happen, or nothing, and starts nothing."""

@@ -12,6 +12,7 @@ from qwex.state import JobState
 
 pytestmark = pytest.mark.anyio
 ADMITTED = condition("Admitted", reason="Admitted")
+LOST = {"code": 137, "reason": "Lost", "message": "it was killed"}
 KILLED = {"code": 143, "reason": "Signal", "message": "Ended by SIGTERM."}
 
 
@@ -218,6 +219,53 @@ async def test_a_cancelled_job_is_cancelled_whatever_its_pod_said(cluster):
     assert cluster.told[-1][0] == "RUNNING"
     cluster.show("pod", "p", pod(state=terminated(143), deleted=True))
     assert cluster.told[-1] == ("CANCELLED", "CancelledByUser", 1)
+
+
+async def test_a_job_that_waits_is_cancelled_once_no_pod_of_it_can_come(cluster):
+    """Its Job may be there for long: the delete was not heard."""
+    cluster.hand_over()
+    cluster.runs.stops(cluster.runs.get("train-abc"), "CancelledByUser", "cancelled by its user")
+    cluster.show("workload", "w", workload(ADMITTED))
+    assert cluster.told[-1][0] == "QUEUED"
+    cluster.show("job", "job-1", job(deleted=True))
+    assert cluster.told[-1][:2] == ("CANCELLED", "CancelledByUser")
+
+
+async def test_a_job_that_is_complete_has_succeeded_though_its_pod_is_gone(cluster, monkeypatch):
+    """A node that was taken away afterwards takes the pod with it."""
+    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.begin(complete=False)
+    cluster.show("job", "job-1", job(condition("Complete")))
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.runs.complete()
+    assert cluster.told[-1] == ("SUCCEEDED", "", 1)
+
+
+async def test_each_attempt_has_its_time_to_be_explained(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    run = cluster.runs.get("train-abc")
+    cluster.runs.ended(run, 1, LOST)
+    assert run.vanished
+    cluster.journal.begins("train-abc", 2)
+    cluster.hand_over(attempt=2)
+    assert (run.attempt, run.vanished) == (2, 0.0)
+
+
+async def test_the_sooner_look_counts(cluster):
+    cluster.hand_over()
+    run = cluster.runs.get("train-abc")
+    run.timer.cancel()
+    cluster.runs._look_later(run, 120)
+    late = run.timer.when()
+    cluster.runs._look_later(run, 3)
+    assert run.timer.when() < late
+    soon = run.timer.when()
+    cluster.runs._look_later(run, 120)
+    assert run.timer.when() == soon
 
 
 async def test_a_cancelled_job_that_is_gone_when_the_controller_comes_back(cluster):
