@@ -14,7 +14,7 @@ from qwex_kueue.amounts import summed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Condition", "Container", "Job", "LocalQueue", "Pod", "Workload", "seconds"]
+__all__ = ["Condition", "Container", "Job", "LocalQueue", "Pod", "Workload", "requested", "seconds"]
 
 
 class Condition(NamedTuple):
@@ -225,11 +225,15 @@ def _requests(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, f
     """What the pods ask for: as Kueue counts it, and until it has looked, as their containers say."""
     asked = [each.get("resources") or {} for each in status.get("resourceRequests") or ()]
     if not asked:
-        pods = [each["template"]["spec"] for each in spec.get("podSets") or ()]
-        lasting = [each for pod in pods for each in pod.get("initContainers") or () if each.get("restartPolicy")]
-        containers = [*lasting, *(each for pod in pods for each in pod.get("containers") or ())]
-        asked = [(each.get("resources") or {}).get("requests") or {} for each in containers]
+        asked = [each for pod in spec.get("podSets") or () for each in requested(pod["template"]["spec"])]
     return summed(asked)
+
+
+def requested(pod: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """The requests of those containers of a pod's spec that run side by side."""
+    lasting = [each for each in pod.get("initContainers") or () if each.get("restartPolicy")]
+    containers = [*lasting, *(pod.get("containers") or ())]
+    return [(each.get("resources") or {}).get("requests") or {} for each in containers]
 
 
 def seconds(text: str | None) -> float:

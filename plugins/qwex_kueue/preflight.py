@@ -11,6 +11,7 @@ from qwex.state import WaitReason, Why
 from qwex_kueue import names
 from qwex_kueue.amounts import amount, listed, summed
 from qwex_kueue.errors import ApiError
+from qwex_kueue.objects import requested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,10 +108,7 @@ async def forbidden(server: ApiServer, request: KueueRequest) -> Why | None:
 
 def asked_for(request: KueueRequest) -> dict[str, float]:
     """What the queue will count, in the resources' own units."""
-    pod = request.job["spec"]["template"]["spec"]
-    return summed(
-        each.get("resources", {}).get("requests", {}) for each in (*pod["initContainers"], *pod["containers"])
-    )
+    return summed(requested(request.job["spec"]["template"]["spec"]))
 
 
 def excess(request: KueueRequest, cluster: ClusterQueue | None) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DISRUPTIONS",
     "EVICTIONS",
+    "IMAGE_TROUBLE",
     "JOB_FAILURES",
     "PREEMPTIONS",
     "TERMINATIONS",
@@ -28,6 +29,7 @@ __all__ = [
     "Verdict",
     "deactivated",
     "exit_of",
+    "finished",
     "is_evicted",
     "judge",
 ]
@@ -97,7 +99,7 @@ UNSTARTABLE = {
     "RunContainerError": False,
     "CrashLoopBackOff": False,
 }
-_IMAGE = ("InvalidImageName", "ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
+IMAGE_TROUBLE = ("InvalidImageName", "ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
 
 
 class Verdict(NamedTuple):
@@ -261,6 +263,6 @@ def _starting(pod: Pod, attempt: int, waited: float, patience: float) -> Verdict
 def stuck(container: Container) -> str:
     """What keeps a container from starting, in a sentence."""
     said = container.message or container.last_message or container.last_reason
-    if container.reason in _IMAGE:
+    if container.reason in IMAGE_TROUBLE:
         return f"its image cannot be pulled ({container.reason}): {said}"
     return f"its container does not start ({container.reason}): {said}"

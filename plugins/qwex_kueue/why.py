@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qwex.state import WaitReason, Why
 from qwex_kueue.amounts import amount, listed, quantity
-from qwex_kueue.states import UNSTARTABLE, stuck
+from qwex_kueue.states import IMAGE_TROUBLE, UNSTARTABLE, stuck
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -224,8 +224,7 @@ def _starting(known: Known) -> Why:
         return Why("it has its quota, and its pod is being made", WaitReason.STARTING.value)
     for container in pod.containers.values():
         if container.state == "waiting" and container.reason in UNSTARTABLE:
-            is_image = "image" in container.reason.lower()
-            reason = WaitReason.IMAGE_PULL if is_image else WaitReason.STARTING
+            reason = WaitReason.IMAGE_PULL if container.reason in IMAGE_TROUBLE else WaitReason.STARTING
             return Why(stuck(container), reason.value)
     scheduled = pod.conditions.get("PodScheduled")
     if scheduled and scheduled.status is False:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import types
 from typing import Any
 
 from qwex.errors import CaptureError
@@ -11,8 +12,8 @@ from qwex.runner.values import PYTHON
 
 __all__ = ["load"]
 
-#: What cloudpickle rebuilds a function with; its argument is bytecode.
-_MAKES_CODE = "_make_function"
+#: How cloudpickle names types that are found nowhere else, bytecode's among them.
+_BY_NAME = "_builtin_type"
 
 
 def load(data: bytes, python: str = "") -> Any:
@@ -32,9 +33,14 @@ class _Unpickler(pickle.Unpickler):
         self._python = python
 
     def find_class(self, module: str, name: str) -> Any:
-        if name == _MAKES_CODE and module.startswith("cloudpickle"):
+        if name == _BY_NAME and module.startswith("cloudpickle"):
+            return self._type
+        return super().find_class(module, name)
+
+    def _type(self, name: str) -> Any:
+        if name == "CodeType":
             raise CaptureError(
                 f"there is code in it from Python {self._python}, and this is Python {PYTHON}. Have the same Python "
                 "here and there, or give back plain data"
             )
-        return super().find_class(module, name)
+        return getattr(types, name)
