@@ -151,8 +151,11 @@ class ApiServer:
         """An answer that is not JSON, in pieces."""
         response = await self._send("GET", path, query)
         async with response:
-            async for chunk in response.content.iter_chunked(1 << 16):
-                yield chunk
+            try:
+                async for chunk in response.content.iter_chunked(1 << 16):
+                    yield chunk
+            except _TRANSPORT as error:
+                raise BackendUnavailable(f"the answer of the API server was cut: {error}") from error
 
     async def lines(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """The events of a watch, until the server ends it."""
@@ -277,7 +280,8 @@ def _refusal(status: int, reason: str, message: str, path: str) -> QwexError:
         return Missing(status, reason, message or f"there is no {path}")
     if status == 429 or status >= 500:
         # A webhook that does not answer is a 500; so is an API server that begins or ends.
-        return BackendUnavailable(f"Kubernetes cannot do it now: {message}")
+        # One that took too long may have been done all the same.
+        return BackendUnavailable(f"Kubernetes cannot do it now: {message}", in_doubt=status == 504)
     return ApiError(status, reason, message)
 
 

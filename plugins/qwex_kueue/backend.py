@@ -171,9 +171,8 @@ class KueueBackend(Backend[KueueRequest]):
         if request.preflight and not begun:
             await self._check(request)
         self._journal.creates(request.run_id, request.attempt)
-        job = await self._writer.create(request)
+        await self._writer.create(request, lambda job: self._runs.created(Job.of(job)))
         self._journal.created(request.run_id)
-        self._runs.job_changed(None, Job.of(job))
         return request.run_id
 
     async def cancel(self, native_id: str) -> None:

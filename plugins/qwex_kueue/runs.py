@@ -145,8 +145,13 @@ class Runs:
         alike = (workload.queue, workload.requests)
         return [each for each in self._workloads.values() if (each.queue, each.requests) == alike and each != workload]
 
+    def created(self, job: Job) -> None:
+        """The answer to a create; what the watch has shown meanwhile is newer."""
+        if job.uid not in self._by_job:
+            self.job_changed(None, job)
+
     def job_changed(self, before: Job | None, now: Job | None) -> None:
-        """A watch's news, or the answer to a create."""
+        """A watch's news."""
         job = now or before
         assert job is not None
         if job.controller != self._controller:

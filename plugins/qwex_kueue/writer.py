@@ -14,7 +14,7 @@ from qwex_kueue.errors import ApiError
 from qwex_kueue.objects import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.manifests import KueueRequest
@@ -37,17 +37,20 @@ class Writer:
         self._controller = controller
         self._has_runner = False
 
-    async def create(self, request: KueueRequest) -> dict[str, Any]:
-        """The Job of an attempt, created with the Secret that it owns.
+    async def create(self, request: KueueRequest, created: Callable[[dict[str, Any]], None]) -> None:
+        """Create the Job of an attempt, of which ``created`` hears at once, and the Secret that it owns.
 
         Raises:
             InvalidSpec: the cluster refuses it; nothing is left.
-            BackendUnavailable: not now.
+            BackendUnavailable: not now; in doubt when the Job may be there.
         """
         secret = _with_blobs(request)
         job = await self._create_permitted(request)
-        await self._create_secret(secret, job)
-        return job
+        created(job)
+        try:
+            await self._create_secret(secret, job)
+        except BackendUnavailable as error:
+            raise BackendUnavailable(error.message, in_doubt=True) from error
 
     async def delete(self, name: str) -> None:
         """Delete a Job; its pod is told, and has its grace."""
