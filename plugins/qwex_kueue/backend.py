@@ -164,6 +164,9 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def _submit(self, request: KueueRequest) -> str:
         run = self._runs.get(request.run_id)
+        if (status := self._runs.ended_by_its_user(request.run_id)) is not None:
+            self._changes.tell(request.run_id, status)
+            return request.run_id
         begun = run is not None and run.job is not None and run.attempt >= request.attempt and not run.stop
         if begun and self._journal.is_created(request.run_id):
             return request.run_id

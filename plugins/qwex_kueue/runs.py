@@ -236,7 +236,14 @@ class Runs:
             if run.told is None:
                 self.look(run)
             return run.told
-        return self._gone(handed.stop, handed.stop_message, handed.attempt) if handed and handed.created else None
+        if handed is None or not (handed.created or handed.stop):
+            return None
+        return self._gone(handed.stop, handed.stop_message, handed.attempt)
+
+    def ended_by_its_user(self, run_id: str) -> JobStatus | None:
+        """Where a job stands that was told to end, before or after its present hand-over; None if it was not."""
+        handed = self._journal.handed(run_id)
+        return self.status(run_id) if handed and handed.stop else None
 
     def look(self, run: Run) -> None:
         """Judge the job anew."""
@@ -264,7 +271,7 @@ class Runs:
             return self._without_job(run)
         workload, pod, exit = self._workloads.get(job.uid), run.pod(attempt), run.exits.get(attempt)
         if run.stop:
-            return self._stopping(run, pod)
+            return self._stopping(run, pod) or _as_it_stands(pod, attempt)
         complete = pod is None and (status := finished(job, attempt)) and status.state is JobState.SUCCEEDED
         if _taken_away(run, pod, exit) and not complete:
             return self._pod_gone(run, job, workload)
@@ -408,6 +415,13 @@ class Runs:
         if admitted := now.has("Admitted"):
             begun = now.conditions["Requeued"].since if now.has("Requeued") else now.created
             self._journal.admitted(now.queue, now.uid, admitted.since, max(admitted.since - begun, 0.0))
+
+
+def _as_it_stands(pod: Pod | None, attempt: int) -> JobStatus:
+    """A job that is told to end and has not yet, as a controller first sees it."""
+    main = pod.containers.get(names.JOB) if pod else None
+    runs = main is not None and main.state == "running"
+    return JobStatus(JobState.RUNNING if runs else JobState.ADMITTED, "", "", None, attempt)
 
 
 def _taken_away(run: Run, pod: Pod | None, exit: dict[str, Any] | None) -> bool:

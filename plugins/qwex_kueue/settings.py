@@ -68,6 +68,9 @@ class KueueSettings(BaseModel):
         unknown = set(template) - {"metadata", "spec"}
         if unknown:
             raise ValueError(f"a pod template has metadata and spec, not {', '.join(sorted(unknown))}")
+        for name in template:
+            if not isinstance(template[name], dict):
+                raise ValueError(f"{name} is a table")
         for name in ("restartPolicy", "terminationGracePeriodSeconds", "activeDeadlineSeconds"):
             if name in template.get("spec", {}):
                 raise ValueError(f"spec.{name} is qwex's own")

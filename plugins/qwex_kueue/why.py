@@ -128,7 +128,7 @@ def estimate(position: int, admissions: Sequence[tuple[float, float]]) -> tuple[
     if len(gaps) < _FEWEST:
         return None, ""
     low, high = gaps[len(gaps) // 4], gaps[(3 * len(gaps)) // 4]
-    return (position * low, position * high), f"from {len(gaps)} admissions"
+    return (position * low, position * high), f"{len(gaps)} admissions"
 
 
 def _reason(known: Known, reserved: Condition | None, asked: Mapping[str, float]) -> tuple[WaitReason, str]:

@@ -197,6 +197,21 @@ def test_cancelled_while_it_waits_and_while_it_runs(client, cluster_queue, clust
     wait_until(lambda: not cluster.list("-n", namespace, "jobs"), "nothing left")
 
 
+def test_a_controller_that_is_killed_while_a_cancelled_job_ends_makes_no_other(client, cluster, namespace, home):
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('begun', flush=True); time.sleep(300)"
+    job = submit(client, deaf, grace=6)
+    wait_until(lambda: "begun" in printed(job), "the job")
+    (first,) = cluster.list("-n", namespace, "jobs")
+    job.cancel()
+    os.kill(json.loads((home / "controller.json").read_text())["pid"], signal.SIGKILL)
+    client.health()
+    assert job.wait(60)
+    assert states(job)[-1] == ("CANCELLED", "CancelledByUser", 1)
+    assert printed(job) == "begun\n"
+    uids = {each["metadata"]["uid"] for each in cluster.list("-n", namespace, "jobs")}
+    assert uids <= {first["metadata"]["uid"]}
+
+
 def test_a_queue_that_is_drained(client, cluster, cluster_queue):
     queue = cluster_queue({"cpu": "200m", "memory": "1Gi"})
     job = submit(client, "import time; time.sleep(100)", queue=queue, resources={"cpu": "200m"}, grace=1)

@@ -268,6 +268,29 @@ async def test_the_sooner_look_counts(cluster):
     assert run.timer.when() == soon
 
 
+async def test_a_job_that_was_told_to_end_is_not_handed_over_again(cluster):
+    """A controller that comes back while its pod still ends finds it as it stands, and makes no other."""
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.runs.stops(cluster.runs.get("train-abc"), "CancelledByUser", "cancelled by its user")
+    cluster.begin(complete=False)
+    cluster.show("job", "job-1", job(deleted=True))
+    cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
+    cluster.runs.complete()
+    assert cluster.runs.status("train-abc").state is JobState.RUNNING
+    assert cluster.runs.ended_by_its_user("train-abc").state is JobState.RUNNING
+    cluster.show("pod", "p", None)
+    cluster.show("job", "job-1", None)
+    assert cluster.runs.ended_by_its_user("train-abc").state is JobState.CANCELLED
+
+
+async def test_a_job_that_is_cancelled_before_its_create_arrived_is_cancelled(cluster):
+    cluster.journal.creates("train-abc", 1)
+    assert cluster.runs.ended_by_its_user("train-abc") is None
+    cluster.journal.stops("train-abc", "CancelledByUser", "cancelled by its user")
+    assert cluster.runs.ended_by_its_user("train-abc").state is JobState.CANCELLED
+
+
 async def test_a_cancelled_job_that_is_gone_when_the_controller_comes_back(cluster):
     cluster.hand_over()
     cluster.runs.stops(cluster.runs.get("train-abc"), "CancelledByUser", "cancelled by its user")

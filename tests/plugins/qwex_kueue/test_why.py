@@ -113,7 +113,7 @@ def test_starting_names_what_it_waits_for():
 
 def test_an_estimate_needs_admissions_out_of_a_backlog():
     backlog = [(float(at), 100.0) for at in range(0, 100, 10)]
-    assert estimate(3, backlog) == ((30.0, 30.0), "from 9 admissions")
+    assert estimate(3, backlog) == ((30.0, 30.0), "9 admissions")
     arrivals = [(float(at), 0.1) for at in range(0, 100, 10)]
     assert estimate(3, arrivals) == (None, "")
     assert estimate(1, backlog[:4]) == (None, "")
