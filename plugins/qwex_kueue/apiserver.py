@@ -31,14 +31,12 @@ __all__ = ["ApiServer", "Frames"]
 _CONNECT, _ANSWER = 5.0, 30.0
 #: A watch says something about every minute, be it a bookmark; a silent one is a connection that is dead.
 _WATCHING = aiohttp.ClientTimeout(sock_connect=_CONNECT, sock_read=150.0)
+#: Seconds after which a websocket on which nothing comes is asked for a sign of life: a lost one says nothing.
+_HEARTBEAT = 20.0
 _DEFAULT = "~/.kube/config"
 #: Where the account of a pod's own namespace stands.
 _OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _TRANSPORT = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, OSError)
-
-
-#: Seconds after which a websocket on which nothing comes is asked for a sign of life: a lost one says nothing.
-_HEARTBEAT = 20.0
 
 
 class Frames:

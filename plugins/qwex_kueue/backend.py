@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import logging
 import secrets
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
@@ -54,10 +53,6 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK = 5.0
 #: Seconds that Kueue takes to notice a new Job; an explanation waits for that.
 _FIRST_NOTICE = 0.5
-#: Seconds for which the cluster's word that it takes such jobs is good enough.
-_PERMITTED = 300.0
-#: Seconds before each further question for a right that is missing.
-_FORBIDDEN_AGAIN = (0.5, 1.5, 3.0)
 #: Seconds before each further try to delete a Job; the last one again and again.
 _DELETE_AGAIN = (1.0, 5.0, 15.0, 60.0)
 #: What a submit raises for what preflight finds, and the field to blame.
@@ -96,9 +91,6 @@ class KueueBackend(Backend[KueueRequest]):
         #: Two submits of one job at a time are one job; a lock lives as long as somebody has it.
         self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._controller = _identity(context.folder)
-        self._permitting = asyncio.Lock()
-        #: Until when the cluster need not be asked whether it takes jobs (monotonic).
-        self._permitted_until = 0.0
         self._changes = Changes()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reflectors: list[Reflector[Any]] = []
@@ -114,6 +106,7 @@ class KueueBackend(Backend[KueueRequest]):
         self._closing.push_async_callback(self._server.close)
         namespace = self._server.namespace
         self._beyond = Beyond(self._server)
+        self._permission = preflight.Permission(self._server)
         self._writer = Writer(self._server, self._runner, self._zipapp, self._controller)
         self._journal = Journal(self.context.folder / "kueue.db")
         self._closing.callback(self._journal.close)
@@ -164,7 +157,7 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def _submit(self, request: KueueRequest) -> str:
         run = self._runs.get(request.run_id)
-        if (status := self._runs.ended_by_its_user(request.run_id)) is not None:
+        if (status := self._runs.told_to_end(request.run_id)) is not None:
             self._changes.tell(request.run_id, status)
             return request.run_id
         begun = run is not None and run.job is not None and run.attempt >= request.attempt and not run.stop
@@ -287,8 +280,11 @@ class KueueBackend(Backend[KueueRequest]):
         """Nothing is created: a dry run, questions of rights, and the queues."""
         await self._ready()
         request = await self._with_priority(self.render(plan))
-        cluster, python = await self._cluster_of(request.queue), self._journal.python(*preflight.container(request))
-        return await preflight.check(self._server, request, self._queues.objects, cluster, python)
+        return (
+            await self._impossible(request)
+            or await preflight.forbidden(self._server, request)
+            or preflight.stopped(self._queues.objects[request.queue], await self._cluster_of(request.queue))
+        )
 
     async def forget(self, native_id: str) -> None:
         """Remove what the cluster and the journal have of a job that has ended."""
@@ -337,27 +333,14 @@ class KueueBackend(Backend[KueueRequest]):
             InvalidSpec: says why.
             BackendUnavailable: the cluster, or Kueue, does not answer.
         """
-        cluster, python = await self._cluster_of(request.queue), self._journal.python(*preflight.container(request))
-        namespace, queues = self._server.namespace, self._queues.objects
-        if why := preflight.impossible(namespace, request, queues, cluster, python):
+        if why := await self._impossible(request):
             refusal, field = _REFUSALS[why.reason]
             raise refusal(why.summary, problems=[(field, why.summary)])
-        async with self._permitting:
-            if time.monotonic() < self._permitted_until:
-                return
-            if why := await self._forbidden(request):
-                raise InvalidSpec(why.summary)
-            self._permitted_until = time.monotonic() + _PERMITTED
+        await self._permission.check(request)
 
-    async def _forbidden(self, request: KueueRequest) -> Why | None:
-        """An API server that has just begun denies rights for a moment: it is asked again before it is believed."""
-        why = await preflight.forbidden(self._server, request)
-        for pause in _FORBIDDEN_AGAIN:
-            if why is None or why.reason != WaitReason.BACKEND_UNAVAILABLE.value:
-                break
-            await asyncio.sleep(pause)
-            why = await preflight.forbidden(self._server, request)
-        return why
+    async def _impossible(self, request: KueueRequest) -> Why | None:
+        cluster, python = await self._cluster_of(request.queue), self._journal.python(*preflight.container(request))
+        return preflight.impossible(self._server.namespace, request, self._queues.objects, cluster, python)
 
     async def _with_priority(self, request: KueueRequest) -> KueueRequest:
         """The class of the priority asked for, where the configuration does not name one."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
-from qwex.errors import NotAuthorized, nearest
+from qwex.errors import InvalidSpec, NotAuthorized, nearest
 from qwex.state import WaitReason, Why
 from qwex_kueue import names
 from qwex_kueue.amounts import amount, listed, summed
 from qwex_kueue.errors import ApiError
 from qwex_kueue.objects import requested
+from qwex_kueue.writer import REFUSED_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
 __all__ = [
     "RIGHTS",
     "UNMANAGED",
+    "Permission",
     "asked_for",
-    "check",
     "container",
     "excess",
     "forbidden",
     "impossible",
     "kueue_sees",
+    "stopped",
 ]
 
 UNMANAGED = (
@@ -42,6 +45,8 @@ UNMANAGED = (
 _NAMES_PYTHON = re.compile(r"py(?:thon)?[-:_]?3\.?(\d{1,2})(?!\d)")
 #: The interpreters that such a name is about.
 _USUAL = ("python3", "python")
+#: Seconds for which the cluster's word that it takes jobs is good enough.
+_PERMITTED = 300.0
 
 #: What a user of qwex may have to do in the namespace: verb, group, resource, and what for. The Role of
 #: ``deploy/kueue`` gives these.
@@ -54,21 +59,6 @@ RIGHTS = (
     ("create", "", "pods/portforward", "read a job's output"),
     ("get", "", "pods/log", "read what an ended job left"),
 )
-
-
-async def check(
-    server: ApiServer,
-    request: KueueRequest,
-    queues: Mapping[str, LocalQueue],
-    cluster: ClusterQueue | None,
-    python: str,
-) -> Why | None:
-    """What keeps the job from starting; None if nothing that can be seen does. ``python`` is the image's version."""
-    return (
-        impossible(server.namespace, request, queues, cluster, python)
-        or await forbidden(server, request)
-        or _stopped(queues[request.queue], cluster)
-    )
 
 
 def impossible(
@@ -122,6 +112,40 @@ def excess(request: KueueRequest, cluster: ClusterQueue | None) -> str:
     return listed(over) if over else ""
 
 
+class Permission:
+    """The cluster's word that it takes jobs, asked for once in a while and not for each."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+        self._asking = asyncio.Lock()
+        #: Until when it need not be asked (monotonic).
+        self._until = 0.0
+
+    async def check(self, request: KueueRequest) -> None:
+        """Return if the cluster would take such a job.
+
+        Raises:
+            InvalidSpec: says what is missing.
+            BackendUnavailable: the cluster, or Kueue, does not answer.
+        """
+        async with self._asking:
+            if time.monotonic() < self._until:
+                return
+            if why := await self._forbidden(request):
+                raise InvalidSpec(why.summary)
+            self._until = time.monotonic() + _PERMITTED
+
+    async def _forbidden(self, request: KueueRequest) -> Why | None:
+        """An API server that has just begun denies rights for a moment: it is asked again before it is believed."""
+        why = await forbidden(self._server, request)
+        for pause in REFUSED_AGAIN:
+            if why is None or why.reason != WaitReason.BACKEND_UNAVAILABLE.value:
+                break
+            await asyncio.sleep(pause)
+            why = await forbidden(self._server, request)
+        return why
+
+
 def container(request: KueueRequest) -> tuple[str, str]:
     """The image, and the interpreter in it."""
     (main,) = request.job["spec"]["template"]["spec"]["containers"][:1]
@@ -143,7 +167,8 @@ def _other_python(request: KueueRequest, seen: str) -> str:
     )
 
 
-def _stopped(queue: LocalQueue, cluster: ClusterQueue | None) -> Why | None:
+def stopped(queue: LocalQueue, cluster: ClusterQueue | None) -> Why | None:
+    """Why a job would wait however free the queue is."""
     active = queue.conditions.get("Active")
     if queue.stopped != "None":
         return Why(

@@ -240,7 +240,7 @@ class Runs:
             return None
         return self._gone(handed.stop, handed.stop_message, handed.attempt)
 
-    def ended_by_its_user(self, run_id: str) -> JobStatus | None:
+    def told_to_end(self, run_id: str) -> JobStatus | None:
         """Where a job stands that was told to end, before or after its present hand-over; None if it was not."""
         handed = self._journal.handed(run_id)
         return self.status(run_id) if handed and handed.stop else None

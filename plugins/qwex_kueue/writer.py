@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from qwex_kueue.manifests import KueueRequest
     from qwex_kueue.runs import Run
 
-__all__ = ["Writer"]
+__all__ = ["REFUSED_AGAIN", "Writer"]
 
 
 #: Seconds before each further try of what the user may not do.
-_REFUSED_AGAIN = (0.5, 1.5, 3.0)
+REFUSED_AGAIN = (0.5, 1.5, 3.0)
 
 
 class Writer:
@@ -59,7 +59,7 @@ class Writer:
 
     async def _create_permitted(self, request: KueueRequest) -> dict[str, Any]:
         """The first objects of a job. An API server that has just begun refuses what it permits a moment later."""
-        for pause in _REFUSED_AGAIN:
+        for pause in REFUSED_AGAIN:
             try:
                 await self._provide_runner()
                 return await self._create_job(request)

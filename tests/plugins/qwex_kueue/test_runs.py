@@ -278,17 +278,17 @@ async def test_a_job_that_was_told_to_end_is_not_handed_over_again(cluster):
     cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
     cluster.runs.complete()
     assert cluster.runs.status("train-abc").state is JobState.RUNNING
-    assert cluster.runs.ended_by_its_user("train-abc").state is JobState.RUNNING
+    assert cluster.runs.told_to_end("train-abc").state is JobState.RUNNING
     cluster.show("pod", "p", None)
     cluster.show("job", "job-1", None)
-    assert cluster.runs.ended_by_its_user("train-abc").state is JobState.CANCELLED
+    assert cluster.runs.told_to_end("train-abc").state is JobState.CANCELLED
 
 
 async def test_a_job_that_is_cancelled_before_its_create_arrived_is_cancelled(cluster):
     cluster.journal.creates("train-abc", 1)
-    assert cluster.runs.ended_by_its_user("train-abc") is None
+    assert cluster.runs.told_to_end("train-abc") is None
     cluster.journal.stops("train-abc", "CancelledByUser", "cancelled by its user")
-    assert cluster.runs.ended_by_its_user("train-abc").state is JobState.CANCELLED
+    assert cluster.runs.told_to_end("train-abc").state is JobState.CANCELLED
 
 
 async def test_a_cancelled_job_that_is_gone_when_the_controller_comes_back(cluster):
