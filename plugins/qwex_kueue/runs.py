@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from qwex import jobfolder
 from qwex.state import JobState, JobStatus, Reason
 from qwex_kueue import elsewhere, names
-from qwex_kueue.states import deactivated, exit_of, finished, is_evicted, judge, requeued
+from qwex_kueue.states import (
+    as_it_stands,
+    deactivated,
+    exit_of,
+    finished,
+    is_evicted,
+    is_unexplained,
+    judge,
+    requeued,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -271,11 +280,11 @@ class Runs:
             return self._without_job(run)
         workload, pod, exit = self._workloads.get(job.uid), run.pod(attempt), run.exits.get(attempt)
         if run.stop:
-            return self._stopping(run, pod) or _as_it_stands(pod, attempt)
+            return self._stopping(run, pod) or as_it_stands(pod, attempt)
         complete = pod is None and (status := finished(job, attempt)) and status.state is JobState.SUCCEEDED
         if _taken_away(run, pod, exit) and not complete:
             return self._pod_gone(run, job, workload)
-        if pod and _is_unexplained(pod, exit) and not self._settled(run):
+        if pod and is_unexplained(pod, exit) and not self._settled(run):
             return run.told
         if job.deleted and (pod is None or pod.deleted):
             return run.told  # its end is seen when it is gone
@@ -417,22 +426,9 @@ class Runs:
             self._journal.admitted(now.queue, now.uid, admitted.since, max(admitted.since - begun, 0.0))
 
 
-def _as_it_stands(pod: Pod | None, attempt: int) -> JobStatus:
-    """A job that is told to end and has not yet, as a controller first sees it."""
-    main = pod.containers.get(names.JOB) if pod else None
-    runs = main is not None and main.state == "running"
-    return JobStatus(JobState.RUNNING if runs else JobState.ADMITTED, "", "", None, attempt)
-
-
 def _taken_away(run: Run, pod: Pod | None, exit: dict[str, Any] | None) -> bool:
     """Whether the attempt had a pod that ended because it was deleted, and not by itself."""
     if pod is None:
         return run.had_pod(run.attempt) and (exit is None or exit["reason"] == Reason.SIGNAL.value)
     exit = exit or exit_of(pod)
     return pod.deleted and exit is not None and exit["reason"] == Reason.SIGNAL.value
-
-
-def _is_unexplained(pod: Pod, exit: dict[str, Any] | None) -> bool:
-    """Whether the agent knows that the job's container was killed, and the kubelet has not yet said what for."""
-    main = pod.containers.get(names.JOB)
-    return exit is not None and exit["reason"] == Reason.LOST.value and main is not None and main.state == "running"

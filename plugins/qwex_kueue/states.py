@@ -27,10 +27,12 @@ __all__ = [
     "TERMINATIONS",
     "UNSTARTABLE",
     "Verdict",
+    "as_it_stands",
     "deactivated",
     "exit_of",
     "finished",
     "is_evicted",
+    "is_unexplained",
     "judge",
 ]
 
@@ -149,6 +151,19 @@ def finished(job: Job, attempt: int) -> JobStatus | None:
         reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
         return JobStatus(JobState.FAILED, reason, message, None, attempt)
     return None
+
+
+def as_it_stands(pod: Pod | None, attempt: int) -> JobStatus:
+    """A job that is told to end and has not yet, as a controller first sees it."""
+    main = pod.containers.get(names.JOB) if pod else None
+    runs = main is not None and main.state == "running"
+    return JobStatus(JobState.RUNNING if runs else JobState.ADMITTED, "", "", None, attempt)
+
+
+def is_unexplained(pod: Pod, exit: dict[str, Any] | None) -> bool:
+    """Whether the agent knows that the job's container was killed, and the kubelet has not yet said what for."""
+    main = pod.containers.get(names.JOB)
+    return exit is not None and exit["reason"] == Reason.LOST.value and main is not None and main.state == "running"
 
 
 def exit_of(pod: Pod) -> dict[str, Any] | None:

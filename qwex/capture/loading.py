@@ -8,7 +8,7 @@ import types
 from typing import Any
 
 from qwex.errors import CaptureError
-from qwex.runner.values import PYTHON
+from qwex.runner.values import PYTHON, foreign
 
 __all__ = ["load"]
 
@@ -39,8 +39,5 @@ class _Unpickler(pickle.Unpickler):
 
     def _type(self, name: str) -> Any:
         if name == "CodeType":
-            raise CaptureError(
-                f"there is code in it from Python {self._python}, and this is Python {PYTHON}. Have the same Python "
-                "here and there, or give back plain data"
-            )
+            raise CaptureError(f"{foreign(self._python)}, or give back plain data")
         return getattr(types, name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PYTHON", "InputError", "OutputError", "load", "save"]
+__all__ = ["PYTHON", "InputError", "OutputError", "foreign", "load", "save"]
 
 #: The Python of this process. Code in a pickle is bytecode: another one crashes on it, often without a word.
 PYTHON = "{}.{}".format(*sys.version_info)
@@ -39,10 +39,7 @@ def load(inputs: dict[str, dict[str, Any]], blobs: dict[str, str]) -> dict[str, 
     for name, value in inputs.items():
         what = {"__function__": "the function", "__call__": "its arguments"}.get(name, f"input {name!r}")
         if (written := value.get("python") or PYTHON) != PYTHON:
-            raise InputError(
-                f"{what} cannot be loaded here: there is code in it from Python {written}, and this is Python "
-                f"{PYTHON}. Have the same Python here and there, or send a script or a cell"
-            )
+            raise InputError(f"{what} cannot be loaded here: {foreign(written)}, or send a script or a cell")
         try:
             loaded[name] = _decode(value.get("format", "cloudpickle"), _bytes(value, blobs))
         except Exception as error:
@@ -50,6 +47,13 @@ def load(inputs: dict[str, dict[str, Any]], blobs: dict[str, str]) -> dict[str, 
     for filename, text in loaded.pop("__sources__", {}).items():
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     return loaded
+
+
+def foreign(written: str) -> str:
+    """Why code of another Python, such as ``3.12``, cannot be loaded here, and what to do."""
+    return (
+        f"there is code in it from Python {written}, and this is Python {PYTHON}. Have the same Python here and there"
+    )
 
 
 def save(names: Sequence[str], namespace: dict[str, Any], folder: str) -> list[dict[str, Any]]:
