@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import objects
+from harness import images, objects
 from harness.waiting import wait_until
 from jobs import SMALL, configure, printed, states, submit
 
 import qwex
 from qwex.errors import InvalidSpec, JobFailed, RemoteError
+from qwex.runner.values import PYTHON
 from qwex.spec import JobSpec, Source
 
 
@@ -47,16 +49,28 @@ def test_values_and_tracebacks_cross_the_cluster(client):
     assert "return a / b" in str(failed.value.__notes__ if hasattr(failed.value, "__notes__") else failed.value.frames)
 
 
-def test_code_of_another_python_is_refused_where_it_would_crash(client):
-    @qwex.remote(cpu="100m", image="qwex.test/python:3.13")
+@pytest.fixture
+def foreign_image():
+    """One with another Python than this process."""
+    bare = [image.name for image in images.planned() if "/python:" in image.name]
+    for name in bare:
+        if not name.endswith(f":{PYTHON}"):
+            return name
+    return pytest.skip(f"needs a second interpreter on this machine, to make an image that has not Python {PYTHON}")
+
+
+def test_code_of_another_python_is_refused_where_it_would_crash(client, foreign_image):
+    python = re.escape(foreign_image.rpartition(":")[2])
+
+    @qwex.remote(cpu="100m", image=foreign_image)
     def answer():
         return 42
 
-    with pytest.raises(InvalidSpec, match=r"has Python 3\.13 by its name, and there is code among the inputs from"):
+    with pytest.raises(InvalidSpec, match=rf"has Python {python} by its name, and there is code among the inputs from"):
         answer.submit()
     with pytest.raises(RemoteError, match="the function cannot be loaded here: there is code in it from Python"):
         answer.options(no_preflight=True).submit().result(60)
-    with pytest.raises(InvalidSpec, match=r"has Python 3\.13\.\d+, and there is code among the inputs from"):
+    with pytest.raises(InvalidSpec, match=rf"has Python {python}\.\d+, and there is code among the inputs from"):
         answer.submit()
 
 
