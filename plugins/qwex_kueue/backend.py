@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import secrets
 from dataclasses import replace
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from qwex.record import JobRecord
     from qwex.state import JobStatus, Why
     from qwex_kueue.clusterqueues import ClusterQueue
-    from qwex_kueue.runs import Run
+    from qwex_kueue.run import Run
 
 __all__ = ["KueueBackend", "KueueRequest"]
 
@@ -53,8 +52,6 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK = 5.0
 #: Seconds that Kueue takes to notice a new Job; an explanation waits for that.
 _FIRST_NOTICE = 0.5
-#: Seconds before each further try to delete a Job; the last one again and again.
-_DELETE_AGAIN = (1.0, 5.0, 15.0, 60.0)
 #: What a submit raises for what preflight finds, and the field to blame.
 _REFUSALS: dict[str, tuple[type[InvalidSpec], str]] = {
     WaitReason.QUEUE_MISSING.value: (UnknownQueue, "queue"),
@@ -167,6 +164,9 @@ class KueueBackend(Backend[KueueRequest]):
         if request.preflight and not begun:
             await self._check(request)
         self._journal.creates(request.run_id, request.attempt)
+        if run:
+            # Whatever became of it, one attempt runs at a time.
+            await self._writer.delete(run.before(request.attempt))
         await self._writer.create(request, lambda job: self._runs.created(Job.of(job)))
         self._journal.created(request.run_id)
         return request.run_id
@@ -178,7 +178,7 @@ class KueueBackend(Backend[KueueRequest]):
             return
         self._runs.stops(run, "CancelledByUser", "cancelled by its user")
         try:
-            await self._delete_jobs(run)
+            await self._writer.delete(run.jobs.values())
         except BackendUnavailable:
             self._give_up(run)
         self._runs.look(run)
@@ -218,13 +218,9 @@ class KueueBackend(Backend[KueueRequest]):
             yield chunk
 
     async def acknowledge(self, native_id: str, last: Position) -> None:
-        """Let the agent go, and with it the pod and its quota."""
-        run = self._runs.get(native_id)
-        pod = run.pod(last.attempt) if run else None
-        if pod:
-            await self._output.acknowledge(pod, last.seq)
-        if run:
-            await self._remove_older(run, last.attempt)
+        """Let the agents go, and with them the pods and their quota."""
+        if run := self._runs.get(native_id):
+            await self._output.acknowledge(run, last)
 
     async def queues(self) -> list[QueueInfo]:
         """The namespace's LocalQueues, with the quotas behind them where the user may read those."""
@@ -290,7 +286,7 @@ class KueueBackend(Backend[KueueRequest]):
         """Remove what the cluster and the journal have of a job that has ended."""
         run = self._runs.get(native_id)
         if run:
-            await self._delete_jobs(run)
+            await self._writer.delete(run.jobs.values())
             self._runs.forget(native_id)
         self._journal.forget(native_id)
 
@@ -352,26 +348,6 @@ class KueueBackend(Backend[KueueRequest]):
         metadata = {**request.job["metadata"], "labels": {**labels, **label}}
         return replace(request, job={**request.job, "metadata": metadata})
 
-    async def _remove_older(self, run: Run, attempt: int) -> None:
-        """The Jobs of attempts up to ``attempt`` that a later Job follows have said all they had to say."""
-        newest = run.job
-        for job in list(run.jobs.values()):
-            if job is not newest and job.attempt <= attempt:
-                await self._writer.delete(job.name)
-
-    async def _delete_jobs(self, run: Run) -> None:
-        for job in list(run.jobs.values()):
-            await self._writer.delete(job.name)
-
-    async def _delete_at_last(self, run: Run) -> None:
-        for pause in itertools.chain(_DELETE_AGAIN, itertools.repeat(_DELETE_AGAIN[-1])):
-            try:
-                await self._delete_jobs(run)
-                break
-            except BackendUnavailable as error:
-                log.warning("the Jobs of %s cannot be deleted yet: %s", run.run_id, error)
-            await asyncio.sleep(pause)
-
     async def _find_out(self, run: Run) -> None:
         """Why Kueue takes no notice of a Job: it is away, or does not look after the namespace."""
         if job := run.job:
@@ -381,7 +357,7 @@ class KueueBackend(Backend[KueueRequest]):
 
     def _give_up(self, run: Run) -> None:
         """Free the quota of a job that cannot go on, however long that takes."""
-        self._spawn(self._delete_at_last(run))
+        self._spawn(self._writer.delete_at_last(run))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

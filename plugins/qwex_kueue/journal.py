@@ -1,26 +1,33 @@
-"""What the cluster does not keep: which attempt a pod was, which jobs were handed over and told to end, how long
+"""What the cluster does not keep: which attempt a pod was, which jobs were handed over, told to end and ended, how long
 queues took, which Python images have. One SQLite file; the controller's store stays the truth about jobs.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import time
+from dataclasses import astuple
 from typing import TYPE_CHECKING, NamedTuple
 
 from qwex.errors import ConfigError
+from qwex.state import JobState, JobStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Handed", "Journal"]
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS job (
     run_id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, created INTEGER NOT NULL DEFAULT 0,
-    stop TEXT NOT NULL DEFAULT '', stop_message TEXT NOT NULL DEFAULT ''
+    stop TEXT NOT NULL DEFAULT '', stop_message TEXT NOT NULL DEFAULT '',
+    ended_at REAL, ended TEXT NOT NULL DEFAULT ''
 );
-CREATE TABLE IF NOT EXISTS pod (uid TEXT PRIMARY KEY, run_id TEXT NOT NULL, attempt INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS pod (
+    uid TEXT PRIMARY KEY, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, generation INTEGER NOT NULL DEFAULT 0
+);
 CREATE INDEX IF NOT EXISTS pod_by_run ON pod (run_id);
 CREATE TABLE IF NOT EXISTS admission (
     queue TEXT NOT NULL, workload TEXT PRIMARY KEY, at REAL NOT NULL, waited REAL NOT NULL
@@ -30,6 +37,14 @@ CREATE TABLE IF NOT EXISTS image (
 );
 CREATE INDEX IF NOT EXISTS admission_by_queue ON admission (queue, at);
 """
+#: From each older format to the next; tables that are new are made by the schema.
+_CHANGES = {
+    2: "ALTER TABLE pod ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN ended_at REAL;"
+    "ALTER TABLE job ADD COLUMN ended TEXT NOT NULL DEFAULT '';"
+}
+#: Seconds for which a job is remembered that the cluster has nothing more of.
+_REMEMBERED = 7 * 86400.0
 #: Admissions of one queue that are looked at, and kept.
 _HISTORY = 200
 
@@ -44,6 +59,8 @@ class Handed(NamedTuple):
     #: The reason it was told to end for, or empty.
     stop: str
     stop_message: str
+    #: How it ended, once the cluster has nothing more of it.
+    end: JobStatus | None
 
 
 class Journal:
@@ -56,7 +73,9 @@ class Journal:
             self._db.execute("PRAGMA synchronous=NORMAL")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version < _VERSION:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+                changes = "".join(change for since, change in _CHANGES.items() if 0 < version <= since)
+                self._db.executescript(f"BEGIN; {changes} {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
+            self._forget_old()
         except sqlite3.Error as error:
             raise ConfigError(f"{file}: {error}. Move the file away; jobs in the cluster go on.") from error
         if version > _VERSION:
@@ -69,15 +88,16 @@ class Journal:
     def handed(self, run_id: str) -> Handed | None:
         """What is known of a job."""
         row = self._db.execute(
-            "SELECT attempt, created, stop, stop_message FROM job WHERE run_id=?", (run_id,)
+            "SELECT attempt, created, stop, stop_message, ended FROM job WHERE run_id=?", (run_id,)
         ).fetchone()
-        return Handed(row[0], bool(row[1]), row[2], row[3]) if row else None
+        return Handed(row[0], bool(row[1]), row[2], row[3], _status(row[4])) if row else None
 
     def creates(self, run_id: str, attempt: int) -> None:
         """The attempt is about to be handed over."""
         self._db.execute(
             "INSERT INTO job (run_id, attempt) VALUES (?, ?) "
-            "ON CONFLICT (run_id) DO UPDATE SET attempt=excluded.attempt, created=0 WHERE attempt < excluded.attempt",
+            "ON CONFLICT (run_id) DO UPDATE SET attempt=excluded.attempt, created=0, ended='', ended_at=NULL "
+            "WHERE attempt < excluded.attempt",
             (run_id, attempt),
         )
 
@@ -98,13 +118,22 @@ class Journal:
         """The job was told to end; the first reason counts."""
         self._db.execute("UPDATE job SET stop=?, stop_message=? WHERE run_id=? AND stop=''", (reason, message, run_id))
 
-    def pods(self, run_id: str) -> dict[str, int]:
-        """The attempts of a job's pods, by uid."""
-        return dict(self._db.execute("SELECT uid, attempt FROM pod WHERE run_id=?", (run_id,)).fetchall())
+    def ends(self, run_id: str, status: JobStatus) -> None:
+        """That was the job's end, and the cluster has nothing more of it."""
+        said = json.dumps([status.state.value, *astuple(status)[1:]])
+        self._db.execute("UPDATE job SET ended=?, ended_at=? WHERE run_id=?", (said, time.time(), run_id))
+
+    def pods(self, run_id: str) -> list[tuple[str, int, int]]:
+        """Uid and attempt of a job's pods, and the generation of the Job that made it, 0 if not known."""
+        return self._db.execute("SELECT uid, attempt, generation FROM pod WHERE run_id=?", (run_id,)).fetchall()
 
     def pod(self, run_id: str, uid: str, attempt: int) -> None:
         """A pod is that attempt of a job."""
         self._db.execute("INSERT OR IGNORE INTO pod (uid, run_id, attempt) VALUES (?, ?, ?)", (uid, run_id, attempt))
+
+    def made_by(self, uid: str, generation: int) -> None:
+        """A pod's Job was of that generation when it made the pod."""
+        self._db.execute("UPDATE pod SET generation=? WHERE uid=?", (generation, uid))
 
     def forget(self, run_id: str) -> None:
         """Remove a job."""
@@ -137,3 +166,15 @@ class Journal:
             "SELECT at, waited FROM admission WHERE queue=? ORDER BY at DESC LIMIT ?", (queue, _HISTORY)
         ).fetchall()
         return [(at, waited) for at, waited in reversed(rows)]
+
+    def _forget_old(self) -> None:
+        old = (time.time() - _REMEMBERED,)
+        self._db.execute("DELETE FROM pod WHERE run_id IN (SELECT run_id FROM job WHERE ended_at < ?)", old)
+        self._db.execute("DELETE FROM job WHERE ended_at < ?", old)
+
+
+def _status(said: str) -> JobStatus | None:
+    if not said:
+        return None
+    state, *rest = json.loads(said)
+    return JobStatus(JobState(state), *rest)

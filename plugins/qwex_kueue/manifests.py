@@ -28,7 +28,7 @@ __all__ = ["KueueRequest", "anew", "as_yaml", "attempt_secret", "priority_class"
 
 #: Where things lie in a pod.
 _RUNNER, _DESCRIPTION, _FOLDER, _WORK = "/qwex/runner", "/qwex/description", "/qwex/job", "/qwex/work"
-_PYZ = "qwex-runner.pyz"
+_ATTEMPT, _PYZ = f"{_FOLDER}/attempt", "qwex-runner.pyz"
 _MOUNTS = (
     {"name": "runner", "mountPath": _RUNNER, "readOnly": True},
     {"name": "description", "mountPath": _DESCRIPTION, "readOnly": True},
@@ -215,6 +215,7 @@ def _agent_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
         **_image(spec, settings),
         "restartPolicy": "Always",
         "command": [*_runner(spec, settings, "agent"), "--port", str(PORT), "--linger", str(round(settings.linger))],
+        "lifecycle": _heard(spec, settings, "agent-port"),
         "resources": {
             "requests": {"cpu": f"{_agents_millicores(spec)}m", "memory": "0"},
             "limits": {"memory": "256Mi"},
@@ -229,6 +230,7 @@ def _job_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
         "name": names.JOB,
         **_image(spec, settings),
         "command": [*_runner(spec, settings, "run"), "--echo", "--last-words", "/dev/termination-log"],
+        "lifecycle": _heard(spec, settings, "events.jsonl"),
         "env": [{"name": "HOME", "value": _WORK}],
         "workingDir": _WORK,
         "resources": _resources(spec, settings),
@@ -243,8 +245,16 @@ def _image(spec: JobSpec, settings: KueueSettings) -> dict[str, str]:
 
 
 def _runner(spec: JobSpec, settings: KueueSettings, command: str) -> list[str]:
-    python = spec.runtime.python or settings.python
-    return [python, f"{_RUNNER}/{_PYZ}", command, f"{_FOLDER}/attempt", "--description", _DESCRIPTION]
+    return [*_program(spec, settings), command, _ATTEMPT, "--description", _DESCRIPTION]
+
+
+def _heard(spec: JobSpec, settings: KueueSettings, file: str) -> dict[str, Any]:
+    """A container is told to end once it hears that: when it has made ``file``."""
+    return {"preStop": {"exec": {"command": [*_program(spec, settings), "await", f"{_ATTEMPT}/{file}"]}}}
+
+
+def _program(spec: JobSpec, settings: KueueSettings) -> list[str]:
+    return [spec.runtime.python or settings.python, f"{_RUNNER}/{_PYZ}"]
 
 
 def _description_sources(name: str) -> list[dict[str, Any]]:

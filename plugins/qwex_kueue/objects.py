@@ -78,7 +78,14 @@ class Job:
     created: float
     deleted: bool
     suspended: bool
+    #: Rises with every change of its spec.
+    generation: int
     conditions: dict[str, Condition] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will make no more pods."""
+        return any((end := self.conditions.get(type)) and end.status for type in ("Complete", "Failed"))
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Job:
@@ -96,6 +103,7 @@ class Job:
             seconds(metadata.get("creationTimestamp")),
             "deletionTimestamp" in metadata,
             bool(raw.get("spec", {}).get("suspend")),
+            metadata.get("generation") or 1,
             Condition.all_of(raw),
         )
 

@@ -17,9 +17,11 @@ from qwex_kueue.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from qwex.state import Position
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.objects import Pod
-    from qwex_kueue.runs import Run, Runs
+    from qwex_kueue.run import Run
+    from qwex_kueue.runs import Runs
 
 __all__ = ["Output"]
 
@@ -83,7 +85,8 @@ class Output:
     async def _left_records(self, pod: Pod, seq: int) -> AsyncIterator[bytes]:
         """What an agent that nobody came to in time left in its container's own log."""
         lines = (await self._leftovers(pod)).records.splitlines(keepends=True)
-        yield b"".join(line for line in lines if (_seq(line) or 0) > seq)
+        if left := b"".join(line for line in lines if (_seq(line) or 0) > seq):
+            yield left
 
     async def _leftovers(self, pod: Pod) -> leftovers.Leftovers:
         path = f"{self._server.core}/pods/{pod.name}/log"
@@ -108,16 +111,35 @@ class Output:
             raise NotFound(f"the pod {pod.name} left no value {name!r}")
         yield values[name]
 
-    async def acknowledge(self, pod: Pod, seq: int) -> None:
-        """Everything up to record ``seq`` is safe: the agent may go."""
-        if _listens(pod):
-            with contextlib.suppress(NotFound, ApiError):
-                await self._agent(pod).acknowledge(seq)
+    async def acknowledge(self, run: Run, last: Position) -> None:
+        """Everything up to ``last`` is safe: the agents of its attempt, and of those before, may go.
+
+        Raises:
+            BackendUnavailable: one of them could not be told.
+        """
+        for uid in list(run.pods):
+            if run.numbers[uid] <= last.attempt:
+                await self._acknowledge(run, uid, last.seq if run.numbers[uid] == last.attempt else None)
+
+    async def _acknowledge(self, run: Run, uid: str, seq: int | None) -> None:
+        """Up to record ``seq``, or all there is."""
+        for pause in (*_AGAIN, None):
+            if (pod := run.pods.get(uid)) is None or not _listens(pod):
+                return
+            agent = self._agent(pod)
+            try:
+                with contextlib.suppress(NotFound, ApiError):
+                    await agent.acknowledge(await agent.last() if seq is None else seq)
+                return
+            except BackendUnavailable:
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
 
     async def see_the_end(self, run: Run, pod: Pod) -> None:
         """Hear from the agent of a pod that is being ended how its job ends, whether anybody follows it or not."""
         attempt = run.numbers[pod.uid]
-        if attempt in run.exits or not _listens(pod):
+        if attempt != run.attempt or attempt in run.exits or not _listens(pod):
             return
         with contextlib.suppress(BackendUnavailable, NotFound, ApiError):
             # The exit record may be there already, and is the last.

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from qwex import jobfolder
 from qwex.state import JobState, JobStatus, Reason
-from qwex_kueue import elsewhere, names
+from qwex_kueue import elsewhere
+from qwex_kueue.run import Run
 from qwex_kueue.states import (
     as_it_stands,
     deactivated,
     exit_of,
     finished,
     is_evicted,
+    is_stuck,
     is_unexplained,
     judge,
+    pod_lost,
     requeued,
 )
 
@@ -29,71 +32,12 @@ if TYPE_CHECKING:
     from qwex_kueue.objects import Job, Pod, Workload
     from qwex_kueue.settings import KueueSettings
 
-__all__ = ["Run", "Runs"]
+__all__ = ["Runs"]
 
-#: Seconds after which a pod that is gone counts as deleted by someone, if nothing else explains it.
+#: Seconds after which a pod's end counts as unexplained, if nothing that is watched explains it.
 _SETTLE = 3.0
 #: In Kueue's message of a preemption, whom it was for.
 _PREEMPTOR = re.compile(r"JobUID: ([0-9a-f-]+)")
-
-
-class Run:
-    """One job: its objects, and what was seen and said of it."""
-
-    __slots__ = (
-        "attempt",
-        "changed",
-        "exits",
-        "jobs",
-        "numbers",
-        "pod_since",
-        "pods",
-        "refused",
-        "run_id",
-        "since",
-        "stop",
-        "timer",
-        "told",
-        "vanished",
-    )
-
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
-        #: When this process first saw its newest Job, or asked why Kueue does not see it (monotonic).
-        self.since = time.monotonic()
-        self.jobs: dict[str, Job] = {}
-        self.pods: dict[str, Pod] = {}
-        #: The attempt each pod is, by uid; of pods that are gone, too.
-        self.numbers: dict[str, int] = {}
-        #: When this process first saw its newest pod (monotonic): the cluster's clock may be another.
-        self.pod_since = 0.0
-        #: The present attempt.
-        self.attempt = 0
-        #: Exit records that were read, by attempt.
-        self.exits: dict[int, dict[str, Any]] = {}
-        #: Why it can never be admitted, once that is known.
-        self.refused = ""
-        #: Reason and message it was told to end for.
-        self.stop: tuple[str, str] | None = None
-        self.told: JobStatus | None = None
-        #: When its pod was seen to be gone, without a reason yet (monotonic).
-        self.vanished = 0.0
-        #: Set at each change; made when someone waits.
-        self.changed: asyncio.Event | None = None
-        self.timer: asyncio.TimerHandle | None = None
-
-    @property
-    def job(self) -> Job | None:
-        """The newest of its Jobs: a retry is a Job of its own."""
-        return max(self.jobs.values(), key=lambda job: job.attempt, default=None)
-
-    def pod(self, attempt: int) -> Pod | None:
-        """The pod of an attempt, as long as there is one."""
-        return next((pod for uid, pod in self.pods.items() if self.numbers[uid] == attempt), None)
-
-    def had_pod(self, attempt: int) -> bool:
-        """Whether an attempt had a pod that is gone."""
-        return self.pod(attempt) is None and attempt in self.numbers.values()
 
 
 class Runs:
@@ -117,6 +61,8 @@ class Runs:
         #: Jobs of other controllers by name.
         self._others: dict[str, Job] = {}
         self._complete = False
+        #: Pods that were seen before all their Jobs were: which attempt they are cannot be told yet.
+        self._early: dict[str, tuple[Pod | None, Pod | None]] = {}
         #: Called with a pod that is being ended, once: how its job ends is not in its status until it is gone.
         self.ending: Callable[[Run, Pod], None] = lambda run, pod: None
         #: Called with a run that goes back to the queue and will have another pod from the same Job.
@@ -130,6 +76,9 @@ class Runs:
         """Every kind of object was listed: from now on what is not there is gone."""
         if not self._complete:
             self._complete = True
+            for before, now in self._early.values():
+                self.pod_changed(before, now)
+            self._early.clear()
             for run in list(self._runs.values()):
                 self.look(run)
 
@@ -171,31 +120,27 @@ class Runs:
             run.jobs.pop(job.name, None)
             self._by_job.pop(job.uid, None)
         else:
-            if job.name not in run.jobs:
-                run.since = time.monotonic()
-            run.jobs[job.name] = now
+            run.take_job(now)
             self._by_job[job.uid] = job.run_id
-            if job.attempt > run.attempt:
-                run.attempt, run.vanished = job.attempt, 0.0
-        self.look(run)
+        self._seen(run)
 
     def pod_changed(self, before: Pod | None, now: Pod | None) -> None:
         """A watch's news."""
         pod = now or before
         assert pod is not None
+        if not self._complete:
+            self._early[pod.uid] = (None, now)
+            return
         run = self._runs.get(pod.run_id) or (self._run(pod.run_id, 1) if self._journal.handed(pod.run_id) else None)
         if run is None:
             return
         if now is None:
             run.pods.pop(pod.uid, None)
         else:
-            self._number(run, now)
-            if pod.uid not in run.pods:
-                run.pod_since = time.monotonic()
-            run.pods[pod.uid] = now
+            run.take_pod(now)
             if now.deleted and not (before and before.deleted):
                 self.ending(run, now)
-        self.look(run)
+        self._seen(run)
 
     def workload_changed(self, before: Workload | None, now: Workload | None) -> None:
         """A watch's news."""
@@ -247,12 +192,19 @@ class Runs:
             return run.told
         if handed is None or not (handed.created or handed.stop):
             return None
-        return self._gone(handed.stop, handed.stop_message, handed.attempt)
+        return handed.end or self._gone(handed.stop, handed.stop_message, handed.attempt)
 
     def told_to_end(self, run_id: str) -> JobStatus | None:
         """Where a job stands that was told to end, before or after its present hand-over; None if it was not."""
         handed = self._journal.handed(run_id)
         return self.status(run_id) if handed and handed.stop else None
+
+    def _seen(self, run: Run) -> None:
+        """One of its objects has changed."""
+        self.look(run)
+        if run.told and run.is_over:
+            self._journal.ends(run.run_id, run.told)
+            self.forget(run.run_id)
 
     def look(self, run: Run) -> None:
         """Judge the job anew."""
@@ -280,10 +232,15 @@ class Runs:
             return self._without_job(run)
         workload, pod, exit = self._workloads.get(job.uid), run.pod(attempt), run.exits.get(attempt)
         if run.stop:
-            return self._stopping(run, pod) or as_it_stands(pod, attempt)
-        complete = pod is None and (status := finished(job, attempt)) and status.state is JobState.SUCCEEDED
-        if _taken_away(run, pod, exit) and not complete:
-            return self._pod_gone(run, job, workload)
+            return self._stopping(run, pod)
+        over, killed = _how_it_ended(run, pod, exit)
+        if killed and workload and not workload.active:
+            self.hopeless(run)
+            return deactivated(workload, attempt).status
+        if over and _goes_back(run, job, workload, killed=killed):
+            return self._requeued(run, workload)
+        if killed:
+            return self._lost(run, job, pod)
         if pod and is_unexplained(pod, exit) and not self._settled(run):
             return run.told
         if job.deleted and (pod is None or pod.deleted):
@@ -293,36 +250,32 @@ class Runs:
             return JobStatus(JobState.FAILED, Reason.REFUSED.value, run.refused, None, attempt)
         if workload is None and pod is None:
             self._await_workload(run)
-        waited = time.monotonic() - run.pod_since if pod else 0.0
-        patience, preemptor = self._settings.image_patience, self._preemptor(workload)
-        verdict = judge(job, workload, pod, attempt, exit, waited=waited, patience=patience, preemptor=preemptor)
+        verdict = judge(job, workload, pod, attempt, exit, impatient=self._is_impatient(run, pod))
         if verdict.hopeless:
             self.hopeless(run)
-        status = verdict.status
-        if status.attempt is not None and status.attempt > attempt:
-            self._begin(run, status.attempt)
-            self.again(run)
-        if status.state is JobState.ADMITTED and status.reason and pod:
-            self._look_later(run, self._settings.image_patience - waited)
-        return status
+        return verdict.status
+
+    def _is_impatient(self, run: Run, pod: Pod | None) -> bool:
+        """Whether its pod has failed to start for as long as the settings allow."""
+        if pod is None or not is_stuck(pod):
+            run.stuck = 0.0
+            return False
+        run.stuck = run.stuck or time.monotonic()
+        left = run.stuck + self._settings.image_patience - time.monotonic()
+        if left > 0:
+            self._look_later(run, left)
+        return left <= 0
 
     def _stopping(self, run: Run, pod: Pod | None) -> JobStatus | None:
         """Told to end: it has, once its pod has; where there is none, once no further pod can come."""
         assert run.stop is not None
-        ended = run.exits.get(run.attempt)
-        if pod is None and not ended and any(not job.deleted for job in run.jobs.values()):
-            return run.told
-        if pod is None or ended:
-            reason, message = run.stop
-            code = ended.get("code") if ended else None
-            return JobStatus(JobState.CANCELLED, reason, message, code, run.attempt)
-        main = pod.containers.get(names.JOB)
-        if main is None or main.state == "waiting":
-            return run.told
-        if main.state == "terminated":
-            run.exits[run.attempt] = exit_of(pod) or {}
-            return self._stopping(run, pod)
-        return run.told
+        ended = run.exits.get(run.attempt) or (exit_of(pod) if pod else None)
+        if pod is not None and ended is None:
+            return as_it_stands(pod, run.attempt)
+        if ended is None and any(not job.deleted for job in run.jobs.values()):
+            return run.told or as_it_stands(pod, run.attempt)
+        code = ended.get("code") if ended else None
+        return JobStatus(JobState.CANCELLED, *run.stop, code, run.attempt)
 
     def _without_job(self, run: Run) -> JobStatus | None:
         exit = run.exits.get(run.attempt)
@@ -334,18 +287,20 @@ class Runs:
             return run.told
         return self._gone("", "", run.attempt)
 
-    def _pod_gone(self, run: Run, job: Job, workload: Workload | None) -> JobStatus | None:
-        if workload and not workload.active:
-            self.hopeless(run)
-            return deactivated(workload, run.attempt).status
-        if job.suspended or is_evicted(workload):
-            self._begin(run, run.attempt + 1)
-            self.again(run)
-            return requeued(workload, run.attempt, self._preemptor(workload))
+    def _requeued(self, run: Run, workload: Workload | None) -> JobStatus:
+        run.begin(run.attempt + 1)
+        self.again(run)
+        return requeued(workload, run.attempt, self._preemptor(workload))
+
+    def _lost(self, run: Run, job: Job, pod: Pod | None) -> JobStatus | None:
+        """Its pod was ended from outside, and its quota was not taken away."""
+        if pod is None:
+            # Its Job says what becomes of that: it counts each of its pods once, and makes another or gives up.
+            status = finished(job, run.attempt)
+            return pod_lost(None, run.attempt) if status and status.reason == Reason.LOST.value else status or run.told
         if job.deleted or not self._settled(run):
             return run.told
-        message = "its pod was deleted, by someone or by the cluster, before it ended"
-        return JobStatus(JobState.FAILED, Reason.LOST.value, message, None, run.attempt)
+        return pod_lost(pod, run.attempt)
 
     def _preemptor(self, workload: Workload | None) -> str:
         """The name of the job that took the workload's place, where it is in this namespace."""
@@ -386,10 +341,6 @@ class Runs:
             run.timer.cancel()
         run.timer = loop.call_at(when, self.look, run)
 
-    def _begin(self, run: Run, attempt: int) -> None:
-        run.attempt, run.vanished = attempt, 0.0
-        self._journal.begins(run.run_id, attempt)
-
     def _note_other(self, job: Job, *, gone: bool) -> None:
         if gone:
             self._others.pop(job.name, None)
@@ -399,23 +350,8 @@ class Runs:
     def _run(self, run_id: str, attempt: int) -> Run:
         run = self._runs.get(run_id)
         if run is None:
-            run = self._runs[run_id] = Run(run_id)
-            run.numbers = self._journal.pods(run_id)
-            handed = self._journal.handed(run_id)
-            run.attempt = max(attempt, handed.attempt if handed else 1)
-            run.stop = (handed.stop, handed.stop_message) if handed and handed.stop else None
+            run = self._runs[run_id] = Run(run_id, attempt, self._journal)
         return run
-
-    def _number(self, run: Run, pod: Pod) -> None:
-        """A pod that is new is the present attempt, or the next one if that has had its pod."""
-        if pod.uid in run.numbers:
-            return
-        taken = max(run.numbers.values(), default=0)
-        number = max(run.attempt, taken + 1)
-        run.numbers[pod.uid] = number
-        self._journal.pod(run.run_id, pod.uid, number)
-        if number > run.attempt:
-            self._begin(run, number)
 
     def _note_admission(self, before: Workload | None, now: Workload | None) -> None:
         """History for estimates: anybody's admission in the namespace, as it is seen to happen."""
@@ -426,9 +362,20 @@ class Runs:
             self._journal.admitted(now.queue, now.uid, admitted.since, max(admitted.since - begun, 0.0))
 
 
-def _taken_away(run: Run, pod: Pod | None, exit: dict[str, Any] | None) -> bool:
-    """Whether the attempt had a pod that ended because it was deleted, and not by itself."""
+def _how_it_ended(run: Run, pod: Pod | None, exit: dict[str, Any] | None) -> tuple[bool, bool]:
+    """Whether the attempt's pod, or the job in it, has ended; and whether it was ended from outside."""
     if pod is None:
-        return run.had_pod(run.attempt) and (exit is None or exit["reason"] == Reason.SIGNAL.value)
-    exit = exit or exit_of(pod)
-    return pod.deleted and exit is not None and exit["reason"] == Reason.SIGNAL.value
+        return run.had_pod(run.attempt), run.had_pod(run.attempt) and (exit is None or _by_signal(exit))
+    ended = exit or exit_of(pod)
+    return ended is not None, ended is not None and pod.deleted and _by_signal(ended)
+
+
+def _by_signal(exit: dict[str, Any]) -> bool:
+    return bool(exit["reason"] == Reason.SIGNAL.value)
+
+
+def _goes_back(run: Run, job: Job, workload: Workload | None, *, killed: bool) -> bool:
+    """Whether its Job will make it another pod, whatever it made of its SIGTERM."""
+    if job.ended:
+        return False
+    return job.suspended or is_evicted(workload) or (killed and run.was_replaced(run.attempt))

@@ -6,6 +6,7 @@ Conditions are looked up by type. The names are those of batch/v1, v1 and kueue.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qwex import jobfolder
@@ -32,8 +33,12 @@ __all__ = [
     "exit_of",
     "finished",
     "is_evicted",
+    "is_stuck",
     "is_unexplained",
     "judge",
+    "pod_lost",
+    "requeued",
+    "stuck",
 ]
 
 #: Why Kueue takes a job's quota away: the reasons of a Workload's condition ``Evicted``. All but the last go back to
@@ -101,6 +106,8 @@ UNSTARTABLE = {
     "RunContainerError": False,
     "CrashLoopBackOff": False,
 }
+#: The runtime's words for a program that the image does not have; no patience changes an image.
+_NO_PROGRAM = re.compile(r"exec: .*(no such file or directory|executable file not found|permission denied)")
 IMAGE_TROUBLE = ("InvalidImageName", "ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
 
 
@@ -118,21 +125,18 @@ def judge(
     attempt: int,
     exit: Mapping[str, Any] | None,
     *,
-    waited: float,
-    patience: float,
-    preemptor: str = "",
+    impatient: bool = False,
 ) -> Verdict:
     """Where attempt number ``attempt`` stands.
 
-    ``pod`` is the attempt's, None if there is none yet; ``exit`` its exit record, as soon as it is known; ``waited``
-    are the seconds since the pod was made, and ``patience`` those after which what fails to start is given up;
-    ``preemptor`` is the job that took its place, if one did and may be named.
+    ``pod`` is the attempt's, None if there is none yet; ``exit`` its exit record, as soon as it is known; with
+    ``impatient`` what fails to start is given up.
     """
     if pod is None:
         return _without_pod(job, workload, attempt)
     ended = exit or exit_of(pod)
     if ended is not None:
-        return Verdict(_ended(pod, workload, attempt, ended, preemptor))
+        return Verdict(_ended(pod, attempt, ended))
     if disruption := _disruption(pod):
         return Verdict(JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, None, attempt), hopeless=True)
     if not pod.deleted and (status := finished(job, attempt)) and status.state is JobState.FAILED:
@@ -140,7 +144,7 @@ def judge(
     main = pod.containers.get(names.JOB)
     if main and main.state == "running":
         return Verdict(JobStatus(JobState.RUNNING, "", pod.node, None, attempt))
-    return _starting(pod, attempt, waited, patience)
+    return _starting(pod, attempt, impatient=impatient)
 
 
 def finished(job: Job, attempt: int) -> JobStatus | None:
@@ -180,6 +184,14 @@ def exit_of(pod: Pod) -> dict[str, Any] | None:
     return _from_container(main)
 
 
+def pod_lost(pod: Pod | None, attempt: int) -> JobStatus:
+    """The pod was ended from outside, and that is the end of the attempt."""
+    if pod and (disruption := _disruption(pod)):
+        return JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, None, attempt)
+    message = "its pod was deleted, by someone or by the cluster, before it ended"
+    return JobStatus(JobState.FAILED, Reason.LOST.value, message, None, attempt)
+
+
 def requeued(workload: Workload | None, attempt: int, preemptor: str = "") -> JobStatus:
     """The job is back in its queue, for ``attempt``; ``preemptor`` is the name of the job that took its place."""
     evicted = workload.conditions.get("Evicted") if workload else None
@@ -200,12 +212,9 @@ def _from_container(main: Container) -> dict[str, Any]:
     return {"code": code, "reason": reason, "message": message}
 
 
-def _ended(pod: Pod, workload: Workload | None, attempt: int, exit: Mapping[str, Any], preemptor: str) -> JobStatus:
+def _ended(pod: Pod, attempt: int, exit: Mapping[str, Any]) -> JobStatus:
     status = jobfolder.ended(exit, attempt)
     main = pod.containers.get(names.JOB)
-    if is_evicted(workload):
-        # Whatever it made of its SIGTERM: it will have another pod.
-        return requeued(workload, attempt + 1, preemptor)
     if status.state is not JobState.FAILED:
         return status
     if (main and main.reason == "OOMKilled") or status.reason == Reason.OUT_OF_MEMORY.value:
@@ -259,15 +268,23 @@ def deactivated(workload: Workload, attempt: int) -> Verdict:
     return Verdict(status, hopeless=True)
 
 
-def _starting(pod: Pod, attempt: int, waited: float, patience: float) -> Verdict:
+def is_stuck(pod: Pod) -> bool:
+    """Whether one of its containers fails to start."""
+    return _stuck_container(pod) is not None
+
+
+def _stuck_container(pod: Pod) -> Container | None:
+    waiting = (each for each in pod.containers.values() if each.state == "waiting")
+    return next((each for each in waiting if each.reason in UNSTARTABLE), None)
+
+
+def _starting(pod: Pod, attempt: int, *, impatient: bool) -> Verdict:
     """Admitted, and not running yet: what keeps it, and whether there is hope."""
-    for container in pod.containers.values():
-        if container.state == "waiting" and container.reason in UNSTARTABLE:
-            message = stuck(container)
-            if UNSTARTABLE[container.reason] or waited > patience:
-                status = JobStatus(JobState.FAILED, Reason.START_FAILED.value, message, None, attempt)
-                return Verdict(status, hopeless=True)
-            return Verdict(JobStatus(JobState.ADMITTED, container.reason, message, None, attempt))
+    if container := _stuck_container(pod):
+        message = stuck(container)
+        if impatient or UNSTARTABLE[container.reason] or _NO_PROGRAM.search(message):
+            return Verdict(JobStatus(JobState.FAILED, Reason.START_FAILED.value, message, None, attempt), hopeless=True)
+        return Verdict(JobStatus(JobState.ADMITTED, container.reason, message, None, attempt))
     scheduled = pod.conditions.get("PodScheduled")
     if scheduled and scheduled.status is False:
         message = f"it has its quota, and no node takes its pod: {scheduled.message}"

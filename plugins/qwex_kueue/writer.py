@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,17 +16,20 @@ from qwex_kueue.errors import ApiError
 from qwex_kueue.objects import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.manifests import KueueRequest
-    from qwex_kueue.runs import Run
+    from qwex_kueue.run import Run
 
 __all__ = ["REFUSED_AGAIN", "Writer"]
 
+log = logging.getLogger(__name__)
 
 #: Seconds before each further try of what the user may not do.
 REFUSED_AGAIN = (0.5, 1.5, 3.0)
+#: Seconds before each further try to delete a Job; the last one again and again.
+_DELETE_AGAIN = (1.0, 5.0, 15.0, 60.0)
 
 
 class Writer:
@@ -52,8 +57,26 @@ class Writer:
         except BackendUnavailable as error:
             raise BackendUnavailable(error.message, in_doubt=True) from error
 
-    async def delete(self, name: str) -> None:
-        """Delete a Job; its pod is told, and has its grace."""
+    async def delete(self, jobs: Iterable[Job]) -> None:
+        """Delete Jobs; their pods are told, and have their grace.
+
+        Raises:
+            BackendUnavailable: not now.
+        """
+        for job in list(jobs):
+            await self._delete(job.name)
+
+    async def delete_at_last(self, run: Run) -> None:
+        """Delete a job's Jobs, however long that takes."""
+        for pause in itertools.chain(_DELETE_AGAIN, itertools.repeat(_DELETE_AGAIN[-1])):
+            try:
+                await self.delete(run.jobs.values())
+                return
+            except BackendUnavailable as error:
+                log.warning("the Jobs of %s cannot be deleted yet: %s", run.run_id, error)
+            await asyncio.sleep(pause)
+
+    async def _delete(self, name: str) -> None:
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
         await self._server.delete(f"{self._server.jobs}/{name}", options)
 
@@ -93,8 +116,8 @@ class Writer:
             there = await self._server.get(f"{self._server.jobs}/{name}")
         if "deletionTimestamp" in there["metadata"]:
             raise BackendUnavailable(f"an older Job {name} is still being deleted")
-        if Job.of(there).controller != self._controller:
-            raise InvalidSpec.of("run_id", f"someone else has a Job {name} in {self._server.namespace}; use another id")
+        if (Job.of(there).controller, Job.of(there).run_id) != (self._controller, request.run_id):
+            raise InvalidSpec.of("run_id", f"another job has a Job {name} in {self._server.namespace}; use another id")
         return there
 
     async def _create_secret(self, secret: dict[str, Any], job: dict[str, Any]) -> None:
@@ -104,7 +127,7 @@ class Writer:
             with _refusals(f"the Secret {name}"):
                 await self._put_secret(secret, name, job["metadata"]["uid"])
         except InvalidSpec:
-            await self.delete(name)
+            await self._delete(name)
             raise
 
     async def _put_secret(self, secret: dict[str, Any], job: str, uid: str) -> None:

@@ -36,7 +36,7 @@ __all__ = ["Lifecycle"]
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for the last records of an attempt whose backend has already begun the next one.
-_DRAIN_SECONDS = 2.0
+_DRAIN_SECONDS = 10.0
 #: Seconds that a reader who does not follow waits for what a backend that reads on demand has.
 _CATCH_UP_SECONDS = 5.0
 #: Seconds between two looks at whether an end could be written, while the disk is full.

@@ -114,7 +114,8 @@ class Pump:
     def _take(self, lines: bytes) -> bool:
         """Add lines to the log; False when there will be no more of this attempt."""
         position = last_position(lines)
-        if position and position.attempt > self._attempt:
+        further = position is not None and position.attempt > self._attempt
+        if further:
             lines = _of_attempt(lines, self._attempt)
             position = last_position(lines)
         if position:
@@ -125,7 +126,7 @@ class Pump:
         exits = (exit for exit in find(lines, "exit") if exit.get("attempt") == self._attempt)
         self._job.exit = next(exits, None)
         self._tracking.grew(self._job.id, self._log, self._append(lines))
-        return self._job.exit is None and bool(lines)
+        return self._job.exit is None and not further
 
     def _append(self, lines: bytes) -> bytes:
         """Add the lines, or those of them that there is room for; what was added."""

@@ -15,6 +15,7 @@ and in a pod, where job.json is mounted in DIR, by two containers that share the
     run FOLDER --description DIR [--echo] [--last-words FILE]     print what the job prints; leave its end in FILE too
     agent FOLDER --description DIR --port N [--linger S] [--keep BYTES]
                                                                   give out what the job says until somebody has it
+    await FILE                                                    the hook before either is told to end, see ``pod``
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from . import agent
 
         return agent.serve(options.folder, options.description, options.port, options.linger, options.keep)
+    if options.command == "await":
+        from .pod import wait_for
+
+        return wait_for(options.file)
     from .zygote import serve
 
     return serve(options.socket, options.flavour, options.linger)
@@ -62,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     agent.add_argument("--port", type=int, required=True, help="on the loopback; 0 for a free one, see agent-port")
     agent.add_argument("--linger", type=float, default=300.0, help="seconds to wait for someone after the end")
     agent.add_argument("--keep", type=int, default=4_000_000, help="bytes of what is left in the output otherwise")
+    hook = commands.add_parser("await", help="return once FILE is there, or does not come")
+    hook.add_argument("file")
     zygote = commands.add_parser("zygote", help="preload the runner and fork a process per job")
     zygote.add_argument("--socket", required=True, help="path of the Unix socket to listen on")
     zygote.add_argument("--flavour", choices=["ipython", "plain"], default="plain")

@@ -23,8 +23,9 @@ agent writes that record itself, with the reason ``Lost``, or ``StartFailed`` wh
 
 Then it waits for the acknowledgement, ``--linger`` seconds at most from the exit record or from SIGTERM, whichever is
 later, since it holds its pod's quota; what nobody came for it leaves in its own output (see ``leftovers``), which
-Kubernetes keeps as long as the pod. In the job folder the file ``agent-port`` says where it listens, and
-``acknowledged`` up to which record, so that an agent that is started again has no more to wait for than this one.
+Kubernetes keeps as long as the pod. For a job that never began it does not wait. In the job folder the file
+``agent-port`` says where it listens, and ``acknowledged`` up to which record, so that an agent that is started again
+has no more to wait for than this one.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _MOST_CONNECTIONS = 64
 _TOO_MANY = packed(503, f"there are {_MOST_CONNECTIONS} readers already", connection="close")
 #: Bytes sent as one chunk, and those that are not worth a call of their own.
 _CHUNK, _SMALL = 1 << 20, 1 << 14
-#: Seconds that answers have to get out of the pod between the acknowledgement of the end and the end.
+#: Seconds that answers have to get out of the pod when there is nothing left to wait for.
 _LAST_ANSWER = 0.2
 #: Seconds between attempts to write the exit record on a disk without any space.
 _RETRY_EVERY = 1.0
@@ -100,7 +101,7 @@ class _Agent:
         self._poll = select.poll()
         for fd in (wakeup.fileno(), listener.fileno(), self._bell):
             self._poll.register(fd, select.POLLIN)
-        self._had_writer = False
+        self._had_writer = self._never_began = False
         self._terminated_at = self._ended_at = self._done_at = self._settle_at = NEVER
         self._acknowledged_file = os.path.join(folder, "acknowledged")
         self._acknowledged = _read_number(self._acknowledged_file)
@@ -122,6 +123,8 @@ class _Agent:
             return self._done_at + _LAST_ANSWER
         if self._ended_at == NEVER:
             return NEVER
+        if self._never_began:
+            return self._ended_at + _LAST_ANSWER
         since = self._ended_at if self._terminated_at == NEVER else max(self._ended_at, self._terminated_at)
         return since + self._linger
 
@@ -175,7 +178,8 @@ class _Agent:
         return False
 
     def _end(self) -> None:
-        self.story.end(*(_LOST if self._had_writer or self.story.count else _NEVER_BEGAN))
+        self._never_began = not (self._had_writer or self.story.count)
+        self.story.end(*(_NEVER_BEGAN if self._never_began else _LOST))
         self._settle()
 
     def _settle(self) -> None:

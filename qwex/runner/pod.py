@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from typing import Any
 
 from .eventfile import EventFile
 
-__all__ = ["EchoingEventFile", "leave_last_words", "leave_note", "prepare"]
+__all__ = ["EchoingEventFile", "leave_last_words", "leave_note", "prepare", "wait_for"]
 
+#: Seconds that a container has to hear signals, and between two looks.
+_READY, _LOOK = 10.0, 0.02
 #: Bytes that Kubernetes keeps of a container's termination message.
 _LAST_WORDS = 4000
 
@@ -60,6 +63,20 @@ def leave_note(path: str, text: str) -> None:
         with open(path + ".part", "w", encoding="ascii") as file:
             file.write(text)
         os.replace(path + ".part", path)
+
+
+def wait_for(path: str) -> int:
+    """Return once the file is there that a container's process makes when it hears signals; 1 if it does not come.
+
+    The system drops a signal that the first process of a container has no handler for yet: a pod that is ended in its
+    first moments would run on, until it is killed.
+    """
+    deadline = time.monotonic() + _READY
+    while not os.path.exists(path):
+        if time.monotonic() >= deadline:
+            return 1
+        time.sleep(_LOOK)
+    return 0
 
 
 def leave_last_words(path: str, exit: dict[str, Any]) -> None:

@@ -11,10 +11,14 @@ def condition(type, status="True", reason="", message=""):
     return {"type": type, "status": status, "reason": reason, "message": message, "lastTransitionTime": TIME}
 
 
-def job(*conditions, run_id="train-abc", attempt=1, controller="me", deleted=False, suspended=False, name=None):
+def job(
+    *conditions, run_id="train-abc", attempt=1, controller="me", deleted=False, suspended=False, name=None,
+    generation=2,
+):  # fmt: skip
     metadata = {
         "name": name or run_id,
         "uid": f"job-{run_id}-{attempt}",
+        "generation": generation,
         "creationTimestamp": TIME,
         "labels": {
             "qwex.dev/run-id": run_id,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 
 import pytest
 from objects_as_the_api_has_them import EVICTED, RUNNING, condition, job, pod, terminated, workload
@@ -12,6 +14,7 @@ from qwex.state import JobState
 
 pytestmark = pytest.mark.anyio
 ADMITTED = condition("Admitted", reason="Admitted")
+FAILED = condition("Failed", reason="BackoffLimitExceeded")
 LOST = {"code": 137, "reason": "Lost", "message": "it was killed"}
 KILLED = {"code": 143, "reason": "Signal", "message": "Ended by SIGTERM."}
 
@@ -45,8 +48,12 @@ class Cluster:
 
     def hand_over(self, attempt=1):
         self.journal.creates("train-abc", attempt)
-        self.show("job", f"job-{attempt}", job(attempt=attempt, name=None if attempt == 1 else f"train-abc-{attempt}"))
+        self.show_job(attempt=attempt)
         self.journal.created("train-abc")
+
+    def show_job(self, *conditions, attempt=1, **more):
+        name = None if attempt == 1 else f"train-abc-{attempt}"
+        self.show("job", f"job-{attempt}", job(*conditions, attempt=attempt, name=name, **more))
 
 
 @pytest.fixture
@@ -170,28 +177,115 @@ async def test_the_attempts_of_pods_outlive_the_controller(cluster):
         assert cluster.told[-1] == ("RUNNING", "", 2)
 
 
-async def test_a_pod_deleted_by_hand_is_lost_and_may_be_tried_again(cluster, monkeypatch):
+async def test_a_preempted_job_whose_workload_says_so_no_more_runs_again_all_the_same(cluster):
+    """Someone deleted the Workload, or Kueue let the Job go again before this controller came back."""
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.begin(complete=False)
+    cluster.show_job(generation=4)
+    cluster.show("workload", "w2", workload(ADMITTED, name="job-train-again"))
+    cluster.show("pod", "p", pod(state=terminated(143, message=json.dumps(KILLED)), deleted=True))
+    cluster.runs.complete()
+    assert cluster.told[-2:] == [("QUEUED", "Evicted", 2), ("ADMITTED", "", 2)]
+    cluster.show("pod", "p", None)
+    cluster.show("pod", "p2", pod(uid="pod-2", state=RUNNING))
+    assert cluster.told[-1] == ("RUNNING", "", 2)
+
+
+async def test_a_pod_is_of_the_generation_that_made_it_however_late_that_is_seen(cluster, monkeypatch):
+    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    cluster.hand_over()
+    cluster.show_job(suspended=True, generation=1)
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show_job(generation=2)
+    cluster.show("pod", "p", pod(state=terminated(143, message=json.dumps(KILLED)), deleted=True))
+    assert cluster.told[-1] == ("FAILED", "Lost", 1)
+
+
+async def test_a_pod_deleted_by_hand_is_lost_and_may_be_tried_again(cluster):
     cluster.hand_over()
     cluster.show("workload", "w", workload(ADMITTED))
     cluster.show("pod", "p", pod(state=RUNNING))
     cluster.show("pod", "p", None)
     assert cluster.told[-1] == ("RUNNING", "", 1)
-    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
-    cluster.runs.look(cluster.runs.get("train-abc"))
+    cluster.show_job(FAILED)
     assert cluster.told[-1] == ("FAILED", "Lost", 1)
+    assert "deleted" in cluster.runs.status("train-abc").message
     cluster.hand_over(attempt=2)
     assert cluster.told[-1] == ("QUEUED", "", 2)
 
 
 async def test_a_pod_that_says_it_was_killed_while_someone_deletes_it_is_lost_too(cluster, monkeypatch):
+    """Its agent waits for a reader, so that the pod is not gone yet and its Job says nothing."""
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING))
     cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
     cluster.runs.ended(cluster.runs.get("train-abc"), 1, KILLED)
     assert cluster.told[-1] == ("RUNNING", "", 1)
     monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
-    cluster.show("pod", "p", None)
+    cluster.runs.look(cluster.runs.get("train-abc"))
     assert cluster.told[-1] == ("FAILED", "Lost", 1)
+
+
+async def test_a_pod_on_a_node_that_is_drained_is_lost_with_its_node(cluster, monkeypatch):
+    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    drained = condition("DisruptionTarget", reason="EvictionByEvictionAPI")
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("pod", "p", pod(drained, state=terminated(143, message=json.dumps(KILLED)), deleted=True))
+    assert cluster.told[-1] == ("FAILED", "NodeLost", 1)
+
+
+async def test_a_pod_that_nobody_asked_for_is_no_attempt(cluster):
+    """An ended Job that was evicted makes another pod before it is deleted; the retry is a Job of its own."""
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=terminated(3)))
+    assert cluster.told[-1] == ("FAILED", "ExitCode", 1)
+    cluster.hand_over(attempt=2)
+    cluster.show("pod", "stray", pod(uid="stray", state=RUNNING))
+    assert cluster.told[-1] == ("QUEUED", "", 2)
+    cluster.show("pod", "p2", pod(uid="pod-2", job_uid="job-train-abc-2", state=RUNNING))
+    assert cluster.told[-1] == ("RUNNING", "", 2)
+    assert cluster.runs.get("train-abc").pod(2).uid == "pod-2"
+
+
+async def test_pods_are_numbered_once_their_jobs_are_known(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=terminated(3)))
+    cluster.hand_over(attempt=2)
+    cluster.begin(complete=False)
+    cluster.show("pod", "stray", pod(uid="stray", state=RUNNING))
+    cluster.show("pod", "p2", pod(uid="pod-2", job_uid="job-train-abc-2", state=RUNNING))
+    cluster.show_job(attempt=1)
+    cluster.show_job(attempt=2)
+    cluster.runs.complete()
+    assert cluster.runs.get("train-abc").numbers == {"pod-1": 1, "stray": 0, "pod-2": 2}
+
+
+async def test_a_job_that_the_cluster_has_nothing_more_of_is_remembered_as_it_ended(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=terminated(3)))
+    told = cluster.runs.status("train-abc")
+    cluster.show("pod", "p", None)
+    cluster.show("job", "job-1", None)
+    assert cluster.runs.get("train-abc") is None
+    cluster.begin()
+    assert cluster.runs.status("train-abc") == told
+
+
+async def test_patience_counts_from_when_the_pod_fails_to_start(cluster, monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr("qwex_kueue.runs.time.monotonic", lambda: now)
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p", pod(agent={"waiting": {"reason": "PodInitializing"}}))
+    now += 600
+    stuck = pod(agent={"waiting": {"reason": "ErrImagePull", "message": "no route"}})
+    cluster.show("pod", "p", stuck)
+    assert cluster.told[-1] == ("ADMITTED", "ErrImagePull", 1)
+    now += 121
+    cluster.runs.look(cluster.runs.get("train-abc"))
+    assert cluster.told[-1] == ("FAILED", "StartFailed", 1)
 
 
 async def test_a_pod_that_fails_by_itself_while_it_is_deleted_has_failed_by_itself(cluster):
@@ -219,6 +313,15 @@ async def test_a_cancelled_job_is_cancelled_whatever_its_pod_said(cluster):
     assert cluster.told[-1][0] == "RUNNING"
     cluster.show("pod", "p", pod(state=terminated(143), deleted=True))
     assert cluster.told[-1] == ("CANCELLED", "CancelledByUser", 1)
+
+
+async def test_a_job_that_is_cancelled_in_its_first_moment_was_running(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod())
+    cluster.runs.stops(cluster.runs.get("train-abc"), "CancelledByUser", "cancelled by its user")
+    cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
+    cluster.show("pod", "p", pod(state=terminated(143), deleted=True))
+    assert [state for state, _, _ in cluster.told] == ["QUEUED", "ADMITTED", "RUNNING", "CANCELLED"]
 
 
 async def test_a_job_that_waits_is_cancelled_once_no_pod_of_it_can_come(cluster):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from objects_as_the_api_has_them import EVICTED, RUNNING, condition, job, pod, terminated, workload
+from objects_as_the_api_has_them import RUNNING, condition, job, pod, terminated, workload
 from qwex_kueue import states
 from qwex_kueue.states import judge
 
@@ -12,8 +12,8 @@ from qwex.state import JobState, Reason
 ADMITTED = condition("Admitted", reason="Admitted")
 
 
-def judged(job_=None, workload_=None, pod_=None, exit=None, waited=0.0, attempt=1):
-    return judge(job_ or job(), workload_, pod_, attempt, exit, waited=waited, patience=120.0)
+def judged(job_=None, workload_=None, pod_=None, exit=None, impatient=False, attempt=1):
+    return judge(job_ or job(), workload_, pod_, attempt, exit, impatient=impatient)
 
 
 def test_a_job_that_kueue_has_not_admitted_is_queued():
@@ -70,18 +70,6 @@ def test_exit_137_alone_is_not_out_of_memory():
     assert judged(pod_=pod(state=terminated(137, "Error")), exit=exit).status.reason == "Signal"
 
 
-def test_preempted_goes_back_to_the_queue_as_a_new_attempt():
-    exit = {"code": 143, "reason": "Signal", "message": "Ended by SIGTERM."}
-    status = judged(workload_=workload(EVICTED), pod_=pod(state=RUNNING, deleted=True), exit=exit).status
-    assert (status.state, status.reason, status.attempt) == (JobState.QUEUED, Reason.PREEMPTED.value, 2)
-
-
-def test_preempted_and_ended_well_runs_again_as_its_job_does_in_the_cluster():
-    exit = {"code": 0, "reason": "", "message": ""}
-    status = judged(workload_=workload(EVICTED), pod_=pod(state=RUNNING, deleted=True), exit=exit).status
-    assert (status.state, status.reason, status.attempt) == (JobState.QUEUED, "Preempted", 2)
-
-
 def test_a_lost_node_is_the_places_fault():
     lost = pod(condition("DisruptionTarget", reason="DeletionByTaintManager"), state=RUNNING, deleted=True)
     verdict = judged(workload_=workload(ADMITTED), pod_=lost)
@@ -91,8 +79,8 @@ def test_a_lost_node_is_the_places_fault():
 
 def test_an_image_that_cannot_be_pulled_is_waited_for_and_then_given_up():
     stuck = pod(agent={"waiting": {"reason": "ImagePullBackOff", "message": "not found"}})
-    assert judged(pod_=stuck, waited=10).status.state is JobState.ADMITTED
-    verdict = judged(pod_=stuck, waited=121)
+    assert judged(pod_=stuck, impatient=False).status.state is JobState.ADMITTED
+    verdict = judged(pod_=stuck, impatient=True)
     assert (verdict.status.state, verdict.status.reason) == (JobState.FAILED, "StartFailed")
     assert "not found" in verdict.status.message
     assert verdict.hopeless
@@ -100,6 +88,14 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_and_then_given_up():
 
 def test_an_image_that_is_not_allowed_to_be_pulled_is_given_up_at_once():
     assert judged(pod_=pod(agent={"waiting": {"reason": "ErrImageNeverPull"}})).hopeless
+
+
+def test_a_program_that_the_image_does_not_have_is_given_up_at_once():
+    said = 'exec: "python4": executable file not found in $PATH'
+    stuck = pod(
+        agent={"waiting": {"reason": "RunContainerError", "message": f"failed to create task: {said}: unknown"}}
+    )
+    assert judged(pod_=stuck).status.reason == "StartFailed"
 
 
 def test_no_node_takes_it():

@@ -88,6 +88,23 @@ async def test_states_that_nobody_saw_are_not_invented_and_their_output_is_kept(
         assert await it.text("one") == "first\nsecond\n"
 
 
+async def test_an_attempt_that_has_nothing_left_to_say_does_not_end_the_output(stage, monkeypatch):
+    """A backend may have to look at a place before it knows that there is nothing."""
+    output = ScriptedBackend.output
+
+    async def with_a_look(self, native_id, after):
+        yield b""
+        async for lines in output(self, native_id, after):
+            yield lines
+
+    monkeypatch.setattr(ScriptedBackend, "output", with_a_look)
+    async with stage() as it:
+        await it.submit("one")
+        await it.run("one", "said\n")
+        await it.until("one", "SUCCEEDED")
+        assert await it.text("one") == "said\n"
+
+
 async def test_the_end_of_an_attempt_that_comes_late_ends_that_attempt_alone(stage, monkeypatch):
     """The backend has begun the next attempt before the records of this one arrive."""
     monkeypatch.setattr("qwex.controller.lifecycle._DRAIN_SECONDS", 0.0)

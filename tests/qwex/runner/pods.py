@@ -51,7 +51,14 @@ class Pod:
 
     def start(self, *words, **options):
         """One container's process."""
-        command = [*self.boot, words[0], str(self.folder), "--description", str(self.description), *words[1:]]
+        return self._popen(words[0], str(self.folder), "--description", str(self.description), *words[1:], **options)
+
+    def start_hook(self, file):
+        """What runs before a container is told to end."""
+        return self._popen("await", str(self.folder / file))
+
+    def _popen(self, *words, **options):
+        command = [*self.boot, *words]
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         process = subprocess.Popen(command, **options)
         self.processes.append(process)

@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from qwex.runner import pod as pod_module
 from qwex.runner.exits import Exit
 from qwex.runner.pod import leave_last_words, prepare
 
@@ -110,3 +111,19 @@ def test_long_last_words_are_shortened(tmp_path):
     data = (tmp_path / "words").read_bytes()
     assert len(data) <= 4000
     assert json.loads(data)["reason"] == "Exception"
+
+
+@pytest.mark.parametrize(("words", "file"), [(["run"], "events.jsonl"), (["agent", "--port", "0"], "agent-port")])
+def test_the_hook_lets_a_container_hear_that_it_must_end(pod, words, file):
+    """However early the pod is ended: here the hook even comes before the program it waits for."""
+    pod.describe("script", "import time; time.sleep(600)", limits={"grace": 5})
+    hook = pod.start_hook(file)
+    process = pod.start(*words)
+    assert pod.end(hook)[0] == 0
+    process.terminate()
+    assert pod.end(process)[0] == (143 if words == ["run"] else 0)
+
+
+def test_the_hook_does_not_wait_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(pod_module, "_READY", 0.05)
+    assert pod_module.wait_for(str(tmp_path / "never")) == 1
