@@ -125,6 +125,7 @@ def _fold_state(job: LiveJob, said: dict[str, Any]) -> None:
         return
     fields = {name: said[name] for name in ("attempt", "reason", "message", "exit_code")}
     job.record = changed(record, state=state, **fields, **times(state, said["ts"]))
+    job.failures, job.losses = said.get("failures", job.failures), said.get("losses", job.losses)
 
 
 def _finish(job: LiveJob, logs: Logs, lifecycle: Lifecycle) -> None:

@@ -18,7 +18,7 @@ from qwex.errors import QwexError
 from qwex.state import TRANSITIONS, JobState, JobStatus, Position, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from qwex.backend import Backend
     from qwex.controller.backends import Backends
@@ -43,6 +43,7 @@ _CATCH_UP_SECONDS = 5.0
 _PAUSE = 1.0
 #: How often a status that could not be taken in is tried again.
 _TRIES = 2
+_NOTHING: Mapping[str, int] = {}
 
 
 class Lifecycle:
@@ -205,7 +206,8 @@ class Lifecycle:
         elif await may_retry(job, status, self._store):
             self._spawn(self._let_go(job, job.position))
             message = f"{status.message or status.reason}; starting again"
-            self._requeue(job, JobStatus(JobState.QUEUED, Reason.RETRY.value, message), attempt + 1)
+            retry = JobStatus(JobState.QUEUED, Reason.RETRY.value, message)
+            self._requeue(job, retry, attempt + 1, failures=job.failures, losses=job.losses)
             await self.start_again(job)
         else:
             await self._keep_values(job)
@@ -252,9 +254,9 @@ class Lifecycle:
         if status.state is JobState.RUNNING and job.pump is None:
             self._spawn(self._pump(job))
 
-    def _requeue(self, job: LiveJob, status: JobStatus, attempt: int) -> None:
+    def _requeue(self, job: LiveJob, status: JobStatus, attempt: int, **spent: int) -> None:
         job.exit = None
-        self._move(job, JobState.QUEUED, status.reason, status.message, attempt=attempt)
+        self._move(job, JobState.QUEUED, status.reason, status.message, attempt=attempt, spent=spent)
 
     def _move(
         self,
@@ -265,13 +267,14 @@ class Lifecycle:
         *,
         exit_code: int | None = None,
         attempt: int | None = None,
+        spent: Mapping[str, int] = _NOTHING,
         **more: Any,
     ) -> None:
         """Log first, then the row: after a kill the log is never behind."""
         before, now = job.record, time.time()
         message = message.encode("utf-8", "replace").decode()  # a backend's; neither store nor stream takes half a pair
         said = {"state": state.value, "reason": reason, "message": message, "exit_code": exit_code}
-        line = events.encode("state", now, attempt or before.attempt, **said)
+        line = events.encode("state", now, attempt or before.attempt, **said, **spent)
         number = self._write(job, line)
         changes: dict[str, Any] = {
             **said,

@@ -58,11 +58,11 @@ class Daemon:
     def job(self, run_id, **more):
         return {"run_id": run_id, "spec": {"source": {"kind": "command"}, "args": ["true"], **more}}
 
-    def handed_over(self, run_id):
-        """Return once the backend has the job."""
+    def handed_over(self, run_id, attempt=1):
+        """Return once the backend has the job, for that attempt."""
         pause = threading.Event()
         for _ in range(2000):
-            if self.script(run_id).status():
+            if (status := self.script(run_id).status()) and status.attempt >= attempt:
                 return
             pause.wait(0.01)
         raise AssertionError(f"{run_id} did not reach its backend")

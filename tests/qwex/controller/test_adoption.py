@@ -136,6 +136,24 @@ def test_a_job_its_backend_has_forgotten_and_the_row_never_knew(daemon):
     assert states(frames)[-1] == "SUCCEEDED"
 
 
+def test_what_a_jobs_retries_have_used_up_is_in_its_log(daemon):
+    """A kill may have kept it from the row."""
+    assert daemon.call("POST", "/jobs", daemon.job("one", retries={"failures": 1}))[0] == 201
+    script = daemon.script("one")
+    script.say("RUNNING")
+    script.finish(code=3, reason="ExitCode")
+    daemon.wait("one", "QUEUED", attempt=2)
+    daemon.handed_over("one", attempt=2)
+    daemon.stop()
+    with sqlite3.connect(daemon.home / "controller.db") as rows:
+        rows.execute("UPDATE jobs SET state = 'RUNNING', attempt = 1, failures = 0")
+    rows.close()
+    daemon.start()
+    script.say("RUNNING")
+    script.finish(code=3, reason="ExitCode")
+    assert daemon.wait("one", "FAILED")["attempt"] == 2
+
+
 def test_preempted_while_nobody_watched(daemon):
     """The backend has counted on: what the log has of the attempt before is not read again."""
     submit(daemon, "one")

@@ -1,0 +1,87 @@
+"""Jobs that start more than once, or hardly at all: one copy runs at a time, all attempts are told of, no pod lingers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from harness.waiting import wait_until
+from jobs import SMALL, configure, printed, states, submit
+
+import qwex
+from qwex.spec import JobSpec, Source
+
+#: Shorter than an agent waits that nobody has let go.
+SOON = 30
+
+
+@pytest.fixture
+def client(user, namespace, home, tmp_path, monkeypatch):
+    """A client of the backend ``kueue`` in a namespace of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    configure(monkeypatch, user, namespace)
+    return qwex.Client()
+
+
+def kill(home):
+    os.kill(json.loads((home / "controller.json").read_text())["pid"], signal.SIGKILL)
+
+
+def pods(cluster, namespace):
+    return cluster.list("-n", namespace, "pods")
+
+
+def living(cluster, namespace):
+    return [pod for pod in pods(cluster, namespace) if pod["status"]["phase"] in ("Pending", "Running")]
+
+
+def retried(client):
+    source, args = Source(kind="command"), ("sh", "-c", "echo attempt $QWEX_ATTEMPT; exit 3")
+    return client.submit(JobSpec(source=source, args=args, resources=SMALL, retries={"failures": 3}))
+
+
+@pytest.mark.parametrize("seconds", [None, 1.0, 2.5, 4.0, 5.5, 7.0])
+def test_every_attempt_of_a_job_that_nobody_follows_is_in_its_log(client, cluster, namespace, home, seconds):
+    job = retried(client)
+    if seconds:
+        time.sleep(seconds)
+        kill(home)
+    assert job.wait(120)
+    assert printed(job).splitlines() == [f"attempt {number}" for number in (1, 2, 3, 4)]
+    assert (job.status().attempt, job.status().exit_code) == (4, 3)
+    wait_until(lambda: not living(cluster, namespace), "the pods' ends", SOON)
+
+
+def test_a_workload_that_is_deleted_while_the_controller_is_away(client, cluster, namespace, home):
+    """Kueue suspends the Job, makes a Workload anew and admits it: the same Job goes on."""
+    job = submit(client, "import time; print('begun', flush=True); time.sleep(20); print('done')")
+    wait_until(lambda: "begun" in printed(job), "its first line")
+    kill(home)
+    cluster.delete("-n", namespace, "workloads.kueue.x-k8s.io", "--all", "--wait=false")
+
+    def goes_on():
+        (there,) = cluster.list("-n", namespace, "jobs")
+        (pod,) = pods(cluster, namespace)
+        return not there["spec"]["suspend"] and "deletionTimestamp" in pod["metadata"]
+
+    wait_until(goes_on, "the Job that goes on while its pod still ends", SOON)
+    assert job.wait(120)
+    assert printed(job) == "begun\nbegun\ndone\n"
+    assert [(state, attempt) for state, _, attempt in states(job)][-1] == ("SUCCEEDED", 2)
+    assert "QUEUED" in [state for state, _, attempt in states(job) if attempt == 2]
+    assert len(cluster.list("-n", namespace, "jobs")) == 1
+    wait_until(lambda: not living(cluster, namespace), "the pods' ends", SOON)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6, 0.9, 1.2])
+def test_a_job_that_is_cancelled_in_its_first_moments_is_gone_soon(client, cluster, namespace, seconds):
+    job = submit(client, "import time; time.sleep(600)")
+    wait_until(lambda: pods(cluster, namespace), "its pod")
+    time.sleep(seconds)
+    job.cancel()
+    assert job.wait(SOON)
+    assert job.status().state == "CANCELLED"
+    wait_until(lambda: not living(cluster, namespace), "its pod's end", SOON)
