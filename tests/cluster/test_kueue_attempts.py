@@ -1,4 +1,4 @@
-"""Jobs that start more than once, or hardly at all: one copy runs at a time, all attempts are told of, no pod lingers."""
+"""Jobs that start more than once, or hardly at all: one copy runs at a time, each is told of, and no pod lingers."""
 
 from __future__ import annotations
 
