@@ -36,8 +36,9 @@ def excess(scheduler: Scheduler, queue: str, shape: Shape) -> tuple[str, str] | 
     """The field and the sentence for what is more than the queue can ever give; None if nothing is."""
     asked, most = shape.amount, scheduler.most(queue, shape)
     if shape.gpu and most.gpu == 0 and scheduler.lines[queue].quota.gpu:
-        there = ", ".join(sorted({gpu.model for gpu in scheduler.machine.gpus}))
-        return "resources.gpu", f"no GPU here is {gpu_name(shape)}; there is: {there}"
+        gpus = scheduler.machine.gpus
+        there = {f"{gpu.model} ({format_bytes(gpu.memory)})" if gpu.memory else gpu.model for gpu in gpus}
+        return "resources.gpu", f"no {gpu_name(shape)} here; there is: {', '.join(sorted(there))}"
     for field, ours, theirs, text in (
         ("gpu", asked.gpu, most.gpu, f"{_gpus(asked.gpu)}; the queue {queue} has {most.gpu} at most"),
         ("cpu", asked.cpu, most.cpu, f"{_cores(asked.cpu)}; the queue {queue} has {_cores(most.cpu)} at most"),
@@ -64,16 +65,17 @@ def queue_info(scheduler: Scheduler, name: str, description: str, *, default: bo
 
 
 def gpu_name(shape: Shape) -> str:
-    """What kind of GPU the shape asks for: ``an A100``, ``a GPU of 24 GB to 80 GB``."""
+    """What kind of GPU the shape asks for: ``GPU of model A100 with 80 GB``, ``GPU with 24 GB to 80 GB``."""
     gpu = shape.gpu
-    if gpu is None or not (gpu.model or gpu.memory_min or gpu.memory_max):
-        return "a GPU"
-    name = f"of model {gpu.model}" if gpu.model else "a GPU"
+    name = f"GPU of model {gpu.model}" if gpu and gpu.model else "GPU"
+    if gpu is None or not (gpu.memory_min or gpu.memory_max):
+        return name
+    if gpu.memory_max is None:
+        return f"{name} with {format_bytes(gpu.memory_min)} or more"
+    high = format_bytes(gpu.memory_max)
     if gpu.memory_min == gpu.memory_max:
-        return f"{name} with {format_bytes(gpu.memory_min)}"
-    low = f" from {format_bytes(gpu.memory_min)}" if gpu.memory_min else ""
-    high = f" up to {format_bytes(gpu.memory_max)}" if gpu.memory_max else ""
-    return f"{name}{low}{high}"
+        return f"{name} with {high}"
+    return f"{name} with {format_bytes(gpu.memory_min)} to {high}" if gpu.memory_min else f"{name} with up to {high}"
 
 
 def _cause(scheduler: Scheduler, entry: Entry, position: int) -> tuple[WaitReason, str]:
@@ -101,7 +103,7 @@ def _lack(scheduler: Scheduler, line: Line, shape: Shape) -> str:
         if used.memory + asked.memory > limit.memory:
             amounts = f"{format_bytes(used.memory)} of {format_bytes(limit.memory)}"
             return f"{format_bytes(asked.memory)} of memory: {amounts} in use{where}"
-    return f"{_gpus(asked.gpu)}, {gpu_name(shape)} each: those that match are in use"
+    return f"{_gpus(asked.gpu)}, each a {gpu_name(shape)}: those that match are in use"
 
 
 def _quota(scheduler: Scheduler, line: Line, asked: Amount) -> tuple[QuotaLine, ...]:

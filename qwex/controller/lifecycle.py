@@ -108,7 +108,7 @@ class Lifecycle:
         """The job has ended; nothing more will happen to it."""
         exit = job.exit or {}
         code = status.exit_code if status.exit_code is not None else exit.get("code")
-        used = {name: exit.get(name) for name in ("peak_memory", "cpu_time")}
+        used: dict[str, Any] = {name: exit.get(name) for name in ("peak_memory", "cpu_time")}
         if job.record.started_at is None and {"ts", "duration"} <= exit.keys():
             used["started_at"] = exit["ts"] - exit["duration"]  # it ended before anyone saw it run
         self._move(job, status.state, status.reason, status.message, exit_code=code, **used)

@@ -276,7 +276,8 @@ async def test_what_can_never_run_is_refused(local):
         ({"resources": {"cpu": "2"}}, "resources.cpu", "asks for 2 cores; the queue small has 1 core at most"),
         ({"resources": {"memory": "2G"}}, "resources.memory", "asks for 2.0 GB; the queue small has 1.0 GB at most"),
         ({"resources": {"gpu": "2"}, "queue": "team"}, "resources.gpu", "the queue team has 1 at most"),
-        ({"resources": {"gpu": "H100:1"}}, "resources.gpu", "no GPU here is of model H100; there is: A100"),
+        ({"resources": {"gpu": "100GB..200GB:1"}}, "resources.gpu", "no GPU with 100 GB to 200 GB here"),
+        ({"resources": {"gpu": "H100:1"}}, "resources.gpu", "no GPU of model H100 here; there is: A100"),
         ({"runtime": {"image": "python:3.12"}}, "runtime.image", "has no image"),
     ):
         with pytest.raises(InvalidSpec, match=words) as caught:
