@@ -46,7 +46,8 @@ class OneJob:
             if event.type == "stream":
                 line, printed = time.monotonic(), float(event["text"])
         result = time.monotonic()
-        assert job.record.state == "SUCCEEDED" or job.wait(10)
+        assert job.wait(10)
+        assert job.status().state == "SUCCEEDED", job.status()
         return self._figures(job.id, start, submitted, printed, line) | {"result_s": result - printed}
 
     def plain(self) -> dict[str, float]:

@@ -61,6 +61,7 @@ class Output:
             if event.type == "stream":
                 yield time.monotonic(), event["text"]
         assert job.wait(30)
+        assert job.status().state == "SUCCEEDED", job.status()
 
     def _of_kubectl(self, text: str) -> Iterator[tuple[float, str]]:
         job = self._namespace.job(["python3", "-c", text])

@@ -74,8 +74,8 @@ class Traffic:
         while self._service.live:
             await asyncio.sleep(0.05)
         spent = {kind: count / size for kind, count in (requests.kinds - kinds).items()}
-        watches = sum(count for kind, count in requests.kinds.items() if kind.startswith("lines"))
-        return {"requests": (requests.all() - before) / size, "watches": watches, **spent}
+        begun = sum(count for kind, count in (requests.kinds - kinds).items() if kind.startswith("lines"))
+        return {"requests": (requests.all() - before) / size, "watches": begun, **spent}
 
     async def _one(self, gate: asyncio.Semaphore, *, follow: bool) -> None:
         async with gate:
@@ -83,8 +83,9 @@ class Traffic:
             if follow:
                 async for _ in await self._service.events(done.record.id, Wanted(), ME):
                     pass
-            while not (await self._service.get(done.record.id)).state.terminal:
+            while not (record := await self._service.get(done.record.id)).state.terminal:
                 await asyncio.sleep(0.02)
+            assert record.state.value == "SUCCEEDED", record
 
 
 def _resource(path: str) -> str:

@@ -43,9 +43,8 @@ def record(job: Job, workload: Workload | None) -> JobRecord:
 def _standing(job: Job, workload: Workload | None) -> _Standing:
     ready = workload.has("PodsReady") if workload else None
     started = ready.since if ready else None
-    if status := finished(job, job.attempt):
-        since = job.conditions["Complete" if status.state is JobState.SUCCEEDED else "Failed"].since
-        return _Standing(status.state, status.reason, status.message, started, since)
+    if job.end and (status := finished(job, job.attempt)):
+        return _Standing(status.state, status.reason, status.message, started, job.end.since)
     if ready and not job.suspended:
         return _Standing(JobState.RUNNING, started_at=started)
     if workload and workload.has("Admitted") and not job.suspended:

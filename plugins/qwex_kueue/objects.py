@@ -83,9 +83,14 @@ class Job:
     conditions: dict[str, Condition] = field(default_factory=dict)
 
     @property
-    def ended(self) -> bool:
-        """Whether it will make no more pods."""
-        return any((end := self.conditions.get(type)) and end.status for type in ("Complete", "Failed"))
+    def end(self) -> Condition | None:
+        """What says that it will make no more pods."""
+        return next(filter(None, map(self.is_true, ("Complete", "Failed", "FailureTarget"))), None)
+
+    def is_true(self, type: str) -> Condition | None:
+        """The condition, where it is true."""
+        found = self.conditions.get(type)
+        return found if found and found.status else None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Job:

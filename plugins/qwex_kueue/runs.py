@@ -294,10 +294,12 @@ class Runs:
 
     def _lost(self, run: Run, job: Job, pod: Pod | None) -> JobStatus | None:
         """Its pod was ended from outside, and its quota was not taken away."""
+        status = finished(job, run.attempt)
+        if status and status.reason != Reason.LOST.value:
+            return status
         if pod is None:
             # Its Job says what becomes of that: it counts each of its pods once, and makes another or gives up.
-            status = finished(job, run.attempt)
-            return pod_lost(None, run.attempt) if status and status.reason == Reason.LOST.value else status or run.told
+            return pod_lost(None, run.attempt) if status else run.told
         if job.deleted or not self._settled(run):
             return run.told
         return pod_lost(pod, run.attempt)
@@ -376,6 +378,6 @@ def _by_signal(exit: dict[str, Any]) -> bool:
 
 def _goes_back(run: Run, job: Job, workload: Workload | None, *, killed: bool) -> bool:
     """Whether its Job will make it another pod, whatever it made of its SIGTERM."""
-    if job.ended:
+    if job.end:
         return False
     return job.suspended or is_evicted(workload) or (killed and run.was_replaced(run.attempt))

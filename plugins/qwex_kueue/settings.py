@@ -55,7 +55,9 @@ class KueueSettings(BaseModel):
     pod_template: dict[str, Any] = Field({}, description="merged into each pod's template (strategic merge)")
     linger: Seconds = Field(300.0, description="how long an ended pod waits for someone to fetch its output")
     keep: Seconds = Field(86400.0, description="how long an ended Job stays in the cluster")
-    image_patience: Seconds = Field(120.0, description="how long an image may fail to be pulled before the job does")
+    image_patience: Seconds = Field(
+        120.0, description="how long an image, or a container, may fail to start before the job does"
+    )
     node_patience: Seconds = Field(60.0, description="how long a node may be away before its jobs are given up")
     workload_patience: Seconds = Field(10.0, description="how long Kueue may take to notice a new Job")
     inline_limit: Annotated[str, BeforeValidator(_memory)] = Field(

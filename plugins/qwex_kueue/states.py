@@ -149,9 +149,10 @@ def judge(
 
 def finished(job: Job, attempt: int) -> JobStatus | None:
     """How the Job itself says that it ended; None as long as it has not."""
-    if (complete := job.conditions.get("Complete")) and complete.status:
+    if job.is_true("Complete"):
         return JobStatus(JobState.SUCCEEDED, "", "", 0, attempt)
-    if (failed := job.conditions.get("Failed")) and failed.status:
+    # The target comes first, while its pods still end.
+    if failed := job.is_true("Failed") or job.is_true("FailureTarget"):
         reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
         return JobStatus(JobState.FAILED, reason, message, None, attempt)
     return None

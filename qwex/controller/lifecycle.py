@@ -88,7 +88,7 @@ class Lifecycle:
             self.on_status(job, early)
 
     def waits(self, job: LiveJob, reason: str, message: str) -> None:
-        """The backend could not take the job yet; the record says why, the state stays."""
+        """It does not go on, and has not gone back; the record says why, the state stays."""
         job.record = changed(job.record, reason=reason, message=message)
         self._store.writer.update(job.id, job.mutable())
         self._bus.publish(job.record)
@@ -103,6 +103,8 @@ class Lifecycle:
                 job.ending = self._spawn(self._work_off(job))
             else:
                 self._advance(job, status)
+        elif _explains(job, status):
+            self.waits(job, status.reason, status.message)
 
     def conclude(self, job: LiveJob, status: JobStatus) -> None:
         """The job has ended; nothing more will happen to it."""
@@ -346,6 +348,13 @@ def _is_news(job: LiveJob, status: JobStatus) -> bool:
         return True
     went_back = status.state is JobState.QUEUED and record.state is not JobState.PENDING
     return status.state in TRANSITIONS[record.state] and not went_back
+
+
+def _explains(job: LiveJob, status: JobStatus) -> bool:
+    """Whether it says something new of what keeps an admitted job from running: nothing has moved."""
+    record = job.record
+    here = (JobState.ADMITTED, record.state, record.attempt) == (status.state, JobState.ADMITTED, _attempt(job, status))
+    return here and (record.reason, record.message) != (status.reason, status.message)
 
 
 def _ends_attempt(job: LiveJob, status: JobStatus) -> bool:

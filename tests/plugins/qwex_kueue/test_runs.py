@@ -227,6 +227,15 @@ async def test_a_pod_that_says_it_was_killed_while_someone_deletes_it_is_lost_to
     assert cluster.told[-1] == ("FAILED", "Lost", 1)
 
 
+async def test_a_pod_that_its_jobs_own_deadline_ends_ran_out_of_time(cluster):
+    """A site's policy may set one."""
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show_job(condition("FailureTarget", reason="DeadlineExceeded"))
+    cluster.show("pod", "p", pod(state=terminated(143, message=json.dumps(KILLED)), deleted=True))
+    assert cluster.told[-1] == ("FAILED", "TimedOut", 1)
+
+
 async def test_a_pod_on_a_node_that_is_drained_is_lost_with_its_node(cluster, monkeypatch):
     monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
     drained = condition("DisruptionTarget", reason="EvictionByEvictionAPI")

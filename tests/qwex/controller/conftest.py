@@ -58,15 +58,15 @@ class Stage:
         done = await self.service.submit([Entry(spec(*args, **more), run_id)], caller, Origin(environment))
         return done[0].record
 
-    async def until(self, run_id, *states):
-        """The job's record once it is in one of the states, told by the stream of changes."""
+    async def until(self, run_id, *states, reason=None):
+        """The job's record once it is in one of the states, for that reason, told by the stream of changes."""
         changes = self.service.changes(None)
         await anext(changes)
 
         async def wait():
             while True:
                 record = await self.service.get(run_id)
-                if record.state.value in states:
+                if record.state.value in states and reason in (None, record.reason):
                     return record
                 await anext(changes)
 

@@ -126,6 +126,21 @@ async def test_the_end_of_an_attempt_that_comes_late_ends_that_attempt_alone(sta
         assert (record.peak_memory, record.cpu_time) == (2, 0.5)
 
 
+async def test_what_keeps_an_admitted_job_from_running_is_in_its_record_as_long_as_it_does(stage):
+    async with stage() as it:
+        await it.submit("one")
+        script = it.script("one")
+        script.say("ADMITTED")
+        await it.until("one", "ADMITTED")
+        script.say("ADMITTED", reason="ImagePullBackOff", message="its image cannot be pulled")
+        record = await it.until("one", "ADMITTED", reason="ImagePullBackOff")
+        assert record.message == "its image cannot be pulled"
+        await it.run("one", "said\n")
+        record = await it.until("one", "SUCCEEDED")
+        assert (record.reason, record.message) == ("", "")
+        assert states(await it.events("one")) == ["PENDING", "QUEUED", "ADMITTED", "RUNNING", "SUCCEEDED"]
+
+
 async def test_retry_on_failure(stage):
     async with stage() as it:
         await it.submit("one", retries={"failures": 1, "exit_codes": (3,)})
