@@ -442,6 +442,13 @@ async def test_kueue_has_its_time_for_the_job_of_each_attempt(cluster):
     assert (cluster.told[-1], asked) == (("QUEUED", "", 2), [])
 
 
+async def test_the_answer_to_a_create_does_not_undo_what_a_watch_has_shown_since(cluster):
+    cluster.journal.creates("train-abc", 1)
+    cluster.show_job(deleted=True)
+    cluster.runs.created(job())
+    assert cluster.runs.get("train-abc").job.deleted
+
+
 async def test_jobs_of_other_controllers_are_theirs(cluster):
     cluster.show("job", "theirs", job(run_id="other-abc", controller="them"))
     assert cluster.runs.get("other-abc") is None

@@ -1,0 +1,126 @@
+"""What pods said, read over connections that break; the pods' logs and agents answer as they are told."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from objects_as_the_api_has_them import RUNNING, job, pod, terminated
+from qwex_kueue import output as output_module
+from qwex_kueue.journal import Journal
+from qwex_kueue.output import Output
+from qwex_kueue.runs import Runs
+from qwex_kueue.settings import KueueSettings
+
+from qwex.errors import BackendUnavailable
+from qwex.runner import leftovers
+from qwex.runner.eventfile import EventFile
+from qwex.runner.story import Story
+from qwex.state import Position
+
+pytestmark = pytest.mark.anyio
+CUT = BackendUnavailable("the connection was cut")
+GONE = terminated(0, "Completed")
+
+
+class Server:
+    """Gives out a pod's log, cut as often as it is told."""
+
+    core = "/core"
+
+    def __init__(self, log=b"", cuts=0):
+        self.log = log
+        self.cuts = cuts
+
+    async def text(self, path, **query):
+        yield self.log[: len(self.log) // 2]
+        if self.cuts:
+            self.cuts -= 1
+            raise CUT
+        yield self.log[len(self.log) // 2 :]
+
+
+class Agents:
+    """Stand for every pod's agent; each fails as often as it is told."""
+
+    def __init__(self, **failures):
+        self.failures = failures
+        self.told = []
+
+    def __call__(self, server, name):
+        self.name = name
+        return self
+
+    async def last(self):
+        return 7
+
+    async def acknowledge(self, seq):
+        if self.failures.get(self.name.rpartition("-")[2], 0):
+            self.failures[self.name.rpartition("-")[2]] -= 1
+            raise CUT
+        self.told.append((self.name, seq))
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(output_module, "_AGAIN", (0.0, 0.0))
+
+
+@pytest.fixture
+async def runs(tmp_path):
+    journal = Journal(tmp_path / "kueue.db")
+    journal.creates("train-abc", 1)
+    runs = Runs(journal, KueueSettings(workload_patience=30), "me", lambda run_id, status: None)
+    runs.complete()
+    runs.job_changed(None, job())
+    yield runs
+    runs.forget("train-abc")
+    journal.close()
+
+
+def left(tmp_path):
+    """What an agent leaves of three records in its log."""
+    folder = tmp_path / "attempt"
+    folder.mkdir()
+    log = EventFile(str(folder))
+    log.write("stream", name="stdout", text="one\n")
+    log.write("stream", name="stdout", text="two\n")
+    log.write("exit", code=0, signal=None, reason="", message="")
+    log.close()
+    story = Story(str(folder))
+    story.advance()
+    with open(tmp_path / "log", "w+b") as file:
+        leftovers.write(file.fileno(), str(folder), story, 1 << 20)
+        file.seek(0, io.SEEK_SET)
+        return file.read()
+
+
+async def test_what_an_agent_left_is_read_again_when_it_was_cut(runs, tmp_path):
+    runs.pod_changed(None, pod(state=GONE, agent=GONE))
+    output = Output(Server(left(tmp_path), cuts=2), runs)
+    got = [lines async for lines in output.records(runs.get("train-abc"), 1, 1)]
+    assert [json.loads(line)["type"] for line in b"".join(got).splitlines()] == ["stream", "exit"]
+    assert runs.get("train-abc").exits[1]["code"] == 0
+
+
+async def test_nothing_is_given_when_nothing_is_left_that_was_not_seen(runs, tmp_path):
+    runs.pod_changed(None, pod(state=GONE, agent=GONE))
+    output = Output(Server(left(tmp_path)), runs)
+    assert [lines async for lines in output.records(runs.get("train-abc"), 1, 3)] == []
+
+
+async def test_every_agent_up_to_an_attempt_is_let_go_however_often_that_takes(runs, monkeypatch):
+    agents = Agents(**{"2": 2})
+    monkeypatch.setattr(output_module, "Agent", agents)
+    for number in (1, 2, 3):
+        runs.pod_changed(None, pod(uid=f"pod-{number}", state=RUNNING, agent=RUNNING))
+    await Output(Server(), runs).acknowledge(runs.get("train-abc"), Position(2, 5))
+    assert agents.told == [("train-abc-pod-1", 7), ("train-abc-pod-2", 5)]
+
+
+async def test_an_agent_that_cannot_be_told_is_not_passed_over_in_silence(runs, monkeypatch):
+    monkeypatch.setattr(output_module, "Agent", Agents(**{"1": 99}))
+    runs.pod_changed(None, pod(uid="pod-1", state=RUNNING, agent=RUNNING))
+    with pytest.raises(BackendUnavailable):
+        await Output(Server(), runs).acknowledge(runs.get("train-abc"), Position(1, 5))

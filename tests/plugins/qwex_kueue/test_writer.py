@@ -1,0 +1,129 @@
+"""What is written to a cluster that refuses, fails or has things already: by a server that answers as it is told."""
+
+from __future__ import annotations
+
+import pytest
+from objects_as_the_api_has_them import job
+from qwex_kueue import writer as writer_module
+from qwex_kueue.errors import ApiError
+from qwex_kueue.manifests import KueueRequest
+from qwex_kueue.run import Run
+from qwex_kueue.writer import Writer
+
+from qwex.errors import BackendUnavailable, InvalidSpec
+
+pytestmark = pytest.mark.anyio
+AWAY = BackendUnavailable("the API server does not answer")
+JOBS, CORE = "/jobs", "/core"
+
+
+class Server:
+    """Answers of creates and deletes by path, one after the other; the last one again and again, all well without."""
+
+    namespace, jobs, core = "team", JOBS, CORE
+
+    def __init__(self, **answers):
+        self.answers = {name: list(given) for name, given in answers.items()}
+        self.there = {}
+        self.calls = []
+
+    async def create(self, path, body, **query):
+        kind = path.rpartition("/")[2]
+        self._answer(f"create {kind}", body["metadata"]["name"])
+        self.there[f"{path}/{body['metadata']['name']}"] = body
+        return {**body, "metadata": {**body["metadata"], "uid": "uid-1"}}
+
+    async def get(self, path, **query):
+        return self.there[path]
+
+    async def delete(self, path, body=None):
+        kind, name = path.split("/")[-2:]
+        self._answer(f"delete {kind}", name)
+        self.there.pop(path, None)
+
+    def _answer(self, call, name):
+        self.calls.append(f"{call} {name}")
+        answers = self.answers.get(call.replace(" ", "_"), [None])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer is not None:
+            raise answer
+
+
+def request(attempt=1, run_id="train-abc"):
+    labels = {"qwex.dev/run-id": run_id, "qwex.dev/controller": "me"}
+    metadata = {"name": run_id if attempt == 1 else f"{run_id}-{attempt}", "labels": labels}
+    return KueueRequest(run_id, attempt, "default", {"metadata": metadata}, {"metadata": metadata, "data": {}})
+
+
+def writer(server):
+    return Writer(server, "qwex-runner-1", b"zip", "me")
+
+
+class Nothing:
+    """A journal that knows of nothing."""
+
+    def handed(self, run_id):
+        return None
+
+    def pods(self, run_id):
+        return []
+
+
+def run(*jobs):
+    found = Run("train-abc", 1, Nothing())
+    for each in jobs:
+        found.take_job(each)
+    return found
+
+
+async def test_a_job_and_its_secret():
+    server, heard = Server(), []
+    await writer(server).create(request(), heard.append)
+    assert server.calls == ["create configmaps qwex-runner-1", "create jobs train-abc", "create secrets train-abc"]
+    (owner,) = server.there["/core/secrets/train-abc"]["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Job", "uid-1")
+    assert heard[0]["metadata"]["uid"] == "uid-1"
+
+
+async def test_a_secret_that_cannot_be_made_now_leaves_the_job_in_doubt():
+    server = Server(create_secrets=[AWAY])
+    with pytest.raises(BackendUnavailable) as caught:
+        await writer(server).create(request(), lambda made: None)
+    assert caught.value.in_doubt
+    assert "/jobs/train-abc" in server.there
+
+
+async def test_a_secret_that_is_refused_takes_the_job_with_it():
+    server = Server(create_secrets=[ApiError(422, "Invalid", "too long")])
+    with pytest.raises(InvalidSpec, match=r"the cluster refuses the Secret train-abc.*too long"):
+        await writer(server).create(request(), lambda made: None)
+    assert "/jobs/train-abc" not in server.there
+
+
+async def test_a_job_that_is_there_from_a_create_whose_answer_was_lost_gets_its_secret():
+    server = Server(create_jobs=[ApiError(409, "AlreadyExists", "")], create_secrets=[ApiError(409, "", ""), None])
+    there = {"name": "train-abc", "uid": "uid-0", "labels": request().job["metadata"]["labels"]}
+    server.there["/jobs/train-abc"] = {"metadata": there}
+    heard = []
+    await writer(server).create(request(), heard.append)
+    assert heard[0]["metadata"]["uid"] == "uid-0"
+    assert server.calls[-2:] == ["delete secrets train-abc", "create secrets train-abc"]
+
+
+@pytest.mark.parametrize(
+    ("controller", "run_id"),
+    [pytest.param("them", "train-abc", id="another controller's"), pytest.param("me", "train", id="another job's")],
+)
+async def test_a_job_of_that_name_that_is_another_is_not_taken_for_this_one(controller, run_id):
+    server = Server(create_jobs=[ApiError(409, "AlreadyExists", "")])
+    labels = {"qwex.dev/run-id": run_id, "qwex.dev/controller": controller}
+    server.there["/jobs/train-abc"] = {"metadata": {"name": "train-abc", "uid": "uid-0", "labels": labels}}
+    with pytest.raises(InvalidSpec, match="another job has a Job train-abc"):
+        await writer(server).create(request(), lambda made: None)
+
+
+async def test_jobs_are_deleted_at_last(monkeypatch):
+    monkeypatch.setattr(writer_module, "_DELETE_AGAIN", (0.0,))
+    server = Server(delete_jobs=[AWAY, AWAY, None])
+    await writer(server).delete_at_last(run(job()))
+    assert server.calls == ["delete jobs train-abc"] * 3
