@@ -69,6 +69,12 @@ class Agent:
             async for _ in chunks:
                 pass
 
+    async def terminate(self) -> None:
+        """Its pod is being ended; the system's own word may have come before it could hear."""
+        async with self._request("POST", "/terminate") as chunks:
+            async for _ in chunks:
+                pass
+
     @asynccontextmanager
     async def _request(self, method: str, target: str) -> AsyncIterator[AsyncIterator[bytes]]:
         head = h11.Request(method=method, target=target, headers=[("host", "agent"), ("content-length", "0")])

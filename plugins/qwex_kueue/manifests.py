@@ -215,7 +215,6 @@ def _agent_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
         **_image(spec, settings),
         "restartPolicy": "Always",
         "command": [*_runner(spec, settings, "agent"), "--port", str(PORT), "--linger", str(round(settings.linger))],
-        "lifecycle": _heard(spec, settings, "agent-port"),
         "resources": {
             "requests": {"cpu": f"{_agents_millicores(spec)}m", "memory": "0"},
             "limits": {"memory": "256Mi"},
@@ -230,7 +229,7 @@ def _job_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
         "name": names.JOB,
         **_image(spec, settings),
         "command": [*_runner(spec, settings, "run"), "--echo", "--last-words", "/dev/termination-log"],
-        "lifecycle": _heard(spec, settings, "events.jsonl"),
+        "lifecycle": _heard(spec, settings),
         "env": [{"name": "HOME", "value": _WORK}],
         "workingDir": _WORK,
         "resources": _resources(spec, settings),
@@ -248,9 +247,12 @@ def _runner(spec: JobSpec, settings: KueueSettings, command: str) -> list[str]:
     return [*_program(spec, settings), command, _ATTEMPT, "--description", _DESCRIPTION]
 
 
-def _heard(spec: JobSpec, settings: KueueSettings, file: str) -> dict[str, Any]:
-    """A container is told to end once it hears that: when it has made ``file``."""
-    return {"preStop": {"exec": {"command": [*_program(spec, settings), "await", f"{_ATTEMPT}/{file}"]}}}
+def _heard(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
+    """The job is told to end once it hears that, which is when it has begun its log.
+
+    Not the agent: that has often left when it is told to, and a hook that finds no process is a warning to everybody.
+    """
+    return {"preStop": {"exec": {"command": [*_program(spec, settings), "await", f"{_ATTEMPT}/events.jsonl"]}}}
 
 
 def _program(spec: JobSpec, settings: KueueSettings) -> list[str]:

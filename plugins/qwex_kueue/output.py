@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qwex.errors import BackendUnavailable, NotFound, QwexError
 from qwex.runner import leftovers
@@ -15,7 +15,7 @@ from qwex_kueue.agent import Agent
 from qwex_kueue.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from qwex.state import Position
     from qwex_kueue.apiserver import ApiServer
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from qwex_kueue.runs import Runs
 
 __all__ = ["Output"]
+
+ResultT = TypeVar("ResultT")
 
 #: Seconds before each further try of a pod that does not answer, before that is said.
 _AGAIN = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)
@@ -36,6 +38,8 @@ class Output:
     def __init__(self, server: ApiServer, runs: Runs) -> None:
         self._server = server
         self._runs = runs
+        #: Uids of pods whose end is being seen.
+        self._ending: set[str] = set()
 
     async def records(self, run: Run, attempt: int, seq: int) -> AsyncIterator[bytes]:
         """The attempt's records after number ``seq``, over as many connections as it takes."""
@@ -138,22 +142,36 @@ class Output:
 
     async def see_the_end(self, run: Run, pod: Pod) -> None:
         """Hear from the agent of a pod that is being ended how its job ends, whether anybody follows it or not."""
-        attempt = run.numbers[pod.uid]
-        if attempt != run.attempt or attempt in run.exits or not _listens(pod):
+        if pod.uid in self._ending:
             return
-        with contextlib.suppress(BackendUnavailable, NotFound, ApiError):
+        self._ending.add(pod.uid)
+        try:
+            with contextlib.suppress(BackendUnavailable, NotFound, ApiError):
+                await self._see_the_end(run, pod)
+        finally:
+            self._ending.discard(pod.uid)
+
+    async def _see_the_end(self, run: Run, pod: Pod) -> None:
+        attempt = run.numbers[pod.uid]
+        if _has_begun(pod):
+            await self._patiently(self._agent(pod).terminate)
+        elif _listens(pod) and attempt == run.attempt and attempt not in run.exits:
             # The exit record may be there already, and is the last.
             async for _ in self.records(run, attempt, max(await self._last(pod) - 1, 0)):
                 pass
 
     async def _last(self, pod: Pod) -> int:
-        """The number of the last record, from an agent that may only just have begun."""
+        """The number of the last record."""
+        return await self._patiently(self._agent(pod).last)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Ask an agent that may only just have begun."""
         for pause in _AGAIN:
             try:
-                return await self._agent(pod).last()
+                return await ask()
             except BackendUnavailable:
                 await asyncio.sleep(pause)
-        return await self._agent(pod).last()
+        return await ask()
 
     def _agent(self, pod: Pod) -> Agent:
         return Agent(self._server, pod.name)
@@ -163,6 +181,12 @@ def _listens(pod: Pod) -> bool:
     """Whether the agent may be spoken to: its container begins before the job's, and Python takes a moment."""
     agent, job = (pod.containers.get(name) for name in (names.AGENT, names.JOB))
     return agent is not None and agent.state == "running" and job is not None and job.state != "waiting"
+
+
+def _has_begun(pod: Pod) -> bool:
+    """Whether only the agent runs yet."""
+    agent, job = (pod.containers.get(name) for name in (names.AGENT, names.JOB))
+    return agent is not None and agent.state == "running" and (job is None or job.state == "waiting")
 
 
 def _has_left(pod: Pod) -> bool:

@@ -63,7 +63,7 @@ class Runs:
         self._complete = False
         #: Pods that were seen before all their Jobs were: which attempt they are cannot be told yet.
         self._early: dict[str, tuple[Pod | None, Pod | None]] = {}
-        #: Called with a pod that is being ended, once: how its job ends is not in its status until it is gone.
+        #: Called with each change of a pod that is being ended: how its job ends is not in its status until it is gone.
         self.ending: Callable[[Run, Pod], None] = lambda run, pod: None
         #: Called with a run that goes back to the queue and will have another pod from the same Job.
         self.again: Callable[[Run], None] = lambda run: None
@@ -138,7 +138,7 @@ class Runs:
             run.pods.pop(pod.uid, None)
         else:
             run.take_pod(now)
-            if now.deleted and not (before and before.deleted):
+            if now.deleted:
                 self.ending(run, now)
         self._seen(run)
 

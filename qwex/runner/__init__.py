@@ -15,7 +15,7 @@ and in a pod, where job.json is mounted in DIR, by two containers that share the
     run FOLDER --description DIR [--echo] [--last-words FILE]     print what the job prints; leave its end in FILE too
     agent FOLDER --description DIR --port N [--linger S] [--keep BYTES]
                                                                   give out what the job says until somebody has it
-    await FILE                                                    the hook before either is told to end, see ``pod``
+    await FILE                                                    the hook before a job is told to end, see ``pod``
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ said by a 4xx answer of one plain sentence. Numbers of records are their ``seq``
 ``GET /values/NAME``                the bytes of an output value, with their length; 404 without one
 ``GET /state``                      ``{"version": 1, "attempt": …, "seq": …, "ended": …, "exit_seq": …,
                                     "acknowledged": …}``: the last record's number, and the exit record's or null
+``POST /terminate``                  204: as if the system had sent SIGTERM; that may have come before anybody heard it
 ``POST /acknowledge?seq=N``         204: everything up to record N is safe, and, with the ``exit`` record's number, the
                                     values; the agent then ends. 409 for a record that there is not yet
 ==================================  ===================================================================================
@@ -141,7 +142,7 @@ class _Agent:
         ready = [fd for fd, _ in self._poll.poll(wait * 1000 + 1)]
         if self._wakeup.fileno() in ready:
             self._wakeup.recv(4096)
-            self._terminated_at = min(self._terminated_at, time.monotonic())
+            self._terminate()
         self._look()
         for fd in ready:
             if fd in self._connections:
@@ -149,6 +150,9 @@ class _Agent:
         self._sweep()
         if self._listener.fileno() in ready:
             self._accept()  # last: those that left have freed their places, and their numbers
+
+    def _terminate(self) -> None:
+        self._terminated_at = min(self._terminated_at, time.monotonic())
 
     def _look(self) -> None:
         """What has the job said, and is it over?"""
@@ -214,9 +218,9 @@ class _Agent:
 
     def _answer(self, request: Request) -> Answer:
         method, path, query = request
-        known = {"/events": "GET", "/state": "GET", "/acknowledge": "POST"}
+        known = {"/events": "GET", "/state": "GET", "/acknowledge": "POST", "/terminate": "POST"}
         if path not in known and not path.startswith("/values/"):
-            raise BadRequest(404, f"there is no {path[:100]}; there is /events, /values/NAME, /state, /acknowledge")
+            raise BadRequest(404, f"there is no {path[:100]}; there is /values/NAME, {', '.join(known)}")
         allowed = known.get(path, "GET")
         if method != allowed:
             raise BadRequest(405, f"{path[:100]} takes {allowed} only", allow=allowed)
@@ -224,6 +228,9 @@ class _Agent:
             return self._events(_number(query, "after", "0"), follow=query.get("follow") == "1")
         if path == "/state":
             return whole(packed(200, self._state()))
+        if path == "/terminate":
+            self._terminate()
+            return whole(head(204))
         if path == "/acknowledge":
             return self._acknowledge(_number(query, "seq"))
         return _value(_open_value(self._folder, path[len("/values/") :]))

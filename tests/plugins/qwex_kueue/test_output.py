@@ -55,6 +55,12 @@ class Agents:
     async def last(self):
         return 7
 
+    async def terminate(self):
+        if self.failures.get("terminate", 0):
+            self.failures["terminate"] -= 1
+            raise CUT
+        self.told.append((self.name, "terminate"))
+
     async def acknowledge(self, seq):
         if self.failures.get(self.name.rpartition("-")[2], 0):
             self.failures[self.name.rpartition("-")[2]] -= 1
@@ -117,6 +123,15 @@ async def test_every_agent_up_to_an_attempt_is_let_go_however_often_that_takes(r
         runs.pod_changed(None, pod(uid=f"pod-{number}", state=RUNNING, agent=RUNNING))
     await Output(Server(), runs).acknowledge(runs.get("train-abc"), Position(2, 5))
     assert agents.told == [("train-abc-pod-1", 7), ("train-abc-pod-2", 5)]
+
+
+async def test_an_agent_whose_job_never_began_is_told_that_its_pod_ends(runs, monkeypatch):
+    agents = Agents(terminate=2)
+    monkeypatch.setattr(output_module, "Agent", agents)
+    ending = pod(state={"waiting": {"reason": "PodInitializing"}}, agent=RUNNING, deleted=True)
+    runs.pod_changed(None, ending)
+    await Output(Server(), runs).see_the_end(runs.get("train-abc"), ending)
+    assert agents.told == [("train-abc-pod-1", "terminate")]
 
 
 async def test_an_agent_that_cannot_be_told_is_not_passed_over_in_silence(runs, monkeypatch):

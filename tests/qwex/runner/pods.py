@@ -53,9 +53,9 @@ class Pod:
         """One container's process."""
         return self._popen(words[0], str(self.folder), "--description", str(self.description), *words[1:], **options)
 
-    def start_hook(self, file):
-        """What runs before a container is told to end."""
-        return self._popen("await", str(self.folder / file))
+    def start_hook(self):
+        """What runs before the job is told to end."""
+        return self._popen("await", str(self.log))
 
     def _popen(self, *words, **options):
         command = [*self.boot, *words]

@@ -211,11 +211,15 @@ def test_killed_from_outside(pod):
     connection.close()
 
 
-def test_ended_before_it_began(pod):
+@pytest.mark.parametrize("told", ["by the system", "by its controller"])
+def test_ended_before_it_began(pod, told):
     """Nobody has anything to wait for."""
     agent = pod.agent()
     connection, answer = pod.follow()
-    agent.send_signal(signal.SIGTERM)
+    if told == "by the system":
+        agent.send_signal(signal.SIGTERM)
+    else:
+        assert pod.get("/terminate", "POST")[0] == 204
     (failed,) = records(answer.read())
     connection.close()
     assert (failed["reason"], failed["code"], failed["attempt"], failed["seq"]) == ("StartFailed", 126, 3, 1)
