@@ -20,57 +20,73 @@ and in a pod, where job.json is mounted in DIR, by two containers that share the
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING
+import sys
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 __all__ = ["main"]
+
+#: Each command's options with their defaults, or the type of one that has to be given; False takes no value. argparse
+#: would be a third of all that is imported, see ``tuples``.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "run": {"--description": "", "--echo": False, "--last-words": ""},
+    "agent": {"--description": str, "--port": int, "--linger": 300.0, "--keep": 4_000_000},
+    "await": {},
+    "zygote": {"--socket": str, "--flavour": "plain", "--linger": 60.0},
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the return value is the process's exit code."""
-    options = _parser().parse_args(argv)
-    if options.command == "run":
+    try:
+        command, path, options = _parsed(sys.argv[1:] if argv is None else argv)
+    except (LookupError, ValueError) as error:
+        sys.stderr.write(f"qwex-runner: {error}\n{__doc__}")
+        return 2
+    if command == "run":
         from .supervisor import run
 
-        if options.description:
+        if description := options.pop("description"):
             from .pod import prepare
 
-            prepare(options.folder, options.description)
-        return run(options.folder, echo=options.echo, last_words=options.last_words)
-    if options.command == "agent":
+            prepare(path, description)
+        return run(path, **options)
+    if command == "agent":
         from . import agent
 
-        return agent.serve(options.folder, options.description, options.port, options.linger, options.keep)
-    if options.command == "await":
+        return agent.serve(path, **options)
+    if command == "await":
         from .pod import wait_for
 
-        return wait_for(options.file)
+        return wait_for(path)
     from .zygote import serve
 
-    return serve(options.socket, options.flavour, options.linger)
+    return serve(options.pop("socket"), **options)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="qwex-runner", description="Runs one job folder.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run the attempt in FOLDER and end with its exit code")
-    run.add_argument("folder")
-    run.add_argument("--description", default="", help="folder that job.json is mounted in")
-    run.add_argument("--echo", action="store_true", help="print what the job prints")
-    run.add_argument("--last-words", default="", help="file for the exit record")
-    agent = commands.add_parser("agent", help="give out what the job in FOLDER says until somebody has all of it")
-    agent.add_argument("folder")
-    agent.add_argument("--description", required=True, help="folder that job.json is mounted in")
-    agent.add_argument("--port", type=int, required=True, help="on the loopback; 0 for a free one, see agent-port")
-    agent.add_argument("--linger", type=float, default=300.0, help="seconds to wait for someone after the end")
-    agent.add_argument("--keep", type=int, default=4_000_000, help="bytes of what is left in the output otherwise")
-    hook = commands.add_parser("await", help="return once FILE is there, or does not come")
-    hook.add_argument("file")
-    zygote = commands.add_parser("zygote", help="preload the runner and fork a process per job")
-    zygote.add_argument("--socket", required=True, help="path of the Unix socket to listen on")
-    zygote.add_argument("--flavour", choices=["ipython", "plain"], default="plain")
-    zygote.add_argument("--linger", type=float, default=60.0, help="seconds to stay without jobs and connections")
-    return parser
+def _parsed(argv: Sequence[str]) -> tuple[str, str, dict[str, Any]]:
+    """The command, its folder or file, and its options by the names that their functions have for them.
+
+    Raises:
+        LookupError, ValueError: that is no command line of ours.
+    """
+    command, *rest = argv or ("",)
+    if command not in _OPTIONS:
+        raise LookupError(f"no command {command!r}")
+    options, words = dict(_OPTIONS[command]), []
+    left = iter(rest)
+    for word in left:
+        if word not in options:
+            words.append(word)
+        elif isinstance(default := _OPTIONS[command][word], bool):
+            options[word] = True
+        else:
+            options[word] = (default if isinstance(default, type) else type(default))(next(left, ""))
+    if missing := [name for name, value in options.items() if isinstance(value, type)]:
+        raise LookupError(f"{command} needs {missing[0]}")
+    if len(words) != (command != "zygote"):
+        raise ValueError(f"{command} does not take {' '.join(words) or 'nothing'}")
+    return command, "".join(words), {name[2:].replace("-", "_"): value for name, value in options.items()}

@@ -39,7 +39,6 @@ import socket
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from . import leftovers
 from .exits import START_FAILED
@@ -48,6 +47,7 @@ from .pod import leave_note, prepare
 from .story import Story
 from .wakeup import catch, wakeup_pair
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .httpserver import Answer, Request
 

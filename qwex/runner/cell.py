@@ -7,10 +7,11 @@ import importlib.util
 import os
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import Any
 
     from .channel import Channel
     from .job import Source

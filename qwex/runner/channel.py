@@ -6,18 +6,19 @@ stand in the log in the program's order. An empty frame is a barrier, used where
 
 from __future__ import annotations
 
-import base64
+import _thread
+import binascii
 import contextlib
 import json
 import os
 import struct
-import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
+    from typing import Any
 
 __all__ = ["MAX_RECORD_BYTES", "Channel", "FrameBuffer", "encode_record", "frame"]
 
@@ -57,7 +58,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket: socket.socket | None = connection
-        self._lock = threading.Lock()
+        self._lock = _thread.allocate_lock()
         self._holder = 0
         self._waiting: deque[bytes] = deque()
         os.register_at_fork(after_in_child=self._forked)
@@ -85,10 +86,10 @@ class Channel:
 
     def _deliver(self, body: bytes) -> None:
         self._waiting.append(frame(body))
-        if self._holder == threading.get_ident():
+        if self._holder == _thread.get_ident():
             return  # in a signal handler, called within the loop below, which delivers this too
         with self._lock:
-            self._holder = threading.get_ident()
+            self._holder = _thread.get_ident()
             try:
                 while self._waiting:
                     self._exchange(self._waiting.popleft())
@@ -113,7 +114,7 @@ class Channel:
         self._socket = None
 
     def _forked(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = _thread.allocate_lock()
         self._holder = 0
         self._waiting.clear()
         self._hang_up()
@@ -167,7 +168,7 @@ def _dumps(value: Any) -> bytes:
 def _plain(value: Any) -> Any:
     """Bytes as nbformat writes them, array scalars as numbers, anything else as its text."""
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode("ascii")
+        return binascii.b2a_base64(value, newline=False).decode("ascii")
     if hasattr(value, "item") and hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0:
         return value.item()
     return str(value)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NamedTuple
+else:
+    from .tuples import NamedTuple
 
 __all__ = ["START_FAILED", "Exit", "Outcome", "Stop", "Usage", "conclude", "duration_text", "read_stop"]
 

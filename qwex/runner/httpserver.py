@@ -13,12 +13,15 @@ import re
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any, NamedTuple
 
     Answer = Iterator["bytes | Slice | None"]
+else:
+    from .tuples import NamedTuple
 
 __all__ = ["NEVER", "BadRequest", "Connection", "Request", "Slice", "head", "packed", "whole"]
 

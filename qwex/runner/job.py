@@ -7,7 +7,12 @@ import json
 import os
 import sys
 import time
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NamedTuple
+else:
+    from .tuples import NamedTuple
 
 __all__ = ["Job", "Source", "enter"]
 

@@ -8,18 +8,21 @@ import os
 import signal
 import sys
 import types
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import cell, tracebacks, values
+from . import cell, values
 from .exits import Outcome
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, NamedTuple
 
     from .channel import Channel
     from .job import Job
 
     Namespace = dict[str, Any]
+else:
+    from .tuples import NamedTuple
 
 __all__ = ["Ended", "run"]
 
@@ -40,10 +43,13 @@ def run(job: Job, channel: Channel) -> Ended:
         if job.source.kind == "command":
             return _command(job)
         return _python(job, channel)
-    except tracebacks.Reported as reported:
-        return Ended(1, Outcome("Exception", tracebacks.headline(reported.error)))
     except BaseException as error:
-        channel.send("error", **tracebacks.describe(error))
+        from . import tracebacks
+
+        if isinstance(error, tracebacks.Reported):
+            error = error.error
+        else:
+            channel.send("error", **tracebacks.describe(error))
         return Ended(1, Outcome("Exception", tracebacks.headline(error)))
 
 

@@ -22,14 +22,17 @@ import json
 import os
 import re
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .eventfile import encode_body
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any, NamedTuple
 
     from .story import Story
+else:
+    from .tuples import NamedTuple
 
 __all__ = ["Leftovers", "parse", "write"]
 

@@ -10,11 +10,13 @@ import linecache
 import re
 import sys
 import types
-from typing import TYPE_CHECKING, Any
 
 from . import tracebacks
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .channel import Channel
     from .job import Source
 

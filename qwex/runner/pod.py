@@ -10,9 +10,12 @@ import contextlib
 import json
 import os
 import time
-from typing import Any
 
 from .eventfile import EventFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["EchoingEventFile", "leave_last_words", "leave_note", "prepare", "wait_for"]
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Any
 
 from .channel import FrameBuffer
 from .exits import Outcome, Usage
 from .textstream import PIPE_BYTES, TextStream
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from typing import Any
 
     from .eventfile import EventFile
 

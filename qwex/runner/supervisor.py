@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
 
 from . import processes, wakeup, worker
 from .channel import frame
@@ -23,6 +22,10 @@ from .exits import Outcome, Stop, Usage, conclude, duration_text, read_stop
 from .pod import EchoingEventFile, leave_last_words
 from .recorder import NEVER, Recorder
 from .textstream import widen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Supervisor", "occupy_standard_fds", "run"]
 

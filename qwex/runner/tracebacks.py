@@ -6,7 +6,10 @@ import linecache
 import os
 import sys
 import traceback
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Reported", "describe", "headline", "render"]
 

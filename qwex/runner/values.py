@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import contextlib
 import json
 import linecache
 import os
-import pickle
 import sys
-from typing import TYPE_CHECKING, Any, BinaryIO
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any, BinaryIO
 
 __all__ = ["PYTHON", "InputError", "OutputError", "foreign", "load", "save"]
 
@@ -82,7 +82,7 @@ def save(names: Sequence[str], namespace: dict[str, Any], folder: str) -> list[d
 def _bytes(value: dict[str, Any], blobs: dict[str, str]) -> bytes:
     digest = value.get("digest")
     if value.get("data") or not digest or digest not in blobs:
-        return base64.b64decode(value.get("data") or "")
+        return binascii.a2b_base64(value.get("data") or "")
     from urllib.parse import unquote, urlsplit
 
     with open(unquote(urlsplit(blobs[digest]).path), "rb") as file:
@@ -92,7 +92,11 @@ def _bytes(value: dict[str, Any], blobs: dict[str, str]) -> bytes:
 def _decode(format: str, data: bytes) -> Any:
     if format == "bytes":
         return data
-    return json.loads(data) if format == "json" else pickle.loads(data)  # noqa: S301
+    if format == "json":
+        return json.loads(data)
+    import pickle
+
+    return pickle.loads(data)  # noqa: S301
 
 
 def _write(name: str, namespace: dict[str, Any], path: str) -> dict[str, Any]:
@@ -120,6 +124,8 @@ def _dump(value: Any, sink: _Sink) -> None:
     try:
         import cloudpickle
     except ImportError:
+        import pickle
+
         pickle.dump(value, sink, protocol=_PROTOCOL)
     else:
         cloudpickle.dump(value, sink, protocol=_PROTOCOL)

@@ -11,9 +11,6 @@ import resource
 import select
 import signal
 import sys
-import threading
-import traceback
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import cell, kinds, outlets, processes
 from . import job as jobs
@@ -21,9 +18,11 @@ from .channel import Channel
 from .exits import START_FAILED, Outcome
 from .kinds import Ended
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
+    from typing import Any, NoReturn
 
     from .job import Job
 
@@ -45,6 +44,8 @@ def fork(control: socket.socket, out: int, err: int, *, close: Sequence[int]) ->
                 cell.rehearse()
             _work(Channel(control))
         except BaseException:
+            import traceback
+
             traceback.print_exc()
         finally:
             os._exit(_BROKEN)
@@ -88,7 +89,8 @@ def _run(job: Job, channel: Channel) -> Ended:
 
 def _finish(channel: Channel, ended: Ended) -> NoReturn:
     """End as Python does: wait for threads, run exit functions, write out. Then say how it went."""
-    threading._shutdown()  # type: ignore[attr-defined]
+    if threading := sys.modules.get("threading"):
+        threading._shutdown()
     atexit._run_exitfuncs()
     # Last of all, what was left open is closed, and so written out.
     ended.namespace.clear()

@@ -25,11 +25,16 @@ import signal
 import socket
 import time
 import traceback
-from typing import Any, NamedTuple
 
 from . import processes
 from .supervisor import Supervisor, occupy_standard_fds
 from .wakeup import ENDING, catch, wakeup_pair
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NamedTuple
+else:
+    from .tuples import NamedTuple
 
 __all__ = ["serve"]
 
@@ -59,8 +64,11 @@ def serve(path: str, flavour: str, linger: float) -> int:
 def _preload(flavour: str) -> None:
     import asyncio  # noqa: F401
     import hashlib  # noqa: F401
+    import pickle  # noqa: F401
     import subprocess  # noqa: F401
     import urllib.parse  # noqa: F401
+
+    from . import tracebacks  # noqa: F401
 
     with contextlib.suppress(ImportError):
         import cloudpickle  # noqa: F401

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from qwex.events import MAX_RECORD_BYTES as CAP_OF_THE_LOG
-from qwex.runner import main
+from qwex.jobfolder import zipapp
+from qwex.runner import main, tuples
 from qwex.runner.channel import MAX_RECORD_BYTES, FrameBuffer, encode_record, frame
-from qwex.runner.exits import Outcome, Stop, conclude, duration_text
+from qwex.runner.exits import Outcome, Stop, Usage, conclude, duration_text
 from qwex.runner.processes import oom_kills, start_time
 from qwex.runner.textstream import collapse
 
@@ -113,9 +117,45 @@ def test_the_cap_is_that_of_the_log():
     assert MAX_RECORD_BYTES == CAP_OF_THE_LOG
 
 
-@pytest.mark.parametrize("argv", [[], ["dance"], ["zygote"]])
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["dance"], ["zygote"], ["run"], ["run", "a", "--loud"], ["agent", "a", "--description", "d", "--port", "x"]],
+)
 def test_usage(argv, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(argv)
-    assert ended.value.code == 2
+    assert main(argv) == 2
     assert "qwex-runner" in capsys.readouterr().err
+
+
+def test_named_tuples_are_those_of_typing():
+    class Point(tuples.NamedTuple):
+        """Where."""
+
+        x: int
+        y: int = 0
+
+        def moved(self, by):
+            return self._replace(x=self.x + by)
+
+    assert Point(1).moved(2) == (3, 0)
+    assert (Point._fields, Point._field_defaults, Point.__doc__) == (("x", "y"), {"y": 0}, "Where.")
+    assert pickle.loads(pickle.dumps(Usage(1, 2.0))) == Usage(1, 2.0)
+
+
+def test_a_script_needs_little_of_the_standard_library(tmp_path):
+    """An image may have it as source alone, to be compiled at each start."""
+    (tmp_path / "runner.pyz").write_bytes(zipapp()[0])
+    script = "import sys; sys.path.insert(0, 'runner.pyz'); import qwex_runner.supervisor, qwex_runner.agent"
+    command = [sys.executable, "-I", "-S", "-c", f"{script}; print(*sys.modules)"]
+    loaded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
+    heavy = {
+        "argparse",
+        "asyncio",
+        "dataclasses",
+        "inspect",
+        "pathlib",
+        "pickle",
+        "subprocess",
+        "tempfile",
+        "threading",
+    }
+    assert {"typing", "traceback", "urllib.parse", *heavy} & set(loaded) == set()
