@@ -32,10 +32,21 @@ class OneJob:
 
     def in_turn(self) -> dict[str, float]:
         """All of them, one after the other, and what qwex adds to each of the others."""
-        kinds = {"qwex": self.qwex(), "plain": self.plain(), "sidecar": self.sidecar(), "shape": self.shape()}
+        kinds = {
+            "qwex": self.qwex(),
+            "plain": self.plain(),
+            "token": self.token(),
+            "sidecar": self.sidecar(),
+            "shape": self.shape(),
+        }
         figures = {f"{kind}_{name}": value for kind, found in kinds.items() for name, value in found.items()}
-        added = {kind: kinds["qwex"]["s"] - kinds[kind]["s"] for kind in ("plain", "shape")}
-        return {"added_s": added["plain"], "added_to_shape_s": added["shape"], **figures}
+        added = {kind: kinds["qwex"]["s"] - kinds[kind]["s"] for kind in ("plain", "token", "shape")}
+        return {
+            "added_s": added["plain"],
+            "added_to_token_s": added["token"],
+            "added_to_shape_s": added["shape"],
+            **figures,
+        }
 
     def qwex(self) -> dict[str, float]:
         """Followed from its submit on."""
@@ -57,8 +68,15 @@ class OneJob:
         complete = self._raw.wait(self._seen.until(job["metadata"]["name"], "complete"))
         return figures | {"result_s": complete - figures.pop("printed")}
 
+    def token(self) -> dict[str, float]:
+        """The same with its account's token mounted, as pods have it that say nothing of it.
+
+        Kubelets look at a pod's volumes every 300 ms, so the first of them costs that.
+        """
+        return self._alone(self._namespace.job(["python3", "-c", TEXT], automountServiceAccountToken=True))
+
     def sidecar(self) -> dict[str, float]:
-        """The same with a second container in its pod, as qwex's pods have one."""
+        """A plain Job with a second container in its pod, as qwex's pods have one."""
         job = self._namespace.job(["python3", "-c", TEXT])
         pod = job["spec"]["template"]["spec"]
         beside = {"name": "beside", "restartPolicy": "Always", "resources": {}, "command": ["python3", "-c", SIDECAR]}

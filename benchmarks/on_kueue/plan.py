@@ -62,6 +62,7 @@ _JOBS_ONLY = ("rates", "raw", "jobs", "per_s")
 
 GOALS = (
     Goal("submit to first line, added to a plain Job's", (*_BOTH, "added_s"), 0.1),
+    Goal("… to a Job's that has its account's token, the default", (*_BOTH, "added_to_token_s"), 0.1),
     Goal(
         "500 queued jobs, 16 in flight, against Jobs and Secrets alone",
         ("rates", "qwex", "one-by-one", "per_s"),

@@ -17,7 +17,8 @@ __all__ = ["write"]
 BEGIN = "<!-- results: written by kueue.py -->"
 _KINDS = {
     "qwex": "**qwex**",
-    "plain": "a plain Job",
+    "plain": "a plain Job without any volume",
+    "token": "… with its account's token, the default",
     "sidecar": "… with a sidecar",
     "shape": "qwex's Job, other programs",
 }
