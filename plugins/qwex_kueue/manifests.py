@@ -81,6 +81,8 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
     spec, name = plan.spec, names.job_name(plan.run_id, plan.attempt)
     _check(spec, settings)
     blobs = {f"blob-{digest.removeprefix('sha256:')}": url for digest, url in plan.blobs.items()}
+    description = _description(plan, blobs)
+    _check_size(plan, len(description), parse_memory(settings.inline_limit))
     labels = {
         **{key: names.label(value) for key, value in settings.labels.items()},
         "app.kubernetes.io/managed-by": "qwex",
@@ -114,7 +116,7 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
         "kind": "Secret",
         "type": "qwex.dev/job",
         "metadata": {"name": name, "labels": labels},
-        "data": {"job.json": base64.b64encode(_description(plan, blobs)).decode()},
+        "data": {"job.json": base64.b64encode(description).decode()},
     }
     pythons = frozenset(value.python for value in spec.inputs.values() if value.python)
     return KueueRequest(plan.run_id, plan.attempt, queue, job, secret, spec.priority, blobs, pythons, spec.preflight)
@@ -142,15 +144,25 @@ def _check(spec: JobSpec, settings: KueueSettings) -> None:
     if not (spec.runtime.image or settings.image):
         message = "no image is named, and the configuration has none ([kueue] image)"
         raise InvalidSpec.of("runtime.image", message)
-    total = sum(value.size or len(value.data) * 3 // 4 for value in spec.inputs.values())
-    limit = parse_memory(settings.inline_limit)
-    if total > limit:
-        largest = max(spec.inputs, key=lambda name: spec.inputs[name].size)
-        raise InvalidSpec.of(
-            f"inputs.{largest}",
-            f"the inputs have {format_bytes(total)}; {format_bytes(limit)} travel with a job in a Secret. Have the job "
-            "read larger data from where it lies",
-        )
+
+
+def _check_size(plan: Plan, description: int, limit: int) -> None:
+    """The description, in which code and small inputs are escaped or base64, and the blobs beside it fit together."""
+    spec = plan.spec
+    blobs = {each.digest: each.size for each in spec.inputs.values() if each.digest in plan.blobs}
+    total = description + sum(blobs.values())
+    if total <= limit:
+        return
+    inputs = {f"inputs.{name}": max(each.size, len(each.data)) for name, each in spec.inputs.items()}
+    written = {"source": spec.source.text, "args": spec.args, "env": dict(spec.env)}
+    sizes = {**{field: len(json.dumps(value)) for field, value in written.items()}, **inputs}
+    largest = max(sizes, key=lambda field: sizes[field])
+    raise InvalidSpec.of(
+        largest,
+        f"{format_bytes(sizes[largest])} as it travels, of {format_bytes(total)} in all; the job's Secret holds "
+        f"{format_bytes(limit)} ([kueue] inline_limit). Have the job read what is large from the image, a volume or an "
+        "object store",
+    )
 
 
 def _description(plan: Plan, blobs: Mapping[str, str]) -> bytes:

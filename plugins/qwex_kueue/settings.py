@@ -17,10 +17,18 @@ __all__ = ["KueueSettings", "read"]
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 #: What the agent's container and the job's container are called.
 _OWN_NAMES = ("qwex-agent", "job")
+#: Bytes of all values of a Secret together, at most: MaxSecretSize of k8s.io/api/core/v1.
+_SECRET = 1 << 20
 
 
 def _memory(given: Any) -> str:
     parse_memory(given)
+    return str(given)
+
+
+def _of_a_secret(given: Any) -> str:
+    if parse_memory(given) > _SECRET:
+        raise ValueError("at most 1Mi; Kubernetes takes no larger Secret")
     return str(given)
 
 
@@ -60,8 +68,8 @@ class KueueSettings(BaseModel):
     )
     node_patience: Seconds = Field(60.0, description="how long a node may be away before its jobs are given up")
     workload_patience: Seconds = Field(10.0, description="how long Kueue may take to notice a new Job")
-    inline_limit: Annotated[str, BeforeValidator(_memory)] = Field(
-        "700Ki", description="bytes of all inputs of one job; they travel in a Secret"
+    inline_limit: Annotated[str, BeforeValidator(_of_a_secret)] = Field(
+        "1Mi", description="bytes of a job's code, inputs and variables; they travel in a Secret, which holds no more"
     )
 
     @field_validator("pod_template")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 from qwex_kueue.manifests import as_yaml, render
 from qwex_kueue.merging import merged
 from qwex_kueue.preflight import asked_for
@@ -128,10 +129,36 @@ def test_an_image_must_come_from_somewhere():
     assert rendered(settings=KueueSettings(), runtime=Runtime(image="x")).job
 
 
-def test_inputs_that_are_too_large_say_both_sizes():
-    big = Value(digest="sha256:" + "0" * 64, size=40_000_000)
-    with pytest.raises(InvalidSpec, match=r"inputs\.df: the inputs have 40 MB; 717 kB travel"):
-        rendered(inputs={"df": big})
+def blob(size, digit="0"):
+    digest = "sha256:" + digit * 64
+    return {digest: f"file:///blobs/{digit}"}, Value(digest=digest, size=size)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"source": Source(kind="cell", text="é" * 200_000)}, "source: 1.2 MB as it travels, of 1.2 MB in all"),
+        ({"args": ("x" * 1_100_000,)}, "args: 1.1 MB as"),
+        ({"env": {"A": "x" * 1_100_000}}, "env: 1.1 MB as"),
+        ({"inputs": {"a": Value(data="AAAA"), "b": Value(data="A" * 1_100_000)}}, r"inputs\.b: 1.1 MB as"),
+    ],
+)
+def test_what_does_not_fit_into_a_secret_is_named_with_both_sizes_and_the_way_out(given, said):
+    with pytest.raises(InvalidSpec, match=rf"{said}.* holds 1.0 MB \(\[kueue\] inline_limit\). .* a volume"):
+        rendered(**given)
+
+
+def test_blobs_count_beside_the_code_each_once():
+    blobs, value = blob(600_000)
+    code = Source(kind="cell", text="x" * 500_000)
+    with pytest.raises(InvalidSpec, match=r"inputs\.df: 600 kB as it travels, of 1.1 MB in all"):
+        rendered(source=code, inputs={"df": value}, blobs=blobs)
+    assert rendered(inputs={"df": value, "same": value}, blobs=blobs)
+
+
+def test_no_more_can_be_allowed_than_a_secret_holds():
+    with pytest.raises(ValidationError, match="at most 1Mi"):
+        KueueSettings(inline_limit="2Mi")
 
 
 def test_blobs_are_read_from_the_secret():
