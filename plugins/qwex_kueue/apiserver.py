@@ -116,8 +116,8 @@ class ApiServer:
         return await self.call("GET", path, query=query)
 
     async def create(self, path: str, body: Mapping[str, Any], **query: Any) -> dict[str, Any]:
-        """Create an object."""
-        return await self.call("POST", path, body=body, query=query)
+        """Create an object. A field that the server does not know it refuses: by itself it would drop it in silence."""
+        return await self.call("POST", path, body=body, query={"fieldValidation": "Strict", **query})
 
     async def delete(self, path: str, body: Mapping[str, Any] | None = None) -> None:
         """Delete an object; it is no error when there is none."""

@@ -41,6 +41,8 @@ UNMANAGED = (
     "start any. Ask whoever runs the cluster"
 )
 
+#: Where to look for what the API server finds wrong with a pod.
+_SITES_OWN = ". What is not qwex's own in spec.template comes from [kueue] pod_template, tolerations and node_selector"
 #: What an image's name or tag says of the Python in it: python:3.12-slim, ray:2.9-py311, python3.12.
 _NAMES_PYTHON = re.compile(r"py(?:thon)?[-:_]?3\.?(\d{1,2})(?!\d)")
 #: The interpreters that such a name is about.
@@ -210,7 +212,7 @@ async def _is_managed(server: ApiServer, request: KueueRequest) -> str:
     except NotAuthorized:
         return ""  # told as a missing right
     except ApiError as error:
-        return f"the cluster would refuse it: {error}"
+        return f"the cluster would refuse it: {error}{_SITES_OWN if 'spec.template.' in error.message else ''}"
     return "" if managed else UNMANAGED.format(namespace=server.namespace)
 
 

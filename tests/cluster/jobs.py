@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qwex.spec import JobSpec, Source
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
     import qwex
 
-__all__ = ["SMALL", "configure", "following", "printed", "script", "states", "submit"]
+__all__ = ["SMALL", "configure", "following", "printed", "script", "states", "submit", "write_config"]
 
 #: A node of the tests has two cores.
 SMALL = {"cpu": "100m"}
@@ -34,6 +34,13 @@ def configure(monkeypatch: pytest.MonkeyPatch, kubeconfig: Path, namespace: str,
     monkeypatch.setenv("QWEX_BACKEND", "kueue")
     for name, value in section.items():
         monkeypatch.setenv(f"QWEX_KUEUE__{name.upper()}", value)
+
+
+def write_config(text: str) -> None:
+    """What variables cannot say: tables and lists."""
+    file = Path(os.environ["XDG_CONFIG_HOME"]) / "qwex" / "config.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def script(code: str, **options: Any) -> JobSpec:

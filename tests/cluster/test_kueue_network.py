@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 from harness.waiting import wait_until
-from jobs import configure, following, printed, states, submit
+from jobs import configure, following, printed, states, submit, write_config
 from people import admit
 from relay import Relay
 
@@ -104,9 +103,7 @@ def test_a_pod_whose_clock_differs(user, namespace, cluster, home, tmp_path, mon
     cluster.apply({**clock, "data": {"sitecustomize.py": text}})
     monkeypatch.chdir(tmp_path)
     configure(monkeypatch, user, namespace)
-    settings = Path(os.environ["XDG_CONFIG_HOME"]) / "qwex" / "config.toml"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(SKEWED)
+    write_config(SKEWED)
     job = submit(qwex.Client(), "import time; print(time.time()); time.sleep(1)")
     assert job.wait(60)
     assert float(printed(job)) == pytest.approx(time.time() + seconds, abs=60)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from harness import objects
 from harness.waiting import wait_until
-from jobs import SMALL, configure, printed, states, submit
+from jobs import SMALL, configure, printed, states, submit, write_config
 from people import admit
 
 import qwex
@@ -170,6 +170,17 @@ def test_a_namespace_without_a_queue(client, cluster, namespace):
     cluster.delete("-n", namespace, "localqueues.kueue.x-k8s.io", "default", wait=True)
     with pytest.raises(InvalidSpec, match="It has no queues at all"):
         submit(client, "print(1)")
+
+
+def test_a_template_with_a_field_that_pods_do_not_have(client, cluster, namespace):
+    """The server would drop it; with or without a look beforehand it is refused, and nothing is left."""
+    write_config('[kueue.pod_template.spec]\nnodeSelectr = { pool = "jobs" }\n')
+    field = r'unknown field "spec\.template\.spec\.nodeSelectr"'
+    with pytest.raises(InvalidSpec, match=rf"{field}.* comes from \[kueue\] pod_template"):
+        submit(client, "print(1)")
+    with pytest.raises(InvalidSpec, match=field):
+        submit(client, "print(1)", preflight=False)
+    assert cluster.list("-n", namespace, "jobs,secrets") == []
 
 
 def test_a_namespace_that_kueue_does_not_look_after(cluster, home, tmp_path, monkeypatch):
