@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
-from qwex.errors import BackendUnavailable, ConfigError, NotAuthorized, QwexError
+from qwex.errors import BackendUnavailable, NotAuthorized, QwexError
+from qwex_kueue import kubeconfig
 from qwex_kueue.errors import ApiError, Missing
 
 if TYPE_CHECKING:
@@ -33,9 +32,6 @@ _CONNECT, _ANSWER = 5.0, 30.0
 _WATCHING = aiohttp.ClientTimeout(sock_connect=_CONNECT, sock_read=150.0)
 #: Seconds after which a websocket on which nothing comes is asked for a sign of life: a lost one says nothing.
 _HEARTBEAT = 20.0
-_DEFAULT = "~/.kube/config"
-#: Where the account of a pod's own namespace stands.
-_OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _TRANSPORT = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, OSError)
 
 
@@ -78,7 +74,7 @@ class ApiServer:
         self._api = api
         self._settings = settings
         self.namespace = namespace
-        self._renewing = asyncio.Lock()
+        self._renewing: asyncio.Future[None] | None = None
         #: Requests so far, watches and port-forwards too.
         self.requests = 0
 
@@ -89,7 +85,7 @@ class ApiServer:
         Raises:
             ConfigError: names the part of the kubeconfig that cannot be used.
         """
-        configuration, namespace = await _configuration(settings)
+        configuration, namespace = await kubeconfig.read(settings)
         return cls(client.ApiClient(configuration), settings.namespace or namespace or "default", settings)
 
     @property
@@ -109,7 +105,7 @@ class ApiServer:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        await self._api.close()  # type: ignore[no-untyped-call]
+        await self._api.close()
 
     async def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Read an object or a list."""
@@ -169,7 +165,7 @@ class ApiServer:
         """A websocket to a subresource."""
         url = f"{self.address}{path}?{urlencode(query)}"
         for again in (False, True):
-            self.requests += 1
+            self.requests, used = self.requests + 1, self._api
             try:
                 socket = await self._session.ws_connect(
                     url,
@@ -184,7 +180,7 @@ class ApiServer:
                 return Frames(socket)
             except aiohttp.WSServerHandshakeError as error:
                 if error.status == 401 and not again:
-                    await self._renew()
+                    await self._renew(used)
                     continue
                 raise _refusal(error.status, "", f"{path}: {error.message}", path) from error
             except _TRANSPORT as error:
@@ -204,7 +200,7 @@ class ApiServer:
         params = {name: str(value) for name, value in query.items() if value is not None}
         timeout = timeout or aiohttp.ClientTimeout(total=_ANSWER, sock_connect=_CONNECT)
         for again in (False, True):
-            self.requests += 1
+            self.requests, used = self.requests + 1, self._api
             try:
                 response = await self._session.request(
                     method,
@@ -219,7 +215,7 @@ class ApiServer:
                 raise self._away(error, in_doubt=method == "POST" and not _unconnected(error)) from error
             if response.status == 401 and not again:
                 response.release()
-                await self._renew()
+                await self._renew(used)
                 continue
             if response.status >= 400:
                 async with response:
@@ -247,13 +243,24 @@ class ApiServer:
         session: aiohttp.ClientSession = rest.pool_manager
         return session
 
-    async def _renew(self) -> None:
-        """The server does not know who asks: read the kubeconfig again, since tokens in it expire."""
-        async with self._renewing:
-            configuration, _ = await _configuration(self._settings)
-            before, self._api = self._api, client.ApiClient(configuration)
-            # Requests under way on the old session end by themselves; new ones use the new one.
-            asyncio.get_running_loop().call_later(_ANSWER, lambda: asyncio.ensure_future(before.close()))  # type: ignore[no-untyped-call]
+    async def _renew(self, refused: client.ApiClient) -> None:
+        """The server does not know who asks, with ``refused``: read the kubeconfig again, since tokens in it expire.
+
+        All whom it refuses meanwhile wait for the one reading, and share its outcome.
+        """
+        if self._renewing is None and self._api is refused:
+            self._renewing = asyncio.ensure_future(self._read_again())
+        if self._renewing:
+            await asyncio.shield(self._renewing)
+
+    async def _read_again(self) -> None:
+        try:
+            configuration, _ = await kubeconfig.read(self._settings)
+        finally:
+            self._renewing = None
+        before, self._api = self._api, client.ApiClient(configuration)
+        # Requests under way on the old session end by themselves; new ones use the new one.
+        asyncio.get_running_loop().call_later(_ANSWER, lambda: asyncio.ensure_future(before.close()))
 
     def _away(self, error: BaseException, *, in_doubt: bool = False) -> BackendUnavailable:
         what = str(error) or type(error).__name__
@@ -304,40 +311,3 @@ async def _status(response: aiohttp.ClientResponse) -> tuple[str, str]:
         return str(said.get("reason", "")), str(said.get("message", text))
     except (ValueError, AttributeError):
         return "", text[:500] or str(response.reason)
-
-
-async def _configuration(settings: KueueSettings) -> tuple[client.Configuration, str]:
-    """The library's configuration, and the context's namespace.
-
-    Raises:
-        ConfigError: names the file, or says where it was looked for.
-    """
-    configuration = client.Configuration()
-    files = _kubeconfigs(settings)
-    try:
-        if not files:
-            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-            return configuration, _own_namespace()
-        loader = await config.load_kube_config(  # type: ignore[no-untyped-call]
-            os.pathsep.join(files), settings.context or None, configuration, persist_config=False
-        )
-        return configuration, str(loader.current_context.get("context", {}).get("namespace") or "")
-    except config.ConfigException as error:
-        where = f"kubeconfig {files[0]}" if files else f"there is no {_DEFAULT}, and this is not a pod"
-        raise ConfigError(f"[kueue] {where}: {error}") from error
-    except Exception as error:  # the loader raises whatever a broken file makes it raise
-        raise ConfigError(f"[kueue] kubeconfig {files[0]} cannot be used: {type(error).__name__}: {error}") from error
-
-
-def _kubeconfigs(settings: KueueSettings) -> list[str]:
-    """The files there are; none means the account of the pod that this runs in."""
-    named = settings.kubeconfig or os.environ.get("KUBECONFIG", "")
-    files = [os.path.expanduser(each) for each in (named or _DEFAULT).split(os.pathsep) if each]
-    found = [each for each in files if os.path.exists(each)]
-    if named and not found:
-        raise ConfigError(f"[kueue] kubeconfig: there is no file {files[0]}")
-    return found
-
-
-def _own_namespace() -> str:
-    return Path(_OWN_NAMESPACE).read_text(encoding="utf-8").strip()
