@@ -103,6 +103,7 @@ class Reflector(Generic[ItemT]):
                 continue
             except _Expired:
                 self._version = ""
+                self._tried.clear()
                 continue
             except QwexError as error:
                 self._fails(error)

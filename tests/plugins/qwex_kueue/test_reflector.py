@@ -100,6 +100,27 @@ async def test_a_version_that_the_server_has_forgotten_is_listed_again(gone):
         assert set(reflector.objects) == {"b", "c"}
 
 
+async def test_who_asks_while_it_is_listed_again_waits_for_that():
+    listing, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(Server):
+        async def get(self, path, **query):
+            if self.asked:
+                listing.set()
+                await answer.wait()
+            return await super().get(path, **query)
+
+    async with reflecting(Slow([("5",), ("9", thing("c", "1"))], [[GONE], []])) as (reflector, _):
+        await listing.wait()
+        asking = asyncio.create_task(reflector.ready(10))
+        with pytest.raises(BackendUnavailable, match="did not answer within"):
+            await reflector.ready(0.01)
+        assert not asking.done()
+        answer.set()
+        await asking
+        assert set(reflector.objects) == {"c"}
+
+
 @pytest.mark.parametrize("error", [NotAuthorized("cannot list things"), BackendUnavailable("nobody there")])
 async def test_what_keeps_objects_from_being_known_is_what_ready_says(error):
     async with reflecting(Server([error])) as (reflector, _):
