@@ -335,6 +335,8 @@ class KueueBackend(Backend[KueueRequest]):
         await self._permission.check(request)
 
     async def _impossible(self, request: KueueRequest) -> Why | None:
+        if not self._queues.objects:
+            return await preflight.without_queues(self._server)
         cluster, python = await self._cluster_of(request.queue), self._journal.python(*preflight.container(request))
         return preflight.impossible(self._server.namespace, request, self._queues.objects, cluster, python)
 

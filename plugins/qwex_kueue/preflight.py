@@ -11,7 +11,7 @@ from qwex.errors import InvalidSpec, NotAuthorized, nearest
 from qwex.state import WaitReason, Why
 from qwex_kueue import names
 from qwex_kueue.amounts import amount, listed, summed
-from qwex_kueue.errors import ApiError
+from qwex_kueue.errors import ApiError, Missing
 from qwex_kueue.objects import requested
 from qwex_kueue.writer import REFUSED_AGAIN
 
@@ -34,6 +34,7 @@ __all__ = [
     "impossible",
     "kueue_sees",
     "stopped",
+    "without_queues",
 ]
 
 UNMANAGED = (
@@ -73,15 +74,26 @@ def impossible(
     """What keeps the job from ever running, by what is known without asking anybody."""
     if request.queue not in queues:
         known = sorted(queues)
-        there = f"There is: {', '.join(known)}" if known else "It has no queues at all"
-        hint = f"no queue {request.queue!r} in the namespace {namespace}.{nearest(request.queue, known)} {there}"
-        return Why(hint, WaitReason.QUEUE_MISSING.value)
+        hint = f"no queue {request.queue!r} in the namespace {namespace}.{nearest(request.queue, known)}"
+        return Why(f"{hint} There is: {', '.join(known)}", WaitReason.QUEUE_MISSING.value)
     if over := excess(request, cluster):
         assert cluster is not None
         summary = f"it asks for more than {request.queue} can ever give: {over}"
         return Why(summary, WaitReason.EXCEEDS_MAX_QUOTA.value, quota=cluster.lines(asked_for(request)))
     mismatch = _other_python(request, python)
     return Why(mismatch, WaitReason.WRONG_PYTHON.value) if mismatch else None
+
+
+async def without_queues(server: ApiServer) -> Why:
+    """Why no job can run in a namespace without queues, as far as the user may know of the namespace itself."""
+    try:
+        await server.get(f"/api/v1/namespaces/{server.namespace}")
+        text = "has no queues at all; ask whoever runs the cluster"
+    except Missing:
+        text = "does not exist; see namespace in [kueue], and the kubeconfig's context"
+    except NotAuthorized:
+        text = "has no queues, or does not exist; see namespace in [kueue], and the kubeconfig's context"
+    return Why(f"the namespace {server.namespace} {text}", WaitReason.QUEUE_MISSING.value)
 
 
 async def forbidden(server: ApiServer, request: KueueRequest) -> Why | None:

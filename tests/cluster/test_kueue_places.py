@@ -168,8 +168,16 @@ def test_a_queue_that_is_deleted_while_a_job_waits(client, cluster, namespace, c
 
 def test_a_namespace_without_a_queue(client, cluster, namespace):
     cluster.delete("-n", namespace, "localqueues.kueue.x-k8s.io", "default", wait=True)
-    with pytest.raises(InvalidSpec, match="It has no queues at all"):
+    with pytest.raises(InvalidSpec, match=f"the namespace {namespace} has no queues, or does not exist"):
         submit(client, "print(1)")
+
+
+@pytest.mark.parametrize(("name", "said"), [("kube-public", "has no queues at all"), ("nowhere", "does not exist;")])
+def test_whoever_may_read_namespaces_is_told_whether_it_is_there(cluster, home, tmp_path, monkeypatch, name, said):
+    monkeypatch.chdir(tmp_path)
+    configure(monkeypatch, cluster.kubeconfig, name)
+    with pytest.raises(InvalidSpec, match=f"the namespace {name} {said}"):
+        submit(qwex.Client(), "print(1)")
 
 
 def test_a_template_with_a_field_that_pods_do_not_have(client, cluster, namespace):

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from qwex_kueue.errors import Missing
 from qwex_kueue.journal import Journal
 from qwex_kueue.manifests import render
 from qwex_kueue.objects import LocalQueue
-from qwex_kueue.preflight import container, impossible
+from qwex_kueue.preflight import container, impossible, without_queues
 from qwex_kueue.settings import KueueSettings
 
 from qwex.backend import Plan
+from qwex.errors import NotAuthorized
 from qwex.spec import JobSpec, Runtime, Source, Value
 
 QUEUES = {"default": LocalQueue("default", "cluster", "None", 0, 0, {})}
@@ -28,6 +32,35 @@ def test_a_queue_that_is_not_there_is_named_with_those_that_are():
     why = found(request(queue="defualt"))
     assert why.reason == "QueueMissing"
     assert why.summary.startswith("no queue 'defualt' in the namespace team. Did you mean 'default'?")
+
+
+class Answering:
+    """A server that says one thing."""
+
+    namespace = "team"
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    async def get(self, path):
+        assert path == "/api/v1/namespaces/team"
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({}, "has no queues at all; ask"),
+        (Missing(404, "NotFound", "not found"), "does not exist; see namespace in [kueue]"),
+        (NotAuthorized("Kubernetes refuses"), "has no queues, or does not exist; see"),
+    ],
+)
+def test_a_namespace_without_queues_is_told_from_one_that_is_not_there_where_that_may_be_known(answer, said):
+    why = asyncio.run(without_queues(Answering(answer)))
+    assert why.reason == "QueueMissing"
+    assert why.summary.startswith(f"the namespace team {said}")
 
 
 @pytest.mark.parametrize("seen", ["3.13.1", "3.9.2"])
