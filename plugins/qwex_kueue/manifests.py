@@ -15,6 +15,7 @@ from qwex.errors import InvalidSpec, nearest
 from qwex.quantities import format_bytes, parse_cpu, parse_gpu, parse_memory
 from qwex_kueue import names
 from qwex_kueue.agent import PORT
+from qwex_kueue.amounts import listed
 from qwex_kueue.merging import merged
 
 if TYPE_CHECKING:
@@ -185,12 +186,16 @@ def priority_class(priority: int, known: Mapping[str, int]) -> dict[str, str]:
     """The label with the WorkloadPriorityClass whose value is ``priority``.
 
     Raises:
-        InvalidSpec: there is none; lists those there are.
+        InvalidSpec: there is none, or more than one; lists those there are.
     """
-    named = [name for name, value in known.items() if value == priority]
+    named = sorted(name for name, value in known.items() if value == priority)
     if not named:
         there = ", ".join(f"{value} ({name})" for name, value in sorted(known.items())) or "none that you may read"
         raise InvalidSpec.of("priority", f"no priority class has the value {priority}. There is: {there}")
+    if len(named) > 1:
+        choice = f"[kueue] priorities = {{ {named[0]} = {priority} }}, with all others that you use"
+        message = f"{listed(named)} have the value {priority}. Choose in the configuration: {choice}"
+        raise InvalidSpec.of("priority", message)
     return {names.PRIORITY_CLASS: named[0]}
 
 

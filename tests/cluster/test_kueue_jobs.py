@@ -136,14 +136,15 @@ def test_more_than_the_queue_can_ever_give_is_refused_at_once(client, cluster_qu
 
 
 def test_preemption_is_a_story(client, cluster, cluster_queue):
+    # Classes are the whole cluster's: a value that no other test has.
     cluster.apply(
-        {"apiVersion": objects.KUEUE, "kind": "WorkloadPriorityClass", "metadata": {"name": "urgent"}, "value": 100}
+        {"apiVersion": objects.KUEUE, "kind": "WorkloadPriorityClass", "metadata": {"name": "story"}, "value": 71}
     )
     queue = cluster_queue({"cpu": "200m", "memory": "1Gi"}, preemption={"withinClusterQueue": "LowerPriority"})
     code = "import time; print('begun', flush=True); time.sleep(100)"
     low = submit(client, code, queue=queue, resources={"cpu": "200m"}, grace=2)
     wait_until(lambda: "begun" in printed(low), "the first job's output")
-    high = submit(client, "print('urgent')", queue=queue, priority=100, resources={"cpu": "200m"})
+    high = submit(client, "print('urgent')", queue=queue, priority=71, resources={"cpu": "200m"})
     assert high.wait(90)
     wait_until(lambda: ("RUNNING", "", 2) in states(low), "the second attempt", 90)
     assert ("QUEUED", "Preempted", 2) in states(low)

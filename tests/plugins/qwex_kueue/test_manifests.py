@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic import ValidationError
-from qwex_kueue.manifests import as_yaml, render
+from qwex_kueue.manifests import as_yaml, priority_class, render
 from qwex_kueue.merging import merged
 from qwex_kueue.preflight import asked_for
 from qwex_kueue.settings import KueueSettings
@@ -121,6 +121,13 @@ def test_what_no_pod_can_have_names_its_field(given, field):
     with pytest.raises(InvalidSpec) as refused:
         rendered(**given)
     assert refused.value.problems[0][0] == field
+
+
+def test_of_two_priority_classes_of_one_value_the_configuration_chooses():
+    with pytest.raises(InvalidSpec, match=r"high and urgent have the value 100\..* priorities = { high = 100 }"):
+        priority_class(100, {"urgent": 100, "low": -1, "high": 100})
+    chosen = rendered(settings=SETTINGS.model_copy(update={"priorities": {"urgent": 100}}), priority=100)
+    assert chosen.job["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "urgent"
 
 
 def test_an_image_must_come_from_somewhere():
