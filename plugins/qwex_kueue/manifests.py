@@ -143,7 +143,7 @@ def _check(spec: JobSpec, settings: KueueSettings) -> None:
     if spec.runtime.packages:
         raise InvalidSpec.of("runtime.packages", "pods run an image as it is; build one with the packages in it")
     if not (spec.runtime.image or settings.image):
-        message = "no image is named, and the configuration has none ([kueue] image)"
+        message = "the job names no image, and the configuration has none. Name one with --image, or in [kueue] image"
         raise InvalidSpec.of("runtime.image", message)
 
 

@@ -131,7 +131,7 @@ def test_of_two_priority_classes_of_one_value_the_configuration_chooses():
 
 
 def test_an_image_must_come_from_somewhere():
-    with pytest.raises(InvalidSpec, match=r"runtime\.image"):
+    with pytest.raises(InvalidSpec, match=r"runtime\.image: .* with --image, or in \[kueue\] image"):
         rendered(settings=KueueSettings())
     assert rendered(settings=KueueSettings(), runtime=Runtime(image="x")).job
 
