@@ -10,8 +10,9 @@ from qwex.quantities import format_bytes, parse_memory
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["amount", "listed", "quantity", "summed"]
+__all__ = ["amount", "listed", "quantity", "summed", "unit"]
 
+_UNITS = {"cpu": "core", "gpu": "GPU", "pods": "pod"}
 _EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]+")
 
 
@@ -40,10 +41,13 @@ def amount(resource: str, number: float) -> str:
     """``3 cores``, ``8.6 GB of memory``, ``2 GPUs``."""
     if resource == "memory":
         return f"{format_bytes(number)} of memory"
-    if resource == "cpu":
-        return f"{number:g} core{'' if number == 1 else 's'}"
-    name = {"gpu": "GPU", "pods": "pod"}.get(resource.rpartition("/")[2], resource)
-    return f"{number:g} {name}{'' if number == 1 or name == resource else 's'}"
+    return f"{number:g} {unit(resource, many=number != 1)}"
+
+
+def unit(resource: str, *, many: bool = True) -> str:
+    """``cores``, ``GPUs``; resources that have none by their own name."""
+    one = _UNITS.get(resource.rpartition("/")[2])
+    return f"{one}{'s' if many else ''}" if one else resource
 
 
 def listed(words: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from qwex import jobfolder
 from qwex.quantities import format_bytes
 from qwex.state import JobState, JobStatus, Reason
 from qwex_kueue import names
+from qwex_kueue.scheduling import unplaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -286,10 +287,9 @@ def _starting(pod: Pod, attempt: int, *, impatient: bool) -> Verdict:
         if impatient or UNSTARTABLE[container.reason] or _NO_PROGRAM.search(message):
             return Verdict(JobStatus(JobState.FAILED, Reason.START_FAILED.value, message, None, attempt), hopeless=True)
         return Verdict(JobStatus(JobState.ADMITTED, container.reason, message, None, attempt))
-    scheduled = pod.conditions.get("PodScheduled")
-    if scheduled and scheduled.status is False:
-        message = f"it has its quota, and no node takes its pod: {scheduled.message}"
-        return Verdict(JobStatus(JobState.ADMITTED, scheduled.reason, message, None, attempt))
+    if message := unplaced(pod):
+        reason = pod.conditions["PodScheduled"].reason
+        return Verdict(JobStatus(JobState.ADMITTED, reason, message, None, attempt))
     return Verdict(JobStatus(JobState.ADMITTED, "", "", None, attempt))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qwex.state import WaitReason, Why
 from qwex_kueue.amounts import amount, listed, quantity
+from qwex_kueue.scheduling import unplaced
 from qwex_kueue.states import IMAGE_TROUBLE, UNSTARTABLE, stuck
 
 if TYPE_CHECKING:
@@ -226,9 +227,8 @@ def _starting(known: Known) -> Why:
         if container.state == "waiting" and container.reason in UNSTARTABLE:
             reason = WaitReason.IMAGE_PULL if container.reason in IMAGE_TROUBLE else WaitReason.STARTING
             return Why(stuck(container), reason.value)
-    scheduled = pod.conditions.get("PodScheduled")
-    if scheduled and scheduled.status is False:
-        return Why(f"it has its quota, and no node takes its pod: {scheduled.message}", WaitReason.STARTING.value)
+    if message := unplaced(pod):
+        return Why(message, WaitReason.STARTING.value)
     if not pod.node:
         return Why("it has its quota, and waits for a node", WaitReason.STARTING.value)
     return Why(f"it starts on {pod.node}: the image is fetched and the container made", WaitReason.STARTING.value)
