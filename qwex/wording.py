@@ -122,10 +122,10 @@ def _eta(why: Why) -> str:
     """When it is likely to start, and how one knows: ``starts in … min (from 37 admissions)``."""
     if not why.eta:
         return ""
-    low, high = why.eta
-    size, unit = (1, "s") if high < _MINUTES else (60, "min") if high < _HOURS else (3600, "h")
+    size, unit = (1, "s") if why.eta[1] < _MINUTES else (60, "min") if why.eta[1] < _HOURS else (3600, "h")
+    low, high = (f"{seconds / size:.0f}" for seconds in why.eta)
     basis = f" (from {why.basis})" if why.basis else ""
-    return f"starts in {low / size:.0f}–{high / size:.0f} {unit}{basis}"
+    return f"starts in {'a moment' if high == '0' else f'{low}–{high} {unit}'}{basis}"
 
 
 def asked(line: QuotaLine) -> str:

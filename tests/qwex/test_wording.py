@@ -62,6 +62,8 @@ def test_an_end(state: JobState, started: float | None, text: str) -> None:
         (Why("waits", eta=(20, 40)), "waits · starts in 20–40 s"),
         (Why("waits", eta=(240, 660), basis="37 admissions"), "waits · starts in 4–11 min (from 37 admissions)"),
         (Why("waits", eta=(7200, 18000)), "waits · starts in 2–5 h"),
+        (Why("waits", eta=(0.1, 0.4), basis="37 admissions"), "waits · starts in a moment (from 37 admissions)"),
+        (Why("waits", eta=(0.1, 0.6)), "waits · starts in 0–1 s"),
     ],
 )  # fmt: skip
 def test_a_wait(why: Why, text: str) -> None:
