@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
@@ -116,8 +117,9 @@ class KueueBackend(Backend[KueueRequest]):
         kueue = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{namespace}"
         server, runs, ours = self._server, self._runs, names.RUN_ID
         self._queues = Reflector(server, f"{kueue}/localqueues", LocalQueue.of)
+        self._workloads = Reflector(server, f"{kueue}/workloads", Workload.of, runs.workload_changed)
         self._reflectors = [
-            Reflector(server, f"{kueue}/workloads", Workload.of, runs.workload_changed),
+            self._workloads,
             Reflector(server, server.jobs, Job.of, runs.job_changed, selector=ours),
             Reflector(server, f"{server.core}/pods", Pod.of, runs.pod_changed, selector=ours),
             self._queues,
@@ -224,16 +226,18 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def queues(self) -> list[QueueInfo]:
         """The namespace's LocalQueues, with the quotas behind them where the user may read those."""
-        await self._queues.ready(_FIRST_LOOK)
+        await asyncio.gather(self._queues.ready(_FIRST_LOOK), self._workloads.ready(_FIRST_LOOK))
         default = self._settings.queue
+        # Kueue's own count says that nobody waits in a queue that is stopped.
+        holding = Counter((each.queue, each.holds) for each in self._workloads.objects.values())
         clusters = await self._clusters()
         priorities = await self._beyond.priorities()
         return [
             QueueInfo(
                 name,
                 self.name,
-                queue.waiting,
-                queue.running,
+                holding[name, False],
+                holding[name, True],
                 clusters[name].lines({}) if name in clusters else (),
                 queue.stopped != "None" or (name in clusters and clusters[name].stopped != "None"),
                 name == default,

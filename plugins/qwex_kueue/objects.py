@@ -197,6 +197,11 @@ class Workload:
             Condition.all_of(raw),
         )
 
+    @property
+    def holds(self) -> bool | None:
+        """Whether it has quota, or waits for some; None for one that does neither any more."""
+        return None if self.has("Finished") or not self.active else self.has("QuotaReserved") is not None
+
     def has(self, type: str) -> Condition | None:
         """The condition, where it is true."""
         found = self.conditions.get(type)
@@ -210,8 +215,6 @@ class LocalQueue:
     name: str
     cluster_queue: str
     stopped: str
-    waiting: int
-    running: int
     usage: dict[str, str]
     conditions: dict[str, Condition] = field(default_factory=dict)
 
@@ -227,8 +230,6 @@ class LocalQueue:
             raw["metadata"]["name"],
             spec.get("clusterQueue") or "",
             spec.get("stopPolicy") or "None",
-            status.get("pendingWorkloads") or 0,
-            status.get("reservingWorkloads") or 0,
             usage,
             Condition.all_of(raw),
         )

@@ -166,6 +166,24 @@ def test_a_queue_that_is_deleted_while_a_job_waits(client, cluster, namespace, c
     assert job.wait(60)
 
 
+def test_who_waits_in_a_stopped_queue_and_who_still_runs_is_counted(client, cluster, namespace, cluster_queue):
+    queue = cluster_queue({"cpu": "500m", "memory": "1Gi"})
+    runs = submit(client, ENDLESS, queue=queue)
+    wait_until(lambda: runs.status().state == "RUNNING", "the first job")
+    patch = '{"spec":{"stopPolicy":"Hold"}}'
+    cluster.kubectl("patch", "-n", namespace, "localqueues.kueue.x-k8s.io", queue, "--type=merge", "-p", patch)
+    waits = submit(client, "print(1)", queue=queue)
+
+    def counted():
+        return next((each.waiting, each.running) for each in client.queues() if each.name == queue)
+
+    wait_until(lambda: counted() == (1, 1), "both")
+    waits.cancel()
+    runs.cancel()
+    assert all(job.wait(60) for job in (waits, runs))
+    wait_until(lambda: counted() == (0, 0), "neither")
+
+
 def test_a_namespace_without_a_queue(client, cluster, namespace):
     cluster.delete("-n", namespace, "localqueues.kueue.x-k8s.io", "default", wait=True)
     with pytest.raises(InvalidSpec, match=f"the namespace {namespace} has no queues, or does not exist"):
