@@ -174,7 +174,6 @@ class Workload:
     created: float
     priority: int
     active: bool
-    cluster_queue: str
     #: In the resources' own units.
     requests: dict[str, float]
     conditions: dict[str, Condition] = field(default_factory=dict)
@@ -192,7 +191,6 @@ class Workload:
             seconds(metadata.get("creationTimestamp")),
             spec.get("priority") or 0,
             spec.get("active", True),
-            (status.get("admission") or {}).get("clusterQueue") or "",
             _requests(spec, status),
             Condition.all_of(raw),
         )
@@ -215,22 +213,16 @@ class LocalQueue:
     name: str
     cluster_queue: str
     stopped: str
-    usage: dict[str, str]
     conditions: dict[str, Condition] = field(default_factory=dict)
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> LocalQueue:
         """From the API's object."""
-        spec, status = raw.get("spec", {}), raw.get("status", {})
-        used = [each for flavor in status.get("flavorsReservation") or () for each in flavor.get("resources") or ()]
-        usage: dict[str, str] = {}
-        for each in used:
-            usage.setdefault(each["name"], each.get("total") or "0")
+        spec = raw.get("spec", {})
         return cls(
             raw["metadata"]["name"],
             spec.get("clusterQueue") or "",
             spec.get("stopPolicy") or "None",
-            usage,
             Condition.all_of(raw),
         )
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["KueueSettings", "read"]
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
-#: What the agent's container and the job's container are called.
-_OWN_NAMES = ("qwex-agent", "job")
 #: Bytes of all values of a Secret together, at most: MaxSecretSize of k8s.io/api/core/v1.
 _SECRET = 1 << 20
 

@@ -14,7 +14,7 @@ from qwex.backend import Plan
 from qwex.errors import NotAuthorized
 from qwex.spec import JobSpec, Runtime, Source, Value
 
-QUEUES = {"default": LocalQueue("default", "cluster", "None", {})}
+QUEUES = {"default": LocalQueue("default", "cluster", "None")}
 
 
 def request(image="registry.example/ml:7", python=None, code="3.11", queue="default"):

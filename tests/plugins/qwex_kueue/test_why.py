@@ -82,7 +82,7 @@ def test_a_queue_whose_numbers_are_behind_is_not_said_to_have_room():
 
 
 def test_a_stopped_queue_is_said_to_be_stopped():
-    local = LocalQueue("default", "team", "Hold", {})
+    local = LocalQueue("default", "team", "Hold")
     assert explain(Known("default", waiting("Suspended", ""), local=local)).reason == WaitReason.QUEUE_STOPPED.value
     message = "LocalQueue default is inactive"
     assert explain(Known("default", waiting("Pending", message))).reason == WaitReason.QUEUE_STOPPED.value
