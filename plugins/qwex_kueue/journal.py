@@ -141,10 +141,15 @@ class Journal:
         self._db.execute("DELETE FROM job WHERE run_id=?", (run_id,))
 
     def admitted(self, queue: str, workload: str, at: float, waited: float) -> None:
-        """A workload of a queue, anybody's, was admitted after so many seconds."""
+        """A workload of a queue, anybody's, was admitted after so many seconds. What is too old to be read goes."""
         self._db.execute(
             "INSERT OR IGNORE INTO admission (queue, workload, at, waited) VALUES (?, ?, ?, ?)",
             (queue, workload, at, waited),
+        )
+        self._db.execute(
+            "DELETE FROM admission WHERE queue=? AND at < "
+            "(SELECT at FROM admission WHERE queue=? ORDER BY at DESC LIMIT 1 OFFSET ?)",
+            (queue, queue, _HISTORY - 1),
         )
 
     def has_python(self, image: str, python: str, version: str) -> None:
