@@ -68,6 +68,7 @@ TERMINATIONS = {
     "ContainerCannotRun": Reason.START_FAILED.value,
     "StartError": Reason.START_FAILED.value,
     "ContainerStatusUnknown": Reason.NODE_LOST.value,
+    "Unknown": Reason.NODE_LOST.value,
     "DeadlineExceeded": Reason.TIMED_OUT.value,
 }
 #: Why a pod is ended by the cluster: reasons of the condition ``DisruptionTarget``, and of a failed pod itself.
@@ -94,6 +95,8 @@ JOB_FAILURES = {
     "DeadlineExceeded": (Reason.TIMED_OUT.value, "it ran longer than its Job allows"),
     "BackoffLimitExceeded": (Reason.LOST.value, "its pod failed, and nothing says how"),
     "PodFailurePolicy": (Reason.LOST.value, "its pod failed as its Job's policy foresees"),
+    "FailedIndexes": (Reason.LOST.value, "one of its pods failed, and nothing says how"),
+    "MaxFailedIndexesExceeded": (Reason.LOST.value, "more of its pods failed than its Job allows"),
 }
 #: Why a container waits, where waiting does not help: at once, or after the patience of the settings.
 UNSTARTABLE = {
@@ -102,6 +105,11 @@ UNSTARTABLE = {
     "ErrImagePull": False,
     "ImagePullBackOff": False,
     "RegistryUnavailable": False,
+    "ImageInspectError": False,
+    "SignatureValidationFailed": False,
+    "PreCreateHookError": False,
+    "PreStartHookError": False,
+    "PostStartHookError": False,
     "CreateContainerConfigError": False,
     "CreateContainerError": False,
     "RunContainerError": False,
@@ -109,7 +117,15 @@ UNSTARTABLE = {
 }
 #: The runtime's words for a program that the image does not have; no patience changes an image.
 _NO_PROGRAM = re.compile(r"exec: .*(no such file or directory|executable file not found|permission denied)")
-IMAGE_TROUBLE = ("InvalidImageName", "ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
+IMAGE_TROUBLE = (
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "RegistryUnavailable",
+    "ImageInspectError",
+    "SignatureValidationFailed",
+)
 
 
 class Verdict(NamedTuple):

@@ -117,22 +117,8 @@ def test_a_jobs_own_deadline():
     assert judged(failed).status.reason == Reason.TIMED_OUT.value
 
 
-#: Every name that Kubernetes 1.36 and Kueue 0.19 have, from k8s.io/api/core/v1, k8s.io/api/batch/v1 and
-#: sigs.k8s.io/kueue/apis/kueue/v1beta2.
-EVICTED_BY = (
-    "Preempted PodsReadyTimeout AdmissionCheck ClusterQueueStopped LocalQueueStopped NodeFailures FlavorMigration "
-    "EvictedOnManagerCluster Deactivated"
-)
-DISRUPTED_BY = "PreemptionByScheduler DeletionByTaintManager EvictionByEvictionAPI DeletionByPodGC TerminationByKubelet"
-
-
-@pytest.mark.parametrize("reason", EVICTED_BY.split())
+@pytest.mark.parametrize("reason", states.EVICTIONS)
 def test_every_eviction_has_a_word_and_a_sentence(reason):
     known = states.requeued(workload(condition("Evicted", reason=reason)), 2)
     assert known.reason != "Evicted" or reason == "EvictedOnManagerCluster"
     assert known.message.endswith("it waits again")
-
-
-@pytest.mark.parametrize("reason", DISRUPTED_BY.split())
-def test_every_disruption_has_a_sentence(reason):
-    assert states.DISRUPTIONS[reason]
