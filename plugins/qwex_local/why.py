@@ -87,7 +87,7 @@ def _cause(scheduler: Scheduler, entry: Entry, position: int) -> tuple[WaitReaso
         return WaitReason.EXCEEDS_MAX_QUOTA, over[1]
     if scheduler.fits(entry.queue, entry.shape):
         if position == 1:
-            return WaitReason.NONE, "starts now"
+            return WaitReason.STARTING, "starts now"
         return WaitReason.HELD_BY_PRIORITY, "waits behind others, for which room is kept"
     return WaitReason.WAITING_FOR_QUOTA, f"waits for {_lack(scheduler, line, entry.shape)}"
 

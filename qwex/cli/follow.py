@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qwex.cli import describe, exits
-from qwex.cli.screen import LiveLine, coloured, fit, note, print_json_line, safe, uncoloured, width
+from qwex.cli.screen import coloured, note, print_json_line, safe, uncoloured
+from qwex.cli.standing import Standing
 from qwex.state import JobState, Reason
 from qwex.textlog import text_of
 
@@ -39,14 +39,18 @@ class Follower:
         quiet: bool = False,
     ) -> None:  # fmt: skip
         self.client = client
-        self.record = record
         #: Number of the last event seen.
         self.after = after
         self._errors: TextIO = sys.stdout if merged else sys.stderr
         self._json = json
         self._quiet = quiet or json
-        self._line = LiveLine()
+        self._standing = Standing(record, quiet=self._quiet)
         self._open = False  # the job's last line is not complete yet
+
+    @property
+    def record(self) -> JobRecord:
+        """What was last heard of the job."""
+        return self._standing.record
 
     def run(self) -> int:
         """Follow the job; its own exit code, or that of an interruption, which leaves the job alone."""
@@ -56,7 +60,7 @@ class Follower:
                     with _whole():
                         self._tell(event)
                         self.after = event.id or self.after
-            self.record = self.client.job(self.record.id).record
+            self._standing.record = self.client.job(self.record.id).record
         except KeyboardInterrupt:
             return self._detach()
         self._end()
@@ -65,12 +69,11 @@ class Follower:
     def _tell(self, event: Event) -> None:
         if self._json:
             print_json_line(event.as_dict())
-        elif event.type == "why":
-            self._wait(event)
-        elif event.type == "state":
-            self._move(event)
+        elif event.type in ("state", "why"):
+            self._announce(event)
+            self._standing.tell(event)
         elif text := text_of(event.type, event.data):
-            self._line.clear()
+            self._standing.clear()
             self._open = not text.endswith("\n")
             self._write(event, text)
 
@@ -82,38 +85,24 @@ class Follower:
         on_stderr = event.type == "error" or event.get("name") == "stderr"
         write_text(self._errors if on_stderr else sys.stdout, event, text)
 
-    def _wait(self, event: Event) -> None:
-        if not self._quiet and not self.record.state.terminal:
-            from qwex.client.answers import why_of
-
-            self._line.show(describe.headline(self.record, why_of(event.data)), describe.STYLES[self.record.state])
-
-    def _move(self, event: Event) -> None:
-        known = {key: event[key] for key in ("reason", "message", "exit_code") if key in event.data}
-        started = event.ts if event["state"] == JobState.RUNNING else None
-        self.record = replace(
-            self.record, state=JobState(event["state"]), attempt=event.attempt, started_at=started, **known
-        )
-        if not self._quiet and not self.record.state.terminal:
-            if again := next_attempt(event):
-                self._line.clear()
-                self._complete()
-                note(again, "yellow")
-            self._line.show(describe.headline(self.record), describe.STYLES[self.record.state])
+    def _announce(self, event: Event) -> None:
+        """Say that another attempt follows, below what the last one printed."""
+        if not self._quiet and (again := next_attempt(event)):
+            self._standing.clear()
+            self._complete()
+            note(again, "yellow")
 
     def _end(self) -> None:
-        self._line.clear()
+        self._standing.clear()
         sys.stdout.flush()
         if self._json:
             print_json_line({"type": "job", **self.record.as_dict()})
         elif not self._quiet or self.record.reason not in _TOLD:
             self._complete()
-            columns = width(sys.stderr)
-            line = describe.headline(self.record)
-            note(fit(line, columns) if columns else line, describe.STYLES[self.record.state])
+            note(describe.headline(self.record), describe.STYLES[self.record.state])
 
     def _detach(self) -> int:
-        self._line.clear()
+        self._standing.clear()
         sys.stdout.flush()
         if not self._json:
             self._complete()

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 from qwex.cli import describe, exits
 from qwex.cli.command import JSON, Command, Flag, Given, Word
 from qwex.cli.connect import client
-from qwex.cli.screen import LiveLine, note, print_json, say
+from qwex.cli.screen import note, print_json, say
+from qwex.cli.standing import Standing
+from qwex.client.face import iterate
+from qwex.client.follow import follow
+from qwex.client.http import DeadlineError
 
 if TYPE_CHECKING:
     from qwex.client import Job
@@ -48,13 +52,11 @@ def _seconds(text: str) -> float:
 
 
 def _wait(job: Job, deadline: float | None, *, quiet: bool) -> int:
-    line = LiveLine()
-    if not quiet:
-        line.show(f"waiting for {job.id}", "dim")
+    standing = Standing(job.record, quiet=quiet)
     try:
-        ended = job.wait(None if deadline is None else max(deadline - time.monotonic(), 0.0))
+        ended = _has_ended(job, deadline, standing)
     finally:
-        line.clear()
+        standing.clear()
     said, style = describe.headline(job.record), describe.STYLES[job.record.state]
     if not ended:
         note(f"{said} · the time to wait is over; it goes on", style)
@@ -62,6 +64,18 @@ def _wait(job: Job, deadline: float | None, *, quiet: bool) -> int:
     if not quiet:
         say(said, style)
     return exits.of_job(job.record)
+
+
+def _has_ended(job: Job, deadline: float | None, standing: Standing) -> bool:
+    """Wait for the job's end, and say meanwhile where it stands; whether it has ended in time."""
+    if not job.record.state.terminal:
+        session = job.inner.client.session
+        try:
+            for event in iterate(follow(session, job.id, why=True, types=("state",), deadline=deadline)):
+                standing.tell(event)
+        except DeadlineError:
+            pass
+    return job.done()
 
 
 COMMAND = Command(
