@@ -21,8 +21,10 @@ __all__ = [
     "cancelling",
     "cause",
     "ended",
+    "job_row",
     "joined",
     "ordinal",
+    "other_row",
     "queue_row",
     "ran",
     "remedy",
@@ -154,6 +156,18 @@ def queue_row(queue: QueueInfo) -> tuple[str, ...]:
         ", ".join(f"{used(line)} {line.resource}" for line in queue.quota),
         queue.description + (" (stopped)" if queue.stopped else ""),
     )
+
+
+def job_row(record: JobRecord, now: float | None = None) -> tuple[str, ...]:
+    """A job's line in a table: id, state, queue, age, how long it ran, what is said of it."""
+    told = record.message or record.reason
+    return (record.id, str(record.state), record.queue or "", age(record, now), ran(record, now), told)
+
+
+def other_row(record: JobRecord, now: float | None = None) -> tuple[str, ...]:
+    """The line of another controller's job: as ``job_row``, with its user before what is said of it."""
+    *facts, told = job_row(record, now)
+    return (*facts, record.user, told)
 
 
 def cancelling(before: JobRecord, now: JobRecord) -> str:

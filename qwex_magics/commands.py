@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.error import UsageError
 
-from qwex.client.show import Queues, Table
+from qwex.client.show import Others, Queues, Table
 from qwex.client.workfile import changes
 from qwex.errors import nearest
 from qwex.options import Flag, flags
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from qwex_magics.line import Problems
 
 __all__ = ["COMMANDS", "Command", "run"]
+
+#: Jobs that ``list`` shows unless told otherwise.
+_PAGE = 50
 
 
 class Command(NamedTuple):
@@ -94,7 +97,10 @@ def _list(shell: InteractiveShell, parsed: Parsed) -> Any:
 
     raw = dict(parsed.given)
     states = [state.strip().upper() for text in raw.pop("state", ()) for state in text.split(",") if state.strip()]
-    return jobs(state=states, **raw)
+    limit = int(raw.pop("limit", _PAGE))
+    found = jobs(state=states, limit=limit, **raw)
+    found.others = Others(client().elsewhere(state=states, **raw), limit)
+    return found
 
 
 def _status(shell: InteractiveShell, parsed: Parsed) -> Any:
@@ -186,7 +192,7 @@ _LIST = (
     Flag("queue", "--queue", "-q", str, False, "NAME", "jobs of this queue"),
     Flag("name", "--name", "-n", str, False, "NAME", "jobs of this name"),
     Flag("group", "--group", "", str, False, "NAME", "jobs of this array"),
-    Flag("limit", "--limit", "", int, False, "N", "at most so many (default 50)"),
+    Flag("limit", "--limit", "", int, False, "N", f"at most so many (default {_PAGE})"),
 )
 _ATTACH = (Flag("outputs", "--out", "-o", str, True, "NAME[,NAME…]", "bring these variables back"), _QUIET)
 

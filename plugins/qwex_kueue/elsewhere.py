@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from qwex.record import JobRecord
-from qwex.state import JobState
+from qwex.state import JobState, Reason
 from qwex_kueue.states import finished
 
 if TYPE_CHECKING:
     from qwex_kueue.objects import Job, Workload
 
 __all__ = ["record"]
+
+_UNTOLD = "its pod failed; the controller that looks after it knows how"
 
 
 class _Standing(NamedTuple):
@@ -41,12 +43,14 @@ def record(job: Job, workload: Workload | None) -> JobRecord:
 
 
 def _standing(job: Job, workload: Workload | None) -> _Standing:
-    ready = workload.has("PodsReady") if workload else None
-    started = ready.since if ready else None
     if job.end and (status := finished(job, job.attempt)):
-        return _Standing(status.state, status.reason, status.message, started, job.end.since)
+        # When it started is not known any more: its pod's end has changed that condition once more.
+        told = (job.end.reason, _UNTOLD) if status.reason == Reason.LOST.value else (status.reason, status.message)
+        return _Standing(status.state, *told, ended_at=job.end.since)
+    ready = workload.has("PodsReady") if workload else None
     if ready and not job.suspended:
-        return _Standing(JobState.RUNNING, started_at=started)
+        return _Standing(JobState.RUNNING, started_at=ready.since)
     if workload and workload.has("Admitted") and not job.suspended:
         return _Standing(JobState.ADMITTED)
-    return _Standing(JobState.QUEUED)
+    waits = workload.conditions.get("QuotaReserved") if workload else None
+    return _Standing(JobState.QUEUED, waits.reason if waits and not waits.status else "")

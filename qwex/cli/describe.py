@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from qwex import wording
 from qwex.cli.screen import safe
 from qwex.state import JobState
-from qwex.wording import age, amount, attempt, cause, ended, joined, ordinal, ran, remedy, standing, used
+from qwex.wording import amount, attempt, cause, ended, joined, ordinal, ran, remedy, standing, used
 
 if TYPE_CHECKING:
     from qwex.record import JobRecord
     from qwex.state import Why
 
-__all__ = ["STYLES", "age", "amount", "headline", "next_steps", "ordinal", "ran", "used", "waiting"]
+__all__ = ["STYLES", "amount", "headline", "next_steps", "ordinal", "used", "waiting"]
 
 STYLES = {
     JobState.PENDING: "yellow",

@@ -9,8 +9,10 @@ from qwex.cli.command import JSON, Command, Flag, Given
 from qwex.cli.connect import client
 from qwex.cli.screen import note, print_json
 from qwex.cli.table import print_table
+from qwex.client.show import Others
 from qwex.errors import UnknownQueue, nearest
 from qwex.state import JobState
+from qwex.wording import job_row, other_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +47,7 @@ def _run(given: Given) -> int:
     filters = {name: given[name] for name in ("user", "queue", "name")}
     connection = client()
     records, cursor, total = _fetch(connection, limit, {**filters, "state": states})
-    others = connection.elsewhere(**filters, state=states)
+    others = Others(connection.elsewhere(**filters, state=states), limit)
     if not records and not others and given["queue"]:
         _check_queue(connection, given["queue"])
     if given["json"]:
@@ -100,24 +102,19 @@ def _fetch(client: Client, limit: int | None, filters: dict[str, Any]) -> tuple[
             return records, cursor, page.total
 
 
-def _show(records: Sequence[JobRecord], others: Sequence[JobRecord], total: int) -> None:
-    """The jobs of this controller, and apart from them those that other machines have in the same places."""
+def _show(records: Sequence[JobRecord], others: Others, total: int) -> None:
+    """The jobs of this controller, and apart from them those that others have in the same places."""
     if records:
-        rows = [(*_row(record), record.message or record.reason) for record in records]
-        styles = [describe.STYLES[record.state] for record in records]
-        print_table(("ID", "STATE", "QUEUE", "AGE", "RAN", ""), rows, styles)
+        _print(("ID", "STATE", "QUEUE", "AGE", "RAN", ""), [*map(job_row, records)], records)
     if total > len(records):
         note(f"{len(records)} of {total}; all of them: --all", "dim")
     if others:
-        note("submitted from other machines:", "dim")
-        rows = [(*_row(record), record.user) for record in others]
-        print_table(
-            ("ID", "STATE", "QUEUE", "AGE", "RAN", "USER"), rows, [describe.STYLES[each.state] for each in others]
-        )
+        note(f"{others.title}:", "dim")
+        _print(("ID", "STATE", "QUEUE", "AGE", "RAN", "USER", ""), [*map(other_row, others)], others)
 
 
-def _row(record: JobRecord) -> tuple[str, ...]:
-    return record.id, str(record.state), record.queue or "", describe.age(record), describe.ran(record)
+def _print(headings: Sequence[str], rows: Sequence[Sequence[str]], records: Sequence[JobRecord]) -> None:
+    print_table(headings, rows, [describe.STYLES[record.state] for record in records])
 
 
 COMMAND = Command(

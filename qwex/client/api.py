@@ -134,10 +134,11 @@ class AsyncClient:
         state: Sequence[str] | str = (),
         queue: str | None = None,
         name: str | None = None,
+        group: str | None = None,
     ) -> builtins.list[JobRecord]:
         """Jobs that other controllers have in the places this one uses, as far as they can be seen; newest first."""
         states = state if isinstance(state, str) else ",".join(str(one) for one in state)
-        asked = {"user": user, "state": states, "queue": queue, "name": name}
+        asked = {"user": user, "state": states, "queue": queue, "name": name, "group": group}
         query = urlencode({key: value for key, value in asked.items() if value})
         raw = (await self.session.call("GET", f"/elsewhere?{query}")).json()
         return [JobRecord.from_dict(job) for job in raw["jobs"]]

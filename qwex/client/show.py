@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from qwex.wording import age, queue_row, ran
+from qwex.wording import job_row, other_row, queue_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from qwex.record import JobRecord
     from qwex.state import QueueInfo
 
-__all__ = ["Queues", "Shown", "ShownMany", "Table", "job_table"]
+__all__ = ["Others", "Queues", "Shown", "ShownMany", "Table", "job_table"]
 
 
 class Table:
@@ -62,16 +62,46 @@ class ShownMany:
 
     total: int
     records: list[JobRecord]
+    #: Shown below them, where somebody asked for these too.
+    others: Others | None = None
 
     def __repr__(self) -> str:
-        return repr(job_table(self.records)) + self._rest()
+        below = f"\n\n{self.others!r}" if self.others else ""
+        return repr(job_table(self.records)) + self._rest() + below
 
     def _repr_html_(self) -> str:
-        return job_table(self.records)._repr_html_() + (f"<p>{self._rest().strip()}</p>" if self._rest() else "")
+        rest = f"<p>{self._rest().strip()}</p>" if self._rest() else ""
+        below = self.others._repr_html_() if self.others else ""
+        return job_table(self.records)._repr_html_() + rest + below
 
     def _rest(self) -> str:
         shown = len(self.records)
         return f"\n{shown} of {self.total}" if self.total > shown else ""
+
+
+class Others(list["JobRecord"]):
+    """Jobs that other controllers look after, at most ``limit`` of them; shows itself as a table below a title."""
+
+    def __init__(self, records: Sequence[JobRecord], limit: int | None) -> None:
+        super().__init__(records[:limit])
+        self.total = len(records)
+
+    @property
+    def title(self) -> str:
+        """What they are, and how many of them are shown when not all are."""
+        some = f", {len(self)} of {self.total}" if self.total > len(self) else ""
+        return f"looked after by other controllers{some}"
+
+    def __repr__(self) -> str:
+        return f"{self.title}:\n{self._table()!r}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.title}:</p>{self._table()._repr_html_()}"
+
+    def _table(self) -> Table:
+        now = time.time()
+        headings = ("id", "state", "queue", "age", "ran", "user", "message")
+        return Table(headings, [other_row(record, now) for record in self])
 
 
 class Queues(list["QueueInfo"]):
@@ -90,12 +120,7 @@ class Queues(list["QueueInfo"]):
 def job_table(records: Sequence[JobRecord]) -> Table:
     """The jobs, one line each."""
     now = time.time()
-    return Table(("id", "state", "queue", "age", "ran", "message"), [_row(record, now) for record in records])
-
-
-def _row(record: JobRecord, now: float) -> tuple[str, ...]:
-    why = record.message or record.reason
-    return (record.id, str(record.state), record.queue or "", age(record, now), ran(record, now), why)
+    return Table(("id", "state", "queue", "age", "ran", "message"), [job_row(record, now) for record in records])
 
 
 def _printable(text: Any) -> str:

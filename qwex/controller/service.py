@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import qwex
-from qwex.controller import adoption
+from qwex.controller import adoption, elsewhere
 from qwex.controller.assembly import Parts
 from qwex.controller.explaining import why
 from qwex.controller.job import LiveJob, record_of
@@ -109,9 +109,7 @@ class Service:
 
     async def elsewhere(self, wanted: Filter) -> list[JobRecord]:
         """Jobs in the places of the backends in use that other controllers look after, newest first."""
-        await self._parts.backends.get(None)
-        found = [record for backend in self._parts.backends for record in await backend.elsewhere()]
-        return sorted(filter(wanted.takes, found), key=lambda record: -record.created_at)
+        return [*filter(wanted.takes, await elsewhere.jobs(self._parts.backends))]
 
     async def get(self, run_id: str) -> JobRecord:
         """A job's record.
@@ -259,7 +257,7 @@ class Service:
             row = await self._parts.store.row(run_id)
             found = self._parts.registry.get(run_id) or (LiveJob.of_row(row) if row else None)
         if found is None:
-            raise NotFound(f"no job {run_id!r}. See them with: qwex list")
+            raise await elsewhere.missing(run_id, self._parts.backends)
         return found
 
     async def _read(self, run_id: str, wanted: Wanted, caller: Caller) -> LiveJob:

@@ -97,6 +97,9 @@ def test_jobs_of_other_controllers(daemon, home):
     ]:
         assert [job["id"] for job in daemon.call("GET", f"/elsewhere?{query}")[2]["jobs"]] == found
     assert daemon.call("GET", "/jobs")[2]["total"] == 0
+    for route in ("", "/why", "/logs", "/events", "/spec"):
+        told = refused(daemon.call("GET", f"/jobs/train-1{route}"), 404, "not-found")
+        assert told["detail"].startswith("train-1 is looked after by another controller, for the user ada: QUEUED in b")
 
 
 def test_list_page_by_page(daemon):
