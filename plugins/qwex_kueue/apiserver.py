@@ -83,7 +83,7 @@ class ApiServer:
         """Read the configuration; nothing is sent yet.
 
         Raises:
-            ConfigError: names the part of the kubeconfig that cannot be used.
+            BackendUnavailable: names the part of the kubeconfig that cannot be used.
         """
         configuration, namespace = await kubeconfig.read(settings)
         return cls(client.ApiClient(configuration), settings.namespace or namespace or "default", settings)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kubernetes.aio import client, config
 from kubernetes.aio.config.kube_config import FileOrData, KubeConfigLoader, KubeConfigMerger
 
-from qwex.errors import ConfigError
+from qwex.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ async def read(settings: KueueSettings) -> tuple[client.Configuration, str]:
     """The library's configuration, and the context's namespace.
 
     Raises:
-        ConfigError: names the file, or says where it was looked for.
+        BackendUnavailable: names the file, which may be mended meanwhile, or says where it was looked for.
     """
     configuration = client.Configuration()
     files = _files(settings)
@@ -45,9 +45,10 @@ async def read(settings: KueueSettings) -> tuple[client.Configuration, str]:
         return configuration, str(loader.current_context.get("context", {}).get("namespace") or "")
     except config.ConfigException as error:
         where = f"kubeconfig {files[0]}" if files else f"there is no {_DEFAULT}, and this is not a pod"
-        raise ConfigError(f"[kueue] {where}: {error}") from error
+        raise BackendUnavailable(f"[kueue] {where}: {error}") from error
     except Exception as error:  # the loader raises whatever a broken file makes it raise
-        raise ConfigError(f"[kueue] kubeconfig {files[0]} cannot be used: {type(error).__name__}: {error}") from error
+        said = f"[kueue] kubeconfig {files[0]} cannot be used: {type(error).__name__}: {error}"
+        raise BackendUnavailable(said) from error
 
 
 class _Loader(KubeConfigLoader):
@@ -125,7 +126,7 @@ def _files(settings: KueueSettings) -> list[str]:
     files = [os.path.expanduser(each) for each in (named or _DEFAULT).split(os.pathsep) if each]
     found = [each for each in files if os.path.exists(each)]
     if named and not found:
-        raise ConfigError(f"[kueue] kubeconfig: there is no file {files[0]}")
+        raise BackendUnavailable(f"[kueue] kubeconfig: there is no file {files[0]}")
     return found
 
 

@@ -37,7 +37,7 @@ def _standing(record: JobRecord, why: Why | None) -> str:
     if record.state.terminal:
         return ended(record)
     if record.state is JobState.RUNNING:
-        return joined(f"RUNNING  {ran(record)}".rstrip(), attempt(record))
+        return joined(f"RUNNING  {ran(record)}".rstrip(), attempt(record), safe(cause(record)) if record.reason else "")
     return safe(standing(record, why))
 
 

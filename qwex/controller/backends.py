@@ -43,6 +43,8 @@ class Backends:
         self._watched: set[str] = set()
         self._early: OrderedDict[tuple[str, str], JobStatus] = OrderedDict()
         self._default_queues: dict[str, str | None] = {}
+        #: Why a backend could not be started, by name, for as long as it is so.
+        self.unavailable: dict[str, str] = {}
         self.on_status: Callable[[LiveJob, JobStatus], None] = lambda job, status: None
 
     async def get(self, name: str | None) -> Backend[Any]:
@@ -95,6 +97,15 @@ class Backends:
         return iter(list(self._started.values()))
 
     async def _start(self, name: str) -> Backend[Any]:
+        try:
+            self._started[name] = await self._made(name)
+        except Exception as error:
+            self.unavailable[name] = str(error) or type(error).__name__
+            raise
+        self.unavailable.pop(name, None)
+        return self._started[name]
+
+    async def _made(self, name: str) -> Backend[Any]:
         kind = self.plugins.backend(name)
         folder = self._settings.folder / name
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -102,7 +113,6 @@ class Backends:
             self._settings.check(name, list(kind.Settings.model_fields))
         backend = kind(BackendContext(folder, self._settings.section(name)))
         await backend.start()
-        self._started[name] = backend
         return backend
 
     async def _watch(self, backend: Backend[Any]) -> None:

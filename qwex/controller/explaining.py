@@ -22,10 +22,10 @@ async def why(record: JobRecord, backends: Backends) -> Why:
     if record.state.terminal:
         said = f": {record.message}" if record.message else ""
         return Why(f"it has ended, {record.state.value}{said}")
+    if record.reason == WaitReason.BACKEND_UNAVAILABLE.value:
+        return _unreachable(record, record.message)
     if record.state is JobState.RUNNING:
         return Why("it runs")
-    if record.reason == WaitReason.BACKEND_UNAVAILABLE.value:
-        return Why(f"the backend {record.backend} cannot be reached: {record.message}", record.reason)
     if record.state is JobState.PENDING:
         return Why("it is recorded and on its way to its backend", WaitReason.RECORDED.value)
     return await _explained(record, backends) or _plain(record)
@@ -34,6 +34,9 @@ async def why(record: JobRecord, backends: Backends) -> Why:
 async def _explained(record: JobRecord, backends: Backends) -> Why | None:
     try:
         backend = await backends.get(record.backend)
+    except Exception as error:
+        return _unreachable(record, str(error))
+    try:
         if Capability.EXPLAIN not in backend.capabilities:
             return None
         return await backend.explain(record.native_id or record.id)
@@ -41,6 +44,10 @@ async def _explained(record: JobRecord, backends: Backends) -> Why | None:
         # An explanation is a courtesy: what fails here must not end a stream of events.
         log.warning("%s does not explain %s: %s", record.backend, record.id, error)
         return Why(f"it waits in {record.queue or record.backend}, which cannot be asked for what just now")
+
+
+def _unreachable(record: JobRecord, why: str) -> Why:
+    return Why(f"the backend {record.backend} cannot be reached: {why}", WaitReason.BACKEND_UNAVAILABLE.value)
 
 
 def _plain(record: JobRecord) -> Why:

@@ -132,11 +132,12 @@ class Lifecycle:
 
     async def caught_up(self, job: LiveJob) -> None:
         """Return once what the job has said by now is in its log, or could not be read in time."""
-        backend = await self._backends.get(job.record.backend)
-        if Capability.ON_DEMAND not in backend.capabilities or job.record.state is not JobState.RUNNING:
+        if job.record.state is not JobState.RUNNING:
             return
         try:
-            await asyncio.wait_for(self._catch_up(job, backend), _CATCH_UP_SECONDS)
+            backend = await self._backends.get(job.record.backend)
+            if Capability.ON_DEMAND in backend.capabilities:
+                await asyncio.wait_for(self._catch_up(job, backend), _CATCH_UP_SECONDS)
         except (QwexError, asyncio.TimeoutError) as error:
             log.warning("what %s says now cannot be read: %s", job.id, error or "no answer in time")
 

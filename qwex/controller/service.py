@@ -18,6 +18,7 @@ from qwex.controller.origin import Origin
 from qwex.controller.submission import Entry
 from qwex.errors import InvalidSpec, NotFound
 from qwex.spec import JobSpec, validated
+from qwex.state import WaitReason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -105,7 +106,8 @@ class Service:
         """Jobs, newest first."""
         await self._parts.store.writer.flush()
         page = await self._parts.store.page(wanted, limit, cursor)
-        return Listing([self._newest(record_of(row)) for row in page.rows], page.next_cursor, page.total)
+        records = [self._as_it_stands(self._newest(record_of(row))) for row in page.rows]
+        return Listing(records, page.next_cursor, page.total)
 
     async def elsewhere(self, wanted: Filter) -> list[JobRecord]:
         """Jobs in the places of the backends in use that other controllers look after, newest first."""
@@ -117,7 +119,7 @@ class Service:
         Raises:
             NotFound: there is no such job.
         """
-        return (await self._job(run_id)).record
+        return self._as_it_stands((await self._job(run_id)).record)
 
     async def spec(self, run_id: str, caller: Caller) -> str:
         """A job's spec as JSON, with every default and a site's changes."""
@@ -177,8 +179,10 @@ class Service:
         found = job.produced.get(name)
         if found is None:
             raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
-        backend = await self._parts.backends.get(job.record.backend)
-        chunks = await self._parts.values.read(job, backend, name)
+        chunks = await self._parts.values.kept(found["digest"])
+        if chunks is None:
+            backend = await self._parts.backends.get(job.record.backend)
+            chunks = backend.value(job.record.native_id or run_id, found["attempt"], name)
         return OutputValue(chunks, found["digest"], found.get("format", "cloudpickle"), found.get("python", ""))
 
     async def preflight(self, spec: JobSpec, caller: Caller, origin: Origin = _NOWHERE) -> tuple[Why | None, str]:
@@ -281,6 +285,13 @@ class Service:
     def _newest(self, record: JobRecord) -> JobRecord:
         live = self._parts.registry.get(record.id)
         return live.record if live else record
+
+    def _as_it_stands(self, record: JobRecord) -> JobRecord:
+        """The record; of a job that has not ended with what keeps its backend from being asked."""
+        why = self._parts.backends.unavailable.get(record.backend)
+        if why is None or record.state.terminal:
+            return record
+        return dataclasses.replace(record, reason=WaitReason.BACKEND_UNAVAILABLE.value, message=why)
 
     def _job_ended(self, job: LiveJob) -> None:
         self.ended[job.record.state.value] += 1

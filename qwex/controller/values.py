@@ -25,7 +25,7 @@ _PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)
 
 
 class Values:
-    """Output values by their digest. Those of a backend that keeps its own are read there."""
+    """Output values by their digest, of backends that do not keep them."""
 
     def __init__(self, blobs: ArtifactStore | None) -> None:
         self._blobs = blobs
@@ -36,12 +36,9 @@ class Values:
             return []
         return [name for name in job.produced if not await self._copy(job, backend, self._blobs, name)]
 
-    async def read(self, job: LiveJob, backend: Backend[Any], name: str) -> AsyncIterator[bytes]:
-        """The bytes of a value that the job has announced."""
-        found = job.produced[name]
-        if self._blobs and Capability.FLEETING in backend.capabilities and await self._blobs.exists(found["digest"]):
-            return self._blobs.get(found["digest"])
-        return backend.value(job.record.native_id or job.id, found["attempt"], name)
+    async def kept(self, digest: str) -> AsyncIterator[bytes] | None:
+        """The bytes with that digest, if they are here."""
+        return self._blobs.get(digest) if self._blobs and await self._blobs.exists(digest) else None
 
     @staticmethod
     async def _copy(job: LiveJob, backend: Backend[Any], blobs: ArtifactStore, name: str) -> bool:

@@ -14,7 +14,7 @@ from jobs import SMALL, configure, printed, states, submit, write_config
 from people import admit
 
 import qwex
-from qwex.errors import ConfigError, InvalidSpec, NotAuthorized, QwexError
+from qwex.errors import BackendUnavailable, InvalidSpec, NotAuthorized, QwexError
 
 ENDLESS = "import time; print('begun', flush=True); time.sleep(300)"
 
@@ -84,8 +84,10 @@ def test_a_file_that_is_no_kubeconfig(namespace, home, tmp_path, monkeypatch, te
     if text:
         path.write_text(text)
     configure(monkeypatch, path, namespace)
-    with pytest.raises(ConfigError, match=said):
-        submit(qwex.Client(), "print(1)")
+    client = qwex.Client()
+    with pytest.raises(BackendUnavailable, match=said):
+        submit(client, "print(1)")
+    assert client.list().records == []
 
 
 def test_without_rights_the_missing_one_is_named(cluster, namespace, home, tmp_path, monkeypatch):

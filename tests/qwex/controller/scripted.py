@@ -32,6 +32,10 @@ class ScriptedBackend(Backend[dict]):
     capabilities = frozenset({"values", "inherits-environment", "explain"})
     poll = (0.005, 0.02)
 
+    async def start(self):
+        if (self.context.folder / "unstartable").exists():
+            raise BackendUnavailable("its key is away")
+
     def render(self, plan):
         if plan.spec.queue == "nowhere":
             raise InvalidSpec.of("queue", "there is no such queue")

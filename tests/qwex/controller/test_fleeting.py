@@ -10,6 +10,7 @@ from asked import ME
 from frames import states
 from scripted import FleetingBackend
 
+from qwex.controller.backends import Backends
 from qwex.errors import BackendUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +31,10 @@ async def running(it, *printed):
     for text in printed:
         script.record("stream", name="stdout", text=text)
     return script
+
+
+async def away(self, *_):
+    raise BackendUnavailable("the place is away")
 
 
 async def noted(script, line):
@@ -61,9 +66,6 @@ async def test_who_does_not_follow_gets_all_that_was_said_by_now(fleeting):
 
 
 async def test_a_backend_that_cannot_be_asked_keeps_no_reader_waiting(fleeting, monkeypatch):
-    async def away(self, native_id):
-        raise BackendUnavailable("the place is away")
-
     monkeypatch.setattr(FleetingBackend, "position", away)
     async with fleeting() as it:
         await running(it, "a\n")
@@ -79,7 +81,7 @@ async def test_a_follower_reads_while_the_job_runs(fleeting):
         assert states(await following)[-1] == "SUCCEEDED"
 
 
-async def test_values_are_kept_before_their_place_is_let_go(fleeting):
+async def test_values_are_kept_before_their_place_is_let_go(fleeting, monkeypatch):
     async with fleeting() as it:
         script = await running(it)
         (script.folder / "value-x").write_bytes(b"x is this")
@@ -91,6 +93,7 @@ async def test_values_are_kept_before_their_place_is_let_go(fleeting):
         await it.until("one", "SUCCEEDED")
         await asyncio.wait_for(noted(script, "acknowledged 1.2"), 10)
         assert not (script.folder / "value-x").exists()
+        monkeypatch.setattr(Backends, "get", away)
         kept = await it.service.value("one", "x", ME)
         assert b"".join([chunk async for chunk in kept.chunks]) == b"x is this"
 

@@ -1,0 +1,34 @@
+"""A backend that cannot be used concerns what needs it, and nothing else."""
+
+from __future__ import annotations
+
+
+def test_a_backend_that_cannot_be_started_leaves_what_is_stored(daemon):
+    for run_id in ("ended", "runs", "waits"):
+        daemon.call("POST", "/jobs", daemon.job(run_id))
+    script = daemon.script("ended")
+    script.say("RUNNING")
+    script.finish("printed\n")
+    daemon.wait("ended", "SUCCEEDED")
+    daemon.script("runs").say("RUNNING")
+    daemon.wait("runs", "RUNNING")
+    daemon.stop()
+    key = daemon.home / "scripted" / "unstartable"
+    key.touch()
+    assert daemon.start() == "ready"
+
+    refusal = daemon.call("POST", "/jobs", daemon.job("new"))
+    assert (refusal[0], refusal[2]["detail"]) == (503, "its key is away")
+    told = {job["id"]: (job["state"], job["reason"], job["message"]) for job in daemon.call("GET", "/jobs")[2]["jobs"]}
+    away = ("BackendUnavailable", "its key is away")
+    assert told == {"ended": ("SUCCEEDED", "", ""), "runs": ("RUNNING", *away), "waits": ("QUEUED", *away)}
+    assert daemon.call("GET", "/elsewhere")[2]["jobs"] == []
+    assert daemon.call("GET", "/jobs/ended/logs")[2] == b"printed\n"
+    assert daemon.call("GET", "/jobs/runs/logs")[0] == 200
+    for run_id in ("runs", "waits"):
+        assert daemon.call("GET", f"/jobs/{run_id}/why")[2]["reason"] == "BackendUnavailable"
+
+    key.unlink()
+    daemon.script("runs").finish()
+    assert daemon.wait("runs", "SUCCEEDED")["message"] == ""
+    assert daemon.call("GET", "/jobs/waits")[2]["reason"] == ""
