@@ -75,7 +75,9 @@ def ended(record: JobRecord) -> str:
     words, took = _ENDS[record.state], ran(record)
     if took:
         return f"{words} {took}"
-    return "cancelled before it started" if record.state is JobState.CANCELLED else words.split()[0]
+    if record.state is JobState.CANCELLED:
+        return f"cancelled before {attempt(record) or 'it'} started"
+    return words.split()[0]
 
 
 def cause(record: JobRecord) -> str:

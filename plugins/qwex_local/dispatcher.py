@@ -109,7 +109,7 @@ class Dispatcher:
             self._finish(job, JobStatus(JobState.CANCELLED, CANCELLED, "cancelled while it waited", None, job.number))
         elif self._zygotes.withdraw(job.attempt):
             job.attempt.close()
-            self._settle(job, JobStatus(JobState.CANCELLED, CANCELLED, "cancelled before it began", None, job.number))
+            self._settle(job, JobStatus(JobState.CANCELLED, CANCELLED, "cancelled as it started", None, job.number))
         else:
             self._stop(job, CANCELLED, "cancelled by its user")
 
@@ -134,7 +134,7 @@ class Dispatcher:
         """``Listener``."""
         job = self.jobs[attempt.run_id]
         if job.stop == CANCELLED:
-            self._settle(job, JobStatus(JobState.CANCELLED, CANCELLED, "cancelled before it began", None, job.number))
+            self._settle(job, JobStatus(JobState.CANCELLED, CANCELLED, "cancelled as it started", None, job.number))
         else:
             self._requeue(job, Reason.RETRY.value, "its start was cut short; it is started again")
 

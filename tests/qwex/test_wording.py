@@ -53,6 +53,10 @@ def test_an_end(state: JobState, started: float | None, text: str) -> None:
     assert wording.ended(record(state, started_at=started, ended_at=101.8)) == text
 
 
+def test_an_end_between_two_attempts_does_not_deny_the_first() -> None:
+    assert wording.ended(record(JobState.CANCELLED, attempt=2, ended_at=101.8)) == "cancelled before attempt 2 started"
+
+
 @pytest.mark.parametrize(
     ("why", "text"),
     [
