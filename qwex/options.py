@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from qwex.config import Settings
 
-__all__ = ["Flag", "SubmitOptions", "absolute", "flags", "project_defaults", "read_pairs"]
+__all__ = ["Flag", "SubmitOptions", "absolute", "flag_of", "flags", "project_defaults", "read_pairs"]
 
 #: What an option is called in the spec, where the names differ.
 _IN_SPEC = {
@@ -202,6 +202,12 @@ def _by_options(error: InvalidSpec) -> InvalidSpec:
     """The same problems under the names of the options: of ``exit_codes.0`` the whole is the option's."""
     problems = [(_option(field), said) for field, said in error.problems]
     return InvalidSpec("; ".join(f"{name}: {said}" if name else said for name, said in problems), problems=problems)
+
+
+def flag_of(field: str) -> str:
+    """``--mem`` of ``resources.memory`` and of ``mem``, ``--env`` of ``env.A``; the field where no flag sets it."""
+    option = _option(field).partition(".")[0]
+    return f"--{option.replace('_', '-')}" if option in SubmitOptions.model_fields else field
 
 
 def _option(field: str) -> str:

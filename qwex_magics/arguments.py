@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from IPython.core.error import UsageError
 
 from qwex.errors import InvalidSpec
-from qwex.options import Flag, SubmitOptions, flags
+from qwex.options import Flag, SubmitOptions, flag_of, flags
 from qwex_magics.line import listing, read
 
 if TYPE_CHECKING:
@@ -48,21 +48,8 @@ CELL = (
     switch("quiet", "show the job's own output and nothing of qwex's"),
 )
 _MISSING = object()
-#: The flags that set fields of a spec, where the names differ.
-_FIELDS = {
-    "inputs": "-i",
-    "outputs": "-o",
-    "resources.gpu": "--gpu",
-    "resources.cpu": "--cpu",
-    "resources.memory": "--mem",
-    "timeout": "--time",
-    "retries.failures": "--retries",
-    "retries.exit_codes": "--retry-on",
-    "runtime.python": "--python",
-    "runtime.image": "--image",
-    "tags": "--tag",
-    "backend_options": "--option",
-}
+#: The flags of ``CELL`` that set fields of a spec.
+_FIELDS = {"inputs": "-i", "outputs": "-o"}
 
 
 @dataclass(frozen=True)
@@ -170,14 +157,7 @@ def _unknown(word: str, spellings: Sequence[str]) -> str:
 
 def by_flag(problems: Iterable[tuple[str, str]]) -> Problems:
     """Problems of a spec, by the flags that its fields come from."""
-    return [(_flag_of(field), message) for field, message in problems]
-
-
-def _flag_of(field: str) -> str:
-    """``--gpu`` of ``resources.gpu``, ``--env`` of ``env.A``; the field itself where no flag sets it."""
-    named = next((flag for name, flag in _FIELDS.items() if f"{field}.".startswith(f"{name}.")), "")
-    option = field.partition(".")[0]
-    return named or (f"--{option.replace('_', '-')}" if option in SubmitOptions.model_fields else field)
+    return [(_FIELDS.get(field.partition(".")[0]) or flag_of(field), message) for field, message in problems]
 
 
 def names(given: Sequence[str], flag: str, problems: Problems) -> tuple[str, ...]:

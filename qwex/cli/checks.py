@@ -54,11 +54,11 @@ def _runs_here(client: Client, spec: JobSpec) -> bool:
 
 @contextmanager
 def named_as_flags(options: Collection[str]) -> Iterator[None]:
-    """Name problems with these options of a backend as they were given: ``option nice``."""
+    """Name problems with these options of a backend as they were given: ``--option nice``."""
     try:
         yield
     except InvalidSpec as error:
         if not any(field in options for field, _ in error.problems):
             raise
-        problems = [(f"option {field}" if field in options else field, said) for field, said in error.problems]
+        problems = [(f"--option {field}" if field in options else field, said) for field, said in error.problems]
         raise InvalidSpec("; ".join(f"{field}: {said}" for field, said in problems), problems=problems) from None

@@ -95,9 +95,20 @@ def report(error: QwexError, *, as_json: bool = False) -> None:
         document = {"error": {"code": error.code, "message": error.message, "problems": problems}}
         sys.stderr.write(json.dumps(document, ensure_ascii=False) + "\n")
         return
-    lines = [error.message]
-    if len(error.problems) > 1:
-        lines = [f"{len(error.problems)} problems"]
-        lines += [f"  {field}: {message}" if field else f"  {message}" for field, message in error.problems]
-    text = "\n".join(safe(line) for whole in lines for line in whole.splitlines())
+    text = "\n".join(safe(line) for whole in _lines(error) for line in whole.splitlines())
     sys.stderr.write(f"error: {text}\n")
+
+
+def _lines(error: QwexError) -> list[str]:
+    """The error as a person at the command line reads it; fields of a job by the flags that set them."""
+    problems = error.problems
+    if isinstance(error, InvalidSpec):
+        from qwex.options import flag_of
+
+        problems = tuple((flag_of(field), said) for field, said in problems)
+    told = [f"{field}: {said}" if field else said for field, said in problems]
+    if len(told) > 1:
+        return [f"{len(told)} problems", *(f"  {line}" for line in told)]
+    # An error whose problem is all of it names the field before that; others say more than their problem.
+    whole = [": ".join(problem) for problem in error.problems] == [error.message]
+    return told if whole else [error.message]

@@ -52,12 +52,26 @@ def test_a_job_ends_as_its_process_did(state: JobState, exit_code: int | None, c
 
 def test_several_problems_stand_one_below_the_other(capsys: pytest.CaptureFixture[str]) -> None:
     exits.report(errors.InvalidSpec("all in one", problems=[("gpu", "not a number"), ("", "\x1b[2J")]))
-    assert capsys.readouterr().err == "error: 2 problems\n  gpu: not a number\n  \\x1b[2J\n"
+    assert capsys.readouterr().err == "error: 2 problems\n  --gpu: not a number\n  \\x1b[2J\n"
 
 
 def test_one_problem_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    exits.report(errors.InvalidSpec.of("gpu", "not a number"))
-    assert capsys.readouterr().err == "error: gpu: not a number\n"
+    exits.report(errors.InvalidSpec.of("source", "not a number"))
+    assert capsys.readouterr().err == "error: source: not a number\n"
+
+
+@pytest.mark.parametrize(
+    ("field", "flag"),
+    [("resources.memory", "--mem"), ("mem", "--mem"), ("env.A", "--env"), ("retries.exit_codes.0", "--retry-on")],
+)
+def test_a_field_is_named_by_its_flag(field: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exits.report(errors.InvalidSpec.of(field, "bad"))
+    assert capsys.readouterr().err == f"error: {flag}: bad\n"
+
+
+def test_an_error_that_says_more_than_its_problem_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    exits.report(errors.UnknownQueue("no queue 'a'", problems=[("queue", "no queue 'a'")]))
+    assert capsys.readouterr().err == "error: no queue 'a'\n"
 
 
 def test_an_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
