@@ -23,6 +23,7 @@ __all__ = [
     "ended",
     "job_row",
     "joined",
+    "more_memory",
     "ordinal",
     "other_row",
     "queue_row",
@@ -88,12 +89,17 @@ def cause(record: JobRecord) -> str:
 
 def remedy(record: JobRecord) -> str:
     """What helps a job that failed, as a command of qwex: ``resubmit train-7k3f9q --mem 2Gi``."""
+    more = more_memory(record)
+    return f"resubmit {record.id} --mem {more}" if more else ""
+
+
+def more_memory(record: JobRecord) -> str:
+    """Twice what a job had that ran out of memory: ``2Gi``; empty for any other."""
     had = record.resources.get("memory")
     if record.reason != Reason.OUT_OF_MEMORY.value or not had:
         return ""
     mebibytes = max(2 * parse_memory(had) >> 20, 1)
-    more = f"{mebibytes >> 10}Gi" if mebibytes % 1024 == 0 else f"{mebibytes}Mi"
-    return f"resubmit {record.id} --mem {more}"
+    return f"{mebibytes >> 10}Gi" if mebibytes % 1024 == 0 else f"{mebibytes}Mi"
 
 
 def attempt(record: JobRecord) -> str:

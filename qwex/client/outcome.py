@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qwex.errors import JobCancelled, JobError, JobFailed, RemoteError
 from qwex.state import JobState
+from qwex.wording import more_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,8 @@ def failure(record: JobRecord, error: Event | Mapping[str, Any] | None) -> JobEr
         return _remote(error, record.id)
     why = record.message or record.reason or "no reason was given"
     message = f"{record.id} failed: {why.rstrip('.')}. See what it printed: qwex logs {record.id}"
+    if more := more_memory(record):
+        message += f". More memory: qwex.attach({record.id!r}).resubmit(resources={{'memory': {more!r}}})"
     return JobFailed(message, run_id=record.id, reason=record.reason, exit_code=record.exit_code)
 
 
