@@ -14,7 +14,7 @@ from qwex_kueue import kubeconfig
 from qwex_kueue.apiserver import ApiServer
 from qwex_kueue.settings import KueueSettings
 
-from qwex.errors import ConfigError, NotAuthorized
+from qwex.errors import BackendUnavailable, NotAuthorized
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ async def test_a_token_and_a_certificate_are_taken(user_with):
 async def test_a_program_that_gives_no_credentials_is_named_with_what_it_says(user_with, monkeypatch, given, said):
     monkeypatch.setattr(kubeconfig, "_PLUGIN", 0.5 if "sleep" in str(given) else 60.0)
     command = given.get("command", sys.executable)
-    with pytest.raises(ConfigError, match=rf"'{command}', which gives its user 'ada' credentials, {said}"):
+    with pytest.raises(BackendUnavailable, match=rf"'{command}', which gives its user 'ada' credentials, {said}"):
         await kubeconfig.read(user_with(**{"code": "", **given}))
 
 
@@ -114,7 +114,7 @@ async def test_all_that_were_refused_with_the_same_credentials_share_one_renewal
         server = await ApiServer.connect(user_with(code, address))
         answers = await asyncio.gather(*(server.get(f"/{n}") for n in range(5)), return_exceptions=True)
         await server.close()
-    assert answers == [{}] * 5 if outcome == "accepted" else {type(each) for each in answers} == {ConfigError}
+    assert answers == [{}] * 5 if outcome == "accepted" else {type(each) for each in answers} == {BackendUnavailable}
     assert len(file.read_text()) == 2
 
 
