@@ -25,7 +25,7 @@ from qwex.errors import (
 from qwex.spec import validated
 from qwex.state import Position, QueueInfo, WaitReason
 from qwex_kueue import manifests, names, preflight, settings, why
-from qwex_kueue.clusterqueues import Beyond
+from qwex_kueue.clusterqueues import FRESH, Beyond
 from qwex_kueue.errors import ApiError
 from qwex_kueue.journal import Journal
 from qwex_kueue.manifests import KueueRequest
@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK = 5.0
 #: Seconds that Kueue takes to notice a new Job; an explanation waits for that.
 _FIRST_NOTICE = 0.5
+#: Seconds for which a quota that is large enough is taken to be so.
+_QUOTAS_LAST = 60.0
 #: What a submit raises for what preflight finds, and the field to blame.
 _REFUSALS: dict[str, tuple[type[InvalidSpec], str]] = {
     WaitReason.QUEUE_MISSING.value: (UnknownQueue, "queue"),
@@ -321,10 +323,10 @@ class KueueBackend(Backend[KueueRequest]):
         found = await asyncio.gather(*(self._beyond.cluster_queue(each.cluster_queue) for each in queues.values()))
         return {name: cluster for name, cluster in zip(queues, found, strict=True) if cluster}
 
-    async def _cluster_of(self, queue: str) -> ClusterQueue | None:
+    async def _cluster_of(self, queue: str, fresh: float = FRESH) -> ClusterQueue | None:
         """The cluster queue behind a LocalQueue, where the user may read it."""
         known = self._queues.objects.get(queue)
-        return await self._beyond.cluster_queue(known.cluster_queue) if known else None
+        return await self._beyond.cluster_queue(known.cluster_queue, fresh) if known else None
 
     async def _check(self, request: KueueRequest) -> None:
         """Refuse what can never run. What is asked of the cluster for that holds for a while for all jobs.
@@ -333,15 +335,18 @@ class KueueBackend(Backend[KueueRequest]):
             InvalidSpec: says why.
             BackendUnavailable: the cluster, or Kueue, does not answer.
         """
-        if why := await self._impossible(request):
+        why = await self._impossible(request, _QUOTAS_LAST)
+        # A quota may have been raised since.
+        if why and (why := await self._impossible(request)):
             refusal, field = _REFUSALS[why.reason]
             raise refusal(why.summary, problems=[(field, why.summary)])
         await self._permission.check(request)
 
-    async def _impossible(self, request: KueueRequest) -> Why | None:
+    async def _impossible(self, request: KueueRequest, fresh: float = FRESH) -> Why | None:
         if not self._queues.objects:
             return await preflight.without_queues(self._server)
-        cluster, python = await self._cluster_of(request.queue), self._journal.python(*preflight.container(request))
+        cluster = await self._cluster_of(request.queue, fresh)
+        python = self._journal.python(*preflight.container(request))
         return preflight.impossible(self._server.namespace, request, self._queues.objects, cluster, python)
 
     async def _with_priority(self, request: KueueRequest) -> KueueRequest:

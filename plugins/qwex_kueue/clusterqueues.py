@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from qwex_kueue.apiserver import ApiServer
 
-__all__ = ["Beyond", "ClusterQueue", "Place"]
+__all__ = ["FRESH", "Beyond", "ClusterQueue", "Place"]
 
 #: Seconds for which an answer is good enough for the next who asks.
-_FRESH = 2.0
+FRESH = 2.0
 #: Seconds for which a refusal is believed: rights change seldom.
 _REFUSED = 60.0
 #: Workloads of one queue whose positions are asked for.
@@ -96,10 +96,10 @@ class Beyond:
         #: What was refused, and until when that is remembered (monotonic).
         self._refused: dict[str, float] = {}
 
-    async def cluster_queue(self, name: str) -> ClusterQueue | None:
-        """A cluster queue; None where the user may not read it, or it is not there."""
+    async def cluster_queue(self, name: str, fresh: float = FRESH) -> ClusterQueue | None:
+        """As it was ``fresh`` seconds ago at most; None where the user may not read it, or it is not there."""
         path = f"/apis/kueue.x-k8s.io/v1beta2/clusterqueues/{name}"
-        raw = await self._remembered(path, lambda: self._server.get(path), refusable="clusterqueues")
+        raw = await self._remembered(path, lambda: self._server.get(path), refusable="clusterqueues", fresh=fresh)
         return ClusterQueue.of(raw) if raw else None
 
     async def places(self, queue: str, wanted: str) -> dict[str, Place]:
@@ -110,7 +110,7 @@ class Beyond:
         group = "/apis/visibility.kueue.x-k8s.io/v1beta2"
         path = f"{group}/namespaces/{self._server.namespace}/localqueues/{queue}/pendingworkloads"
         found: dict[str, Place] = {}
-        for fresh in (_FRESH, 0.0):
+        for fresh in (FRESH, 0.0):
             raw = await self._remembered(
                 path, lambda: self._server.get(path, limit=_MOST), refusable="visibility", fresh=fresh
             )
@@ -128,7 +128,7 @@ class Beyond:
         return {each["metadata"]["name"]: each["value"] for each in raw["items"]} if raw else {}
 
     async def _remembered(
-        self, key: str, ask: Callable[[], Awaitable[dict[str, Any]]], *, refusable: str, fresh: float = _FRESH
+        self, key: str, ask: Callable[[], Awaitable[dict[str, Any]]], *, refusable: str, fresh: float = FRESH
     ) -> dict[str, Any] | None:
         """One request for all who ask within a moment; None after a refusal."""
         if time.monotonic() < self._refused.get(refusable, 0.0):
