@@ -313,5 +313,5 @@ def stuck(container: Container) -> str:
     """What keeps a container from starting, in a sentence."""
     said = container.message or container.last_message or container.last_reason
     if container.reason in IMAGE_TROUBLE:
-        return f"its image cannot be pulled ({container.reason}): {said}"
-    return f"its container does not start ({container.reason}): {said}"
+        return f"its image cannot be pulled: {said or container.reason}"
+    return f"its container does not start: {said or container.reason}"

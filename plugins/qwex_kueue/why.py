@@ -139,6 +139,8 @@ def _reason(known: Known, reserved: Condition | None, asked: Mapping[str, float]
         return WaitReason.QUEUE_STOPPED, f"the cluster queue behind {known.queue} is stopped"
     if reserved is None and (lacking := _computed(known, asked)):
         return WaitReason.WAITING_FOR_QUOTA, _for_quota(known, lacking, asked)
+    if reserved is None and known.place is None:
+        return WaitReason.RECORDED, f"it is in {known.queue}, and Kueue has not looked at it yet"
     if reserved is None and known.place and known.place.in_cluster == 1:
         return WaitReason.RECORDED, f"it is next in {known.queue}, and Kueue has not looked at it yet"
     if reserved is None:

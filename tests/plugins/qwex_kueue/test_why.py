@@ -57,6 +57,11 @@ def test_a_workload_without_conditions_is_held_by_those_before_it():
     assert answer.reason == WaitReason.HELD_BY_PRIORITY.value
 
 
+def test_a_place_that_is_not_known_is_not_said_to_be_behind_others():
+    answer = explain(Known("default", workload()))
+    assert (answer.reason, answer.position) == (WaitReason.RECORDED.value, None)
+
+
 def test_the_first_of_its_queue_is_held_by_nobody():
     assert explain(Known("default", workload(), place=Place(1, 1))).reason == WaitReason.RECORDED.value
 
