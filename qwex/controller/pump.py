@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from qwex import events
+from qwex.backend import Capability
 from qwex.controller.records import DROPPABLE, find, last_position, type_of
 from qwex.errors import BackendUnavailable, QwexError
 
@@ -79,6 +80,7 @@ class Pump:
             before = self._job.position
             try:
                 await self._read()
+                self._end()
                 return
             except BackendUnavailable as error:
                 why = str(error)
@@ -92,6 +94,13 @@ class Pump:
             await self._pause(_PAUSES[min(tries, len(_PAUSES) - 1)])
         message = f"the rest of the output could not be read from the backend: {why}"
         self._log.append(self._notice("output-lost", message), essential=True)
+
+    def _end(self) -> None:
+        """There is no more. A place that is gone took the end with it, if nobody had read that before."""
+        job = self._job
+        if job.exit is None and job.record.started_at and Capability.FLEETING in self._backend.capabilities:
+            message = "its place was gone before all that it said was read: the end of its output may be missing"
+            self._log.append(self._notice("output-lost", message), essential=True)
 
     async def _pause(self, seconds: float) -> None:
         """Wait; less when the job ends meanwhile."""

@@ -53,6 +53,24 @@ async def test_output_that_nobody_follows_is_read_at_the_end_and_then_acknowledg
         assert await it.text("one") == "a\nb\n"
 
 
+async def test_output_that_went_with_its_place_before_it_was_read_is_said_to_be_missing(fleeting):
+    async with fleeting() as it:
+        script = await running(it)
+        script.say("SUCCEEDED", exit_code=0)
+        await it.until("one", "SUCCEEDED")
+        (notice,) = [data for _, event, data in await it.events("one") if event == "notice"]
+        assert notice["code"] == "output-lost"
+        assert states(await it.events("one"))[-1] == "SUCCEEDED"
+
+
+async def test_a_job_that_never_ran_misses_nothing(fleeting):
+    async with fleeting() as it:
+        await it.submit("one")
+        it.script("one").say("CANCELLED", reason="CancelledByUser")
+        await it.until("one", "CANCELLED")
+        assert [event for _, event, _ in await it.events("one") if event == "notice"] == []
+
+
 async def test_who_does_not_follow_gets_all_that_was_said_by_now(fleeting):
     async with fleeting() as it:
         script = await running(it, "a\n", "b\n")
