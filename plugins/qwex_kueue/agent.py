@@ -65,13 +65,14 @@ class Agent:
 
     async def acknowledge(self, seq: int) -> None:
         """Everything up to record ``seq`` is safe, and the values: the agent may go."""
-        async with self._request("POST", f"/acknowledge?seq={seq}") as chunks:
-            async for _ in chunks:
-                pass
+        await self._post(f"/acknowledge?seq={seq}")
 
     async def terminate(self) -> None:
         """Its pod is being ended; the system's own word may have come before it could hear."""
-        async with self._request("POST", "/terminate") as chunks:
+        await self._post("/terminate")
+
+    async def _post(self, target: str) -> None:
+        async with self._request("POST", target) as chunks:
             async for _ in chunks:
                 pass
 

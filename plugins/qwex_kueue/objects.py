@@ -62,8 +62,20 @@ class Container(NamedTuple):
         )
 
 
+class _Conditioned:
+    """An object with conditions."""
+
+    __slots__ = ()
+    conditions: Mapping[str, Condition]
+
+    def has(self, type: str) -> Condition | None:
+        """The condition, where it is true."""
+        found = self.conditions.get(type)
+        return found if found and found.status else None
+
+
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(_Conditioned):
     """A batch/v1 Job that qwex made."""
 
     name: str
@@ -85,12 +97,7 @@ class Job:
     @property
     def end(self) -> Condition | None:
         """What says that it will make no more pods."""
-        return next(filter(None, map(self.is_true, ("Complete", "Failed", "FailureTarget"))), None)
-
-    def is_true(self, type: str) -> Condition | None:
-        """The condition, where it is true."""
-        found = self.conditions.get(type)
-        return found if found and found.status else None
+        return next(filter(None, map(self.has, ("Complete", "Failed", "FailureTarget"))), None)
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Job:
@@ -114,7 +121,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(_Conditioned):
     """A pod of such a Job."""
 
     name: str
@@ -162,7 +169,7 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(_Conditioned):
     """Kueue's own object for a job that waits for quota: anybody's, not only qwex's."""
 
     name: str
@@ -199,11 +206,6 @@ class Workload:
     def holds(self) -> bool | None:
         """Whether it has quota, or waits for some; None for one that does neither any more."""
         return None if self.has("Finished") or not self.active else self.has("QuotaReserved") is not None
-
-    def has(self, type: str) -> Condition | None:
-        """The condition, where it is true."""
-        found = self.conditions.get(type)
-        return found if found and found.status else None
 
 
 @dataclass(frozen=True, slots=True)

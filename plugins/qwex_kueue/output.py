@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -123,22 +124,15 @@ class Output:
         """
         for uid in list(run.pods):
             if run.numbers[uid] <= last.attempt:
-                await self._acknowledge(run, uid, last.seq if run.numbers[uid] == last.attempt else None)
+                seq = last.seq if run.numbers[uid] == last.attempt else None
+                await self._patiently(functools.partial(self._acknowledge, run, uid, seq))
 
     async def _acknowledge(self, run: Run, uid: str, seq: int | None) -> None:
-        """Up to record ``seq``, or all there is."""
-        for pause in (*_AGAIN, None):
-            if (pod := run.pods.get(uid)) is None or not _listens(pod):
-                return
+        """Up to record ``seq``, or all there is; a pod whose agent leaves meanwhile need not be told."""
+        if (pod := run.pods.get(uid)) and _listens(pod):
             agent = self._agent(pod)
-            try:
-                with contextlib.suppress(NotFound, ApiError):
-                    await agent.acknowledge(await agent.last() if seq is None else seq)
-                return
-            except BackendUnavailable:
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
+            with contextlib.suppress(NotFound, ApiError):
+                await agent.acknowledge(await agent.last() if seq is None else seq)
 
     async def see_the_end(self, run: Run, pod: Pod) -> None:
         """Hear from the agent of a pod that is being ended how its job ends, whether anybody follows it or not."""
@@ -153,7 +147,7 @@ class Output:
 
     async def _see_the_end(self, run: Run, pod: Pod) -> None:
         attempt = run.numbers[pod.uid]
-        if _has_begun(pod):
+        if _waits_for_its_job(pod):
             await self._patiently(self._agent(pod).terminate)
         elif _listens(pod) and attempt == run.attempt and attempt not in run.exits:
             # The exit record may be there already, and is the last.
@@ -165,7 +159,7 @@ class Output:
         return await self._patiently(self._agent(pod).last)
 
     async def _patiently(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Ask an agent that may only just have begun."""
+        """Ask an agent that may only just have begun, or whose connection is cut."""
         for pause in _AGAIN:
             try:
                 return await ask()
@@ -183,8 +177,8 @@ def _listens(pod: Pod) -> bool:
     return agent is not None and agent.state == "running" and job is not None and job.state != "waiting"
 
 
-def _has_begun(pod: Pod) -> bool:
-    """Whether only the agent runs yet."""
+def _waits_for_its_job(pod: Pod) -> bool:
+    """Whether the agent runs, and the job's container has not begun."""
     agent, job = (pod.containers.get(name) for name in (names.AGENT, names.JOB))
     return agent is not None and agent.state == "running" and (job is None or job.state == "waiting")
 

@@ -62,7 +62,7 @@ class Runs:
         self._others: dict[str, Job] = {}
         self._complete = False
         #: Pods that were seen before all their Jobs were: which attempt they are cannot be told yet.
-        self._early: dict[str, tuple[Pod | None, Pod | None]] = {}
+        self._early: dict[str, Pod] = {}
         #: Called with each change of a pod that is being ended: how its job ends is not in its status until it is gone.
         self.ending: Callable[[Run, Pod], None] = lambda run, pod: None
         #: Called with a run that goes back to the queue and will have another pod from the same Job.
@@ -76,8 +76,8 @@ class Runs:
         """Every kind of object was listed: from now on what is not there is gone."""
         if not self._complete:
             self._complete = True
-            for before, now in self._early.values():
-                self.pod_changed(before, now)
+            for pod in self._early.values():
+                self.pod_changed(None, pod)
             self._early.clear()
             for run in list(self._runs.values()):
                 self.look(run)
@@ -129,7 +129,10 @@ class Runs:
         pod = now or before
         assert pod is not None
         if not self._complete:
-            self._early[pod.uid] = (None, now)
+            if now:
+                self._early[now.uid] = now
+            else:
+                self._early.pop(pod.uid, None)
             return
         run = self._runs.get(pod.run_id) or (self._run(pod.run_id, 1) if self._journal.handed(pod.run_id) else None)
         if run is None:

@@ -166,10 +166,10 @@ def judge(
 
 def finished(job: Job, attempt: int) -> JobStatus | None:
     """How the Job itself says that it ended; None as long as it has not."""
-    if job.is_true("Complete"):
+    if job.has("Complete"):
         return JobStatus(JobState.SUCCEEDED, "", "", 0, attempt)
     # The target comes first, while its pods still end.
-    if failed := job.is_true("Failed") or job.is_true("FailureTarget"):
+    if failed := job.has("Failed") or job.has("FailureTarget"):
         reason, message = JOB_FAILURES.get(failed.reason, (failed.reason or Reason.LOST.value, failed.message))
         return JobStatus(JobState.FAILED, reason, message, None, attempt)
     return None
@@ -256,8 +256,7 @@ def is_evicted(workload: Workload | None) -> bool:
 
 def _disruption(pod: Pod) -> str:
     """Why the cluster ends the pod, if it does."""
-    target = pod.conditions.get("DisruptionTarget")
-    if target and target.status:
+    if target := pod.has("DisruptionTarget"):
         return DISRUPTIONS.get(target.reason, target.message or "its node was taken away")
     if pod.phase == "Failed" and pod.reason in DISRUPTIONS:
         return DISRUPTIONS[pod.reason]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 
 import pytest
 from harness.waiting import wait_until
@@ -43,11 +42,15 @@ def retried(client):
     return client.submit(JobSpec(source=source, args=args, resources=SMALL, retries={"failures": 3}))
 
 
-@pytest.mark.parametrize("seconds", [None, 1.0, 2.5, 4.0, 5.5, 7.0])
-def test_every_attempt_of_a_job_that_nobody_follows_is_in_its_log(client, cluster, namespace, home, seconds):
+MOMENTS = [None, ("ADMITTED", 1), ("RUNNING", 1), ("QUEUED", 2), ("RUNNING", 2), ("QUEUED", 3), ("RUNNING", 4)]
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_every_attempt_of_a_job_that_nobody_follows_is_in_its_log(client, cluster, namespace, home, moment):
+    """Its controller is killed as soon as its story has come to the moment, wherever the job is by then."""
     job = retried(client)
-    if seconds:
-        time.sleep(seconds)
+    if moment:
+        wait_until(lambda: moment in [(state, attempt) for state, _, attempt in states(job)], str(moment))
         kill(home)
     assert job.wait(120)
     assert printed(job).splitlines() == [f"attempt {number}" for number in (1, 2, 3, 4)]
@@ -76,11 +79,25 @@ def test_a_workload_that_is_deleted_while_the_controller_is_away(client, cluster
     wait_until(lambda: not living(cluster, namespace), "the pods' ends", SOON)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6, 0.9, 1.2])
-def test_a_job_that_is_cancelled_in_its_first_moments_is_gone_soon(client, cluster, namespace, seconds):
+def container(pod, name):
+    """The state of one of its containers."""
+    status = pod["status"]
+    said = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    return next((key for each in said if each["name"] == name for key in each["state"]), "")
+
+
+MOMENTS = {
+    "made": lambda pod: True,
+    "bound": lambda pod: "nodeName" in pod["spec"],
+    "the agent runs": lambda pod: container(pod, "qwex-agent") == "running",
+    "the job runs": lambda pod: container(pod, "job") == "running",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_job_that_is_cancelled_in_its_first_moments_is_gone_soon(client, cluster, namespace, moment):
     job = submit(client, "import time; time.sleep(600)")
-    wait_until(lambda: pods(cluster, namespace), "its pod")
-    time.sleep(seconds)
+    wait_until(lambda: [pod for pod in pods(cluster, namespace) if MOMENTS[moment](pod)], moment)
     job.cancel()
     assert job.wait(SOON)
     assert job.status().state == "CANCELLED"

@@ -271,6 +271,17 @@ async def test_pods_are_numbered_once_their_jobs_are_known(cluster):
     assert cluster.runs.get("train-abc").numbers == {"pod-1": 1, "stray": 0, "pod-2": 2}
 
 
+async def test_a_pod_that_goes_before_all_jobs_are_known_keeps_no_other_from_being_seen(cluster):
+    cluster.hand_over()
+    cluster.begin(complete=False)
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("pod", "p", None)
+    cluster.show("pod", "p2", pod(uid="pod-2", state=RUNNING))
+    cluster.show_job()
+    cluster.runs.complete()
+    assert cluster.told[-1] == ("RUNNING", "", 1)
+
+
 async def test_a_job_that_the_cluster_has_nothing_more_of_is_remembered_as_it_ended(cluster):
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=terminated(3)))
