@@ -20,7 +20,8 @@ type               further keys (output types carry nbformat 4's fields)
 ``error``          ename, evalue, traceback (rendered lines), frames (filename, lineno, name, line)
 ``value``          name, type_name, size, digest, format, python: an output value is complete on disk
 ``notice``         level ("info" | "warning" | "error"), code, message: qwex speaking, not the job
-``exit``           code, signal, reason, message, peak_memory (bytes), cpu_time (s), duration (s)
+``exit``           code, signal, reason, message, terminated (whether it was sent SIGTERM while it ran), peak_memory
+                   (bytes), cpu_time (s), duration (s)
 =================  =====================================================================================
 """
 

@@ -112,7 +112,7 @@ class KueueBackend(Backend[KueueRequest]):
         self._closing.callback(self._journal.close)
         self._runs = Runs(self._journal, self._settings, self._controller, self._changes.tell)
         self._runs.hopeless = self._give_up
-        self._runs.unnoticed = lambda run: self._spawn(self._find_out(run))
+        self._runs.puzzles = lambda run, puzzle: self._spawn(self._find_out(run))
         self._output = Output(self._server, self._runs)
         self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
         self._runs.again = lambda run: self._spawn(self._writer.number_next(run))

@@ -5,6 +5,7 @@ queues took, which Python images have. One SQLite file; the controller's store s
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from dataclasses import astuple
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Handed", "Journal"]
+
+log = logging.getLogger(__name__)
 
 _VERSION = 3
 _SCHEMA = """
@@ -59,7 +62,7 @@ class Handed(NamedTuple):
     #: The reason it was told to end for, or empty.
     stop: str
     stop_message: str
-    #: How it ended, once the cluster has nothing more of it.
+    #: How it ended, once that was told.
     end: JobStatus | None
 
 
@@ -112,28 +115,31 @@ class Journal:
 
     def begins(self, run_id: str, attempt: int) -> None:
         """The job waits or runs for the ``attempt``-th time."""
-        self._db.execute("UPDATE job SET attempt=? WHERE run_id=?", (attempt, run_id))
+        self._note(("UPDATE job SET attempt=? WHERE run_id=?", (attempt, run_id)))
 
     def stops(self, run_id: str, reason: str, message: str) -> None:
         """The job was told to end; the first reason counts."""
         self._db.execute("UPDATE job SET stop=?, stop_message=? WHERE run_id=? AND stop=''", (reason, message, run_id))
 
     def ends(self, run_id: str, status: JobStatus) -> None:
-        """That was the job's end, and the cluster has nothing more of it."""
+        """That was the job's end; a further attempt undoes it."""
         said = json.dumps([status.state.value, *astuple(status)[1:]])
-        self._db.execute("UPDATE job SET ended=?, ended_at=? WHERE run_id=?", (said, time.time(), run_id))
+        self._note(("UPDATE job SET ended=?, ended_at=? WHERE run_id=?", (said, time.time(), run_id)))
 
     def pods(self, run_id: str) -> list[tuple[str, int, int]]:
         """Uid and attempt of a job's pods, and the generation of the Job that made it, 0 if not known."""
         return self._db.execute("SELECT uid, attempt, generation FROM pod WHERE run_id=?", (run_id,)).fetchall()
 
     def pod(self, run_id: str, uid: str, attempt: int) -> None:
-        """A pod is that attempt of a job."""
-        self._db.execute("INSERT OR IGNORE INTO pod (uid, run_id, attempt) VALUES (?, ?, ?)", (uid, run_id, attempt))
+        """A pod is that attempt of a job, which is no longer at one before."""
+        self._note(
+            ("INSERT OR IGNORE INTO pod (uid, run_id, attempt) VALUES (?, ?, ?)", (uid, run_id, attempt)),
+            ("UPDATE job SET attempt=? WHERE run_id=? AND attempt < ?", (attempt, run_id, attempt)),
+        )
 
     def made_by(self, uid: str, generation: int) -> None:
         """A pod's Job was of that generation when it made the pod."""
-        self._db.execute("UPDATE pod SET generation=? WHERE uid=?", (generation, uid))
+        self._note(("UPDATE pod SET generation=? WHERE uid=?", (generation, uid)))
 
     def forget(self, run_id: str) -> None:
         """Remove a job."""
@@ -142,23 +148,18 @@ class Journal:
 
     def admitted(self, queue: str, workload: str, at: float, waited: float) -> None:
         """A workload of a queue, anybody's, was admitted after so many seconds. What is too old to be read goes."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO admission (queue, workload, at, waited) VALUES (?, ?, ?, ?)",
-            (queue, workload, at, waited),
-        )
-        self._db.execute(
-            "DELETE FROM admission WHERE queue=? AND at < "
-            "(SELECT at FROM admission WHERE queue=? ORDER BY at DESC LIMIT 1 OFFSET ?)",
-            (queue, queue, _HISTORY - 1),
+        insert = "INSERT OR IGNORE INTO admission (queue, workload, at, waited) VALUES (?, ?, ?, ?)"
+        oldest = "SELECT at FROM admission WHERE queue=? ORDER BY at DESC LIMIT 1 OFFSET ?"
+        self._note(
+            (insert, (queue, workload, at, waited)),
+            (f"DELETE FROM admission WHERE queue=? AND at < ({oldest})", (queue, queue, _HISTORY - 1)),  # noqa: S608
         )
 
     def has_python(self, image: str, python: str, version: str) -> None:
         """The interpreter ``python`` of an image turned out to be of that version."""
-        self._db.execute(
-            "INSERT INTO image (name, python, version) VALUES (?, ?, ?) "
-            "ON CONFLICT (name, python) DO UPDATE SET version=excluded.version WHERE version != excluded.version",
-            (image, python, version),
-        )
+        insert = "INSERT INTO image (name, python, version) VALUES (?, ?, ?) ON CONFLICT (name, python) "
+        update = "DO UPDATE SET version=excluded.version WHERE version != excluded.version"
+        self._note((insert + update, (image, python, version)))
 
     def python(self, image: str, python: str) -> str:
         """The version of an image's interpreter when it last ran; empty if it never did."""
@@ -171,6 +172,18 @@ class Journal:
             "SELECT at, waited FROM admission WHERE queue=? ORDER BY at DESC LIMIT ?", (queue, _HISTORY)
         ).fetchall()
         return [(at, waited) for at, waited in reversed(rows)]
+
+    def _note(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        """Write down what was seen. On a full disk it is missing after the next start, and nothing else changes."""
+        try:
+            self._db.execute("BEGIN")
+            for statement, values in statements:
+                self._db.execute(statement, values)
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            log.error("what was seen of the cluster could not be written down: %s", error)
 
     def _forget_old(self) -> None:
         old = (time.time() - _REMEMBERED,)

@@ -92,12 +92,14 @@ class Job(_Conditioned):
     suspended: bool
     #: Rises with every change of its spec.
     generation: int
+    #: When it was last let go, or 0.
+    started: float
     conditions: dict[str, Condition] = field(default_factory=dict)
 
     @property
     def end(self) -> Condition | None:
         """What says that it will make no more pods."""
-        return next(filter(None, map(self.has, ("Complete", "Failed", "FailureTarget"))), None)
+        return next(filter(None, map(self.has, ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"))), None)
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Job:
@@ -116,6 +118,7 @@ class Job(_Conditioned):
             "deletionTimestamp" in metadata,
             bool(raw.get("spec", {}).get("suspend")),
             metadata.get("generation") or 1,
+            seconds((raw.get("status") or {}).get("startTime")),
             Condition.all_of(raw),
         )
 

@@ -120,12 +120,16 @@ class Output:
         """Everything up to ``last`` is safe: the agents of its attempt, and of those before, may go.
 
         Raises:
-            BackendUnavailable: one of them could not be told.
+            BackendUnavailable: one of them could not be told; the others were.
         """
-        for uid in list(run.pods):
+        telling = []
+        for uid in run.pods:
             if run.numbers[uid] <= last.attempt:
                 seq = last.seq if run.numbers[uid] == last.attempt else None
-                await self._patiently(functools.partial(self._acknowledge, run, uid, seq))
+                telling.append(self._patiently(functools.partial(self._acknowledge, run, uid, seq)))
+        failures = filter(None, await asyncio.gather(*telling, return_exceptions=True))
+        if failure := next(failures, None):
+            raise failure
 
     async def _acknowledge(self, run: Run, uid: str, seq: int | None) -> None:
         """Up to record ``seq``, or all there is; a pod whose agent leaves meanwhile need not be told."""
@@ -149,10 +153,20 @@ class Output:
         attempt = run.numbers[pod.uid]
         if _waits_for_its_job(pod):
             await self._patiently(self._agent(pod).terminate)
-        elif _listens(pod) and attempt == run.attempt and attempt not in run.exits:
+        elif not _listens(pod):
+            return
+        elif run.is_stray(pod):
+            await self._dismiss(run, pod)
+        elif attempt == run.attempt and attempt not in run.exits:
             # The exit record may be there already, and is the last.
             async for _ in self.records(run, attempt, max(await self._last(pod) - 1, 0)):
                 pass
+
+    async def _dismiss(self, run: Run, pod: Pod) -> None:
+        """See a pod to its end whose output nobody wants."""
+        async for _ in self._agent(pod).events(await self._last(pod)):
+            pass
+        await self._patiently(functools.partial(self._acknowledge, run, pod.uid, None))
 
     async def _last(self, pod: Pod) -> int:
         """The number of the last record."""

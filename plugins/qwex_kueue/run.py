@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +9,7 @@ if TYPE_CHECKING:
 
     from qwex.state import JobStatus
     from qwex_kueue.journal import Journal
+    from qwex_kueue.judging import Puzzle
     from qwex_kueue.objects import Job, Pod
 
 __all__ = ["Run"]
@@ -24,12 +24,14 @@ class Run:
     __slots__ = (
         "_generations",
         "_journal",
+        "_unknown",
         "attempt",
         "changed",
         "exits",
         "jobs",
         "numbers",
         "pods",
+        "puzzle",
         "refused",
         "run_id",
         "since",
@@ -44,12 +46,15 @@ class Run:
         handed = journal.handed(run_id)
         self._journal = journal
         self.run_id = run_id
-        #: When this process first saw its newest Job, or asked why Kueue does not see it (monotonic).
-        self.since = time.monotonic()
+        #: What is puzzling about it, and since when, or when somebody last looked into that (monotonic).
+        self.puzzle: Puzzle | None = None
+        self.since = 0.0
         #: By name.
         self.jobs: dict[str, Job] = {}
         #: By uid.
         self.pods: dict[str, Pod] = {}
+        #: Those whose Job has not been seen yet: which attempt they are cannot be told.
+        self._unknown: dict[str, Pod] = {}
         #: The attempt each pod is, by uid; of pods that are gone, too.
         self.numbers: dict[str, int] = {}
         #: The generation that a pod's Job had when it made the pod, by the pod's uid.
@@ -60,11 +65,11 @@ class Run:
         self.attempt = max(attempt, handed.attempt if handed else 1)
         #: Exit records that were read, by attempt.
         self.exits: dict[int, dict[str, Any]] = {}
-        #: Why it can never be admitted, once that is known.
-        self.refused = ""
+        #: Reason and message why it can never start, once that is known.
+        self.refused: tuple[str, str] | None = None
         #: Reason and message it was told to end for.
         self.stop = (handed.stop, handed.stop_message) if handed and handed.stop else None
-        self.told: JobStatus | None = None
+        self.told: JobStatus | None = handed.end if handed else None
         #: When its pod was seen not to start (monotonic), or 0.
         self.stuck = 0.0
         #: When its pod was seen to be gone, without a reason yet (monotonic), or 0.
@@ -79,9 +84,14 @@ class Run:
         return max(self.jobs.values(), key=lambda job: job.attempt, default=None)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether its end was told, and no further attempt was asked for since."""
+        return self._has_ended(self.job)
+
+    @property
     def is_over(self) -> bool:
-        """Whether its end was told and the cluster has nothing more of it."""
-        return self.told is not None and self.told.state.terminal and not self.jobs and not self.pods
+        """Whether it has ended and the cluster has nothing more of it."""
+        return self.has_ended and not self.jobs and not self.pods
 
     def pod(self, attempt: int) -> Pod | None:
         """The pod of an attempt, as long as there is one."""
@@ -97,11 +107,11 @@ class Run:
 
     def take_job(self, job: Job) -> None:
         """A Job as it is now."""
-        if job.name not in self.jobs:
-            self.since = time.monotonic()
         self.jobs[job.name] = job
         if job.attempt > self.attempt:
             self._turn_to(job.attempt)
+        for pod in [pod for pod in self._unknown.values() if pod.job_uid == job.uid]:
+            self.take_pod(self._unknown.pop(pod.uid))
         for pod in self.pods.values():
             self._note_generation(pod, job)
 
@@ -109,10 +119,26 @@ class Run:
         """A pod as it is now."""
         owner = next((job for job in self.jobs.values() if job.uid == pod.job_uid), None)
         if pod.uid not in self.numbers:
+            if self.jobs and owner is None:
+                self._unknown[pod.uid] = pod
+                return
             self._number(pod, owner)
         self.pods[pod.uid] = pod
         if owner:
             self._note_generation(pod, owner)
+
+    def drop_pod(self, pod: Pod) -> None:
+        """A pod is gone."""
+        self.pods.pop(pod.uid, None)
+        self._unknown.pop(pod.uid, None)
+
+    def is_stray(self, pod: Pod) -> bool:
+        """Whether nobody asked for the pod."""
+        return self.numbers[pod.uid] == _NONE
+
+    def has_stray(self, job: Job) -> bool:
+        """Whether a Job has made a pod that nobody asked for."""
+        return any(pod.job_uid == job.uid and self.is_stray(pod) for pod in self.pods.values())
 
     def begin(self, attempt: int) -> None:
         """The job waits or runs for the ``attempt``-th time."""
@@ -122,25 +148,35 @@ class Run:
     def was_replaced(self, attempt: int) -> bool:
         """Whether the Job was suspended, and perhaps let go again, since it made the attempt's pod.
 
-        A Job's generation rises with every change of its spec, as long as nobody else changes that.
+        A Job's generation rises with every change of its spec, as long as nobody else changes that. A pod that was
+        first seen when that may have happened is older than the time at which its Job was last let go.
         """
-        job = self.job
+        job, pod = self.job, self.pod(attempt)
+        if job is None:
+            return False
         made = max((self._generations[uid] for uid, number in self.numbers.items() if number == attempt), default=0)
-        return job is not None and 0 < made < job.generation
+        return made < job.generation if made else pod is not None and pod.created < job.started
 
     def _turn_to(self, attempt: int) -> None:
-        self.attempt, self.vanished, self.stuck = attempt, 0.0, 0.0
+        self.attempt, self.vanished, self.stuck, self.puzzle = attempt, 0.0, 0.0, None
 
     def _number(self, pod: Pod, owner: Job | None) -> None:
         """A pod that is new is the present attempt, or the next one if that has had its pod."""
-        number = max(self.attempt, max(self.numbers.values(), default=0) + 1) if owner is self.job else _NONE
+        asked_for = owner is self.job and not self._has_ended(owner)
+        number = max(self.attempt, max(self.numbers.values(), default=0) + 1) if asked_for else _NONE
         self.numbers[pod.uid], self._generations[pod.uid] = number, 0
         self._journal.pod(self.run_id, pod.uid, number)
         if number > self.attempt:
-            self.begin(number)
+            self._turn_to(number)
+
+    def _has_ended(self, job: Job | None) -> bool:
+        """Whether the end that was told is that of this Job's attempts, or of a later one's."""
+        told = self.told
+        return told is not None and told.state.terminal and (job is None or job.attempt <= (told.attempt or 1))
 
     def _note_generation(self, pod: Pod, owner: Job) -> None:
-        """Pods may be seen before the change that lets their Job make them."""
-        if owner.uid == pod.job_uid and not owner.suspended and not self._generations[pod.uid]:
+        """Pods may be seen before the change that lets their Job make them, and after those that end them."""
+        known = self._generations[pod.uid] or owner.suspended or pod.deleted
+        if owner.uid == pod.job_uid and not known:
             self._generations[pod.uid] = owner.generation
             self._journal.made_by(pod.uid, owner.generation)

@@ -1,28 +1,15 @@
-"""The jobs as the watches show them: each Job with its Workload and pods, put together, judged, and told of."""
+"""The jobs as the watches show them: each Job with its Workload and pods, put together, looked at, and told of."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 from typing import TYPE_CHECKING, Any
 
-from qwex import jobfolder
 from qwex.state import JobState, JobStatus, Reason
 from qwex_kueue import elsewhere
+from qwex_kueue.judging import Puzzle, judged, runs_on
 from qwex_kueue.run import Run
-from qwex_kueue.states import (
-    as_it_stands,
-    deactivated,
-    exit_of,
-    finished,
-    is_evicted,
-    is_stuck,
-    is_unexplained,
-    judge,
-    pod_lost,
-    requeued,
-)
+from qwex_kueue.states import as_it_stands, deleted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +20,6 @@ if TYPE_CHECKING:
     from qwex_kueue.settings import KueueSettings
 
 __all__ = ["Runs"]
-
-#: Seconds after which a pod's end counts as unexplained, if nothing that is watched explains it.
-_SETTLE = 3.0
-#: In Kueue's message of a preemption, whom it was for.
-_PREEMPTOR = re.compile(r"JobUID: ([0-9a-f-]+)")
 
 
 class Runs:
@@ -67,8 +49,8 @@ class Runs:
         self.ending: Callable[[Run, Pod], None] = lambda run, pod: None
         #: Called with a run that goes back to the queue and will have another pod from the same Job.
         self.again: Callable[[Run], None] = lambda run: None
-        #: Called with a run of which Kueue takes no notice.
-        self.unnoticed: Callable[[Run], None] = lambda run: None
+        #: Called with a run that does not go on, when nothing that is watched says why.
+        self.puzzles: Callable[[Run, Puzzle], None] = lambda run, puzzle: None
         #: Called with a run whose objects only hold quota.
         self.hopeless: Callable[[Run], None] = lambda run: None
 
@@ -138,10 +120,10 @@ class Runs:
         if run is None:
             return
         if now is None:
-            run.pods.pop(pod.uid, None)
+            run.drop_pod(pod)
         else:
             run.take_pod(now)
-            if now.deleted:
+            if now.deleted and now.uid in run.pods:
                 self.ending(run, now)
         self._seen(run)
 
@@ -168,9 +150,9 @@ class Runs:
         if version := start.get("version"):
             self._journal.has_python(pod.image, pod.python, version)
 
-    def refuses(self, run: Run, message: str) -> None:
-        """The job can never be admitted."""
-        run.refused = message
+    def refuses(self, run: Run, message: str, reason: Reason = Reason.REFUSED) -> None:
+        """The job can never start."""
+        run.refused = (reason.value, message)
         self.look(run)
 
     def stops(self, run: Run, reason: str, message: str) -> None:
@@ -189,13 +171,15 @@ class Runs:
         run, handed = self._runs.get(run_id), self._journal.handed(run_id)
         if handed and not handed.created and not handed.stop:
             return None
-        if run and (run.told or run.jobs):
+        if run and (run.told or run.jobs or run.pods):
             if run.told is None:
                 self.look(run)
             return run.told
         if handed is None or not (handed.created or handed.stop):
             return None
-        return handed.end or self._gone(handed.stop, handed.stop_message, handed.attempt)
+        if handed.end or not handed.stop:
+            return handed.end or deleted(handed.attempt)
+        return JobStatus(JobState.CANCELLED, handed.stop, handed.stop_message, None, handed.attempt)
 
     def told_to_end(self, run_id: str) -> JobStatus | None:
         """Where a job stands that was told to end, before or after its present hand-over; None if it was not."""
@@ -205,8 +189,7 @@ class Runs:
     def _seen(self, run: Run) -> None:
         """One of its objects has changed."""
         self.look(run)
-        if run.told and run.is_over:
-            self._journal.ends(run.run_id, run.told)
+        if run.is_over:
             self.forget(run.run_id)
 
     def look(self, run: Run) -> None:
@@ -215,126 +198,33 @@ class Runs:
             run.changed.set()
         if not self._complete:
             return
-        if run.told and run.told.state.terminal and not self._again(run, run.told):
-            if run.attempt > (run.told.attempt or 1):
-                self.hopeless(run)  # it was evicted in the moment of its end, and its Job begins anew
+        if run.has_ended:
+            if runs_on(run, self._workload_of(run)):
+                self.hopeless(run)
             return
-        status = self._judged(run)
-        if status is None or status == run.told:
-            return
+        found = judged(run, self._workloads, self._settings)
+        if found.look_in is not None:
+            self._look_later(run, found.look_in)
+        if found.puzzle:
+            self.puzzles(run, found.puzzle)
+        if found.goes_back:
+            run.begin(run.attempt + 1)
+            self.again(run)
+        status = found.status or run.told or as_it_stands(run.pod(run.attempt), run.attempt)
+        if status != run.told:
+            self._says(run, status)
+        if found.hopeless:
+            self.hopeless(run)
+
+    def _says(self, run: Run, status: JobStatus) -> None:
+        """An end is written down before anyone hears of it: it stays one, whatever the cluster makes of the job."""
         run.told = status
+        if status.state.terminal:
+            self._journal.ends(run.run_id, status)
         self._tell(run.run_id, status)
 
-    def _again(self, run: Run, told: JobStatus) -> bool:
-        """Whether a further attempt has begun since the end that was told."""
-        return run.job is not None and run.job.attempt > (told.attempt or 1)
-
-    def _judged(self, run: Run) -> JobStatus | None:
-        job, attempt = run.job, run.attempt
-        if job is None:
-            return self._without_job(run)
-        workload, pod, exit = self._workloads.get(job.uid), run.pod(attempt), run.exits.get(attempt)
-        if run.stop:
-            return self._stopping(run, pod)
-        over, killed = _how_it_ended(run, pod, exit)
-        if killed and workload and not workload.active:
-            self.hopeless(run)
-            return deactivated(workload, attempt).status
-        if over and _goes_back(run, job, workload, killed=killed):
-            return self._requeued(run, workload)
-        if killed:
-            return self._lost(run, job, pod)
-        if pod and is_unexplained(pod, exit) and not self._settled(run):
-            return run.told
-        if job.deleted and (pod is None or pod.deleted):
-            return run.told  # its end is seen when it is gone
-        if run.refused:
-            self.hopeless(run)
-            return JobStatus(JobState.FAILED, Reason.REFUSED.value, run.refused, None, attempt)
-        if workload is None and pod is None:
-            self._await_workload(run)
-        verdict = judge(job, workload, pod, attempt, exit, impatient=self._is_impatient(run, pod))
-        if verdict.hopeless:
-            self.hopeless(run)
-        return verdict.status
-
-    def _is_impatient(self, run: Run, pod: Pod | None) -> bool:
-        """Whether its pod has failed to start for as long as the settings allow."""
-        if pod is None or not is_stuck(pod):
-            run.stuck = 0.0
-            return False
-        run.stuck = run.stuck or time.monotonic()
-        left = run.stuck + self._settings.image_patience - time.monotonic()
-        if left > 0:
-            self._look_later(run, left)
-        return left <= 0
-
-    def _stopping(self, run: Run, pod: Pod | None) -> JobStatus | None:
-        """Told to end: it has, once its pod has; where there is none, once no further pod can come."""
-        assert run.stop is not None
-        ended = run.exits.get(run.attempt) or (exit_of(pod) if pod else None)
-        if pod is not None and ended is None:
-            return as_it_stands(pod, run.attempt)
-        if ended is None and any(not job.deleted for job in run.jobs.values()):
-            return run.told or as_it_stands(pod, run.attempt)
-        code = ended.get("code") if ended else None
-        return JobStatus(JobState.CANCELLED, *run.stop, code, run.attempt)
-
-    def _without_job(self, run: Run) -> JobStatus | None:
-        exit = run.exits.get(run.attempt)
-        if run.stop:
-            return self._stopping(run, None)
-        if exit is not None:
-            return jobfolder.ended(exit, run.attempt)
-        if any(not pod.deleted for pod in run.pods.values()):
-            return run.told
-        return self._gone("", "", run.attempt)
-
-    def _requeued(self, run: Run, workload: Workload | None) -> JobStatus:
-        run.begin(run.attempt + 1)
-        self.again(run)
-        return requeued(workload, run.attempt, self._preemptor(workload))
-
-    def _lost(self, run: Run, job: Job, pod: Pod | None) -> JobStatus | None:
-        """Its pod was ended from outside, and its quota was not taken away."""
-        status = finished(job, run.attempt)
-        if status and status.reason != Reason.LOST.value:
-            return status
-        if pod is None:
-            # Its Job says what becomes of that: it counts each of its pods once, and makes another or gives up.
-            return pod_lost(None, run.attempt) if status else run.told
-        if job.deleted or not self._settled(run):
-            return run.told
-        return pod_lost(pod, run.attempt)
-
-    def _preemptor(self, workload: Workload | None) -> str:
-        """The name of the job that took the workload's place, where it is in this namespace."""
-        preempted = workload.has("Preempted") if workload else None
-        named = _PREEMPTOR.search(preempted.message) if preempted else None
-        taker = self._workloads.get(named[1]) if named else None
-        return taker.owner if taker else ""
-
-    def _settled(self, run: Run) -> bool:
-        """Whether the other watches had time to show why a pod is gone: each kind of object has its own."""
-        run.vanished = run.vanished or time.monotonic()
-        left = run.vanished + _SETTLE - time.monotonic()
-        if left > 0:
-            self._look_later(run, left)
-        return left <= 0
-
-    def _gone(self, stop: str, stop_message: str, attempt: int) -> JobStatus:
-        if stop:
-            return JobStatus(JobState.CANCELLED, stop, stop_message, None, attempt)
-        message = "its Job is not in the cluster any more: someone deleted it, or it ended long ago"
-        return JobStatus(JobState.FAILED, "Deleted", message, None, attempt)
-
-    def _await_workload(self, run: Run) -> None:
-        """Kueue has had no look at the Job yet; again and again someone finds out why."""
-        left = run.since + self._settings.workload_patience - time.monotonic()
-        if left <= 0:
-            run.since, left = time.monotonic(), self._settings.workload_patience
-            self.unnoticed(run)
-        self._look_later(run, left)
+    def _workload_of(self, run: Run) -> Workload | None:
+        return self._workloads.get(run.job.uid) if run.job else None
 
     def _look_later(self, run: Run, seconds: float) -> None:
         """The soonest counts: each look finds out anew when the next one is due."""
@@ -365,22 +255,3 @@ class Runs:
         if admitted := now.has("Admitted"):
             begun = now.conditions["Requeued"].since if now.has("Requeued") else now.created
             self._journal.admitted(now.queue, now.uid, admitted.since, max(admitted.since - begun, 0.0))
-
-
-def _how_it_ended(run: Run, pod: Pod | None, exit: dict[str, Any] | None) -> tuple[bool, bool]:
-    """Whether the attempt's pod, or the job in it, has ended; and whether it was ended from outside."""
-    if pod is None:
-        return run.had_pod(run.attempt), run.had_pod(run.attempt) and (exit is None or _by_signal(exit))
-    ended = exit or exit_of(pod)
-    return ended is not None, ended is not None and pod.deleted and _by_signal(ended)
-
-
-def _by_signal(exit: dict[str, Any]) -> bool:
-    return bool(exit["reason"] == Reason.SIGNAL.value)
-
-
-def _goes_back(run: Run, job: Job, workload: Workload | None, *, killed: bool) -> bool:
-    """Whether its Job will make it another pod, whatever it made of its SIGTERM."""
-    if job.end:
-        return False
-    return job.suspended or is_evicted(workload) or (killed and run.was_replaced(run.attempt))

@@ -31,15 +31,21 @@ __all__ = [
     "Verdict",
     "as_it_stands",
     "deactivated",
+    "deleted",
+    "disruption",
+    "ended",
     "exit_of",
     "finished",
+    "is_being_made",
     "is_evicted",
     "is_stuck",
     "is_unexplained",
     "judge",
     "pod_lost",
+    "preemptor",
     "requeued",
     "stuck",
+    "was_ended_from_outside",
 ]
 
 #: Why Kueue takes a job's quota away: the reasons of a Workload's condition ``Evicted``. All but the last go back to
@@ -85,9 +91,6 @@ DISRUPTIONS = {
     "NodeAffinity": "its node is not one of those it asked for any more",
     "Evicted": "its node was short of memory or disk",
     "Preempting": "a pod of the system took its node",
-    "OutOfcpu": "its node had no cores left",
-    "OutOfmemory": "its node had no memory left",
-    "OutOfpods": "its node had no place left",
     "UnexpectedAdmissionError": "its node refused it",
 }
 #: Why a Job failed: the reasons of its condition ``Failed`` that its pod does not explain better.
@@ -98,6 +101,8 @@ JOB_FAILURES = {
     "FailedIndexes": (Reason.LOST.value, "one of its pods failed, and nothing says how"),
     "MaxFailedIndexesExceeded": (Reason.LOST.value, "more of its pods failed than its Job allows"),
 }
+#: In Kueue's message of a preemption, whom it was for.
+_PREEMPTOR = re.compile(r"JobUID: ([0-9a-f-]+)")
 #: Why a container waits, where waiting does not help: at once, or after the patience of the settings.
 UNSTARTABLE = {
     "InvalidImageName": True,
@@ -135,27 +140,15 @@ class Verdict(NamedTuple):
     hopeless: bool = False
 
 
-def judge(
-    job: Job,
-    workload: Workload | None,
-    pod: Pod | None,
-    attempt: int,
-    exit: Mapping[str, Any] | None,
-    *,
-    impatient: bool = False,
-) -> Verdict:
-    """Where attempt number ``attempt`` stands.
+def judge(job: Job, workload: Workload | None, pod: Pod | None, attempt: int, *, impatient: bool = False) -> Verdict:
+    """Where attempt number ``attempt`` stands, whose end is not known.
 
-    ``pod`` is the attempt's, None if there is none yet; ``exit`` its exit record, as soon as it is known; with
-    ``impatient`` what fails to start is given up.
+    ``pod`` is the attempt's, None if there is none yet; with ``impatient`` what fails to start is given up.
     """
     if pod is None:
         return _without_pod(job, workload, attempt)
-    ended = exit or exit_of(pod)
-    if ended is not None:
-        return Verdict(_ended(pod, attempt, ended))
-    if disruption := _disruption(pod):
-        return Verdict(JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, None, attempt), hopeless=True)
+    if why := disruption(pod):
+        return Verdict(JobStatus(JobState.FAILED, Reason.NODE_LOST.value, why, None, attempt), hopeless=True)
     if not pod.deleted and (status := finished(job, attempt)) and status.state is JobState.FAILED:
         return Verdict(status)
     main = pod.containers.get(names.JOB)
@@ -166,7 +159,7 @@ def judge(
 
 def finished(job: Job, attempt: int) -> JobStatus | None:
     """How the Job itself says that it ended; None as long as it has not."""
-    if job.has("Complete"):
+    if job.has("Complete") or job.has("SuccessCriteriaMet"):
         return JobStatus(JobState.SUCCEEDED, "", "", 0, attempt)
     # The target comes first, while its pods still end.
     if failed := job.has("Failed") or job.has("FailureTarget"):
@@ -176,16 +169,24 @@ def finished(job: Job, attempt: int) -> JobStatus | None:
 
 
 def as_it_stands(pod: Pod | None, attempt: int) -> JobStatus:
-    """A job that is told to end and has not yet, as a controller first sees it."""
-    main = pod.containers.get(names.JOB) if pod else None
-    runs = main is not None and main.state == "running"
-    return JobStatus(JobState.RUNNING if runs else JobState.ADMITTED, "", "", None, attempt)
+    """A job of which no more can be said than how far it has come."""
+    if pod is None:
+        return JobStatus(JobState.QUEUED, "", "", None, attempt)
+    main = pod.containers.get(names.JOB)
+    begun = main is not None and main.state != "waiting"
+    return JobStatus(JobState.RUNNING if begun else JobState.ADMITTED, "", "", None, attempt)
 
 
-def is_unexplained(pod: Pod, exit: dict[str, Any] | None) -> bool:
+def was_ended_from_outside(exit: Mapping[str, Any], pod: Pod | None) -> bool:
+    """Whether a pod's end is not the job's own: it was told to end, whatever it made of that, or was killed."""
+    killed = exit["reason"] == Reason.LOST.value and (pod is None or pod.deleted)
+    return killed or bool(exit.get("terminated"))
+
+
+def is_unexplained(pod: Pod, exit: Mapping[str, Any]) -> bool:
     """Whether the agent knows that the job's container was killed, and the kubelet has not yet said what for."""
     main = pod.containers.get(names.JOB)
-    return exit is not None and exit["reason"] == Reason.LOST.value and main is not None and main.state == "running"
+    return exit["reason"] == Reason.LOST.value and main is not None and main.state == "running"
 
 
 def exit_of(pod: Pod) -> dict[str, Any] | None:
@@ -199,46 +200,62 @@ def exit_of(pod: Pod) -> dict[str, Any] | None:
             return said
     except ValueError:
         pass
-    return _from_container(main)
+    return _from_container(main, deleted=pod.deleted)
 
 
 def pod_lost(pod: Pod | None, attempt: int) -> JobStatus:
     """The pod was ended from outside, and that is the end of the attempt."""
-    if pod and (disruption := _disruption(pod)):
-        return JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, None, attempt)
+    if pod and (why := disruption(pod)):
+        return JobStatus(JobState.FAILED, Reason.NODE_LOST.value, why, None, attempt)
     message = "its pod was deleted, by someone or by the cluster, before it ended"
     return JobStatus(JobState.FAILED, Reason.LOST.value, message, None, attempt)
 
 
-def requeued(workload: Workload | None, attempt: int, preemptor: str = "") -> JobStatus:
-    """The job is back in its queue, for ``attempt``; ``preemptor`` is the name of the job that took its place."""
+def deleted(attempt: int) -> JobStatus:
+    """Its Job went, and not by its controller."""
+    message = "its Job is not in the cluster any more: someone deleted it, or it ended long ago"
+    return JobStatus(JobState.FAILED, "Deleted", message, None, attempt)
+
+
+def preemptor(workload: Workload | None, workloads: Mapping[str, Workload]) -> str:
+    """The name of the job that took the workload's place, where it is in this namespace."""
+    preempted = workload.has("Preempted") if workload else None
+    named = _PREEMPTOR.search(preempted.message) if preempted else None
+    taker = workloads.get(named[1]) if named else None
+    return taker.owner if taker else ""
+
+
+def requeued(workload: Workload | None, attempt: int, taker: str = "") -> JobStatus:
+    """The job is back in its queue, for ``attempt``; ``taker`` is the name of the job that took its place."""
     evicted = workload.conditions.get("Evicted") if workload else None
     word = evicted.reason if evicted else ""
     reason, message = EVICTIONS.get(word.partition("DueTo")[0], ("Evicted", "its quota was taken away"))
     if reason == Reason.PREEMPTED.value and workload and (preempted := workload.has("Preempted")):
-        name = f" ({preemptor})" if preemptor else ""
+        name = f" ({taker})" if taker else ""
         message = f"{PREEMPTIONS.get(preempted.reason, 'another job')}{name} took its place"
     return JobStatus(JobState.QUEUED, reason, f"{message}; it waits again", None, attempt)
 
 
-def _from_container(main: Container) -> dict[str, Any]:
+def _from_container(main: Container, *, deleted: bool) -> dict[str, Any]:
     code = main.code if main.code is not None else 1
     reason = TERMINATIONS.get(main.reason) or (Reason.EXIT_CODE.value if code else "")
     if not main.reason and code > 128:
         reason = Reason.SIGNAL.value
     message = main.message.strip() or (f"ended with exit code {code}" if code else "")
-    return {"code": code, "reason": reason, "message": message}
+    terminated = deleted and reason != Reason.OUT_OF_MEMORY.value
+    return {"code": code, "reason": reason, "message": message, "terminated": terminated}
 
 
-def _ended(pod: Pod, attempt: int, exit: Mapping[str, Any]) -> JobStatus:
+def ended(pod: Pod | None, attempt: int, exit: Mapping[str, Any]) -> JobStatus:
+    """The end that the job made itself, with what its pod knows of that."""
     status = jobfolder.ended(exit, attempt)
-    main = pod.containers.get(names.JOB)
-    if status.state is not JobState.FAILED:
+    if pod is None or status.state is not JobState.FAILED:
         return status
+    main = pod.containers.get(names.JOB)
     if (main and main.reason == "OOMKilled") or status.reason == Reason.OUT_OF_MEMORY.value:
         return _out_of_memory(status, pod, exit)
-    if disruption := _disruption(pod):
-        return JobStatus(JobState.FAILED, Reason.NODE_LOST.value, disruption, status.exit_code, attempt)
+    if why := disruption(pod):
+        return JobStatus(JobState.FAILED, Reason.NODE_LOST.value, why, status.exit_code, attempt)
     return status
 
 
@@ -254,13 +271,15 @@ def is_evicted(workload: Workload | None) -> bool:
     return workload is not None and workload.active and workload.has("Evicted") is not None
 
 
-def _disruption(pod: Pod) -> str:
+def disruption(pod: Pod) -> str:
     """Why the cluster ends the pod, if it does."""
     if target := pod.has("DisruptionTarget"):
         return DISRUPTIONS.get(target.reason, target.message or "its node was taken away")
-    if pod.phase == "Failed" and pod.reason in DISRUPTIONS:
-        return DISRUPTIONS[pod.reason]
-    return ""
+    if pod.phase != "Failed":
+        return ""
+    if pod.reason.startswith("OutOf"):
+        return f"its node had too little left for it: {pod.message or pod.reason}"
+    return DISRUPTIONS.get(pod.reason, "")
 
 
 def _without_pod(job: Job, workload: Workload | None, attempt: int) -> Verdict:
@@ -288,6 +307,12 @@ def deactivated(workload: Workload, attempt: int) -> Verdict:
 def is_stuck(pod: Pod) -> bool:
     """Whether one of its containers fails to start."""
     return _stuck_container(pod) is not None
+
+
+def is_being_made(pod: Pod) -> bool:
+    """Whether it has its node, and its containers wait for their image, their volumes or their network."""
+    main = pod.containers.get(names.JOB)
+    return bool(pod.node) and not is_stuck(pod) and (main is None or main.state == "waiting")
 
 
 def _stuck_container(pod: Pod) -> Container | None:

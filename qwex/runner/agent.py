@@ -183,7 +183,8 @@ class _Agent:
 
     def _end(self) -> None:
         self._never_began = not (self._had_writer or self.story.count)
-        self.story.end(*(_NEVER_BEGAN if self._never_began else _LOST))
+        terminated = self._terminated_at != NEVER
+        self.story.end(*(_NEVER_BEGAN if self._never_began else _LOST), terminated=terminated)
         self._settle()
 
     def _settle(self) -> None:

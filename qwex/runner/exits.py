@@ -38,6 +38,8 @@ class Stop(NamedTuple):
 
     reason: str = ""
     message: str = ""
+    #: Whether a signal told it; its time limit is the runner's own.
+    by_signal: bool = True
 
 
 class Exit(NamedTuple):

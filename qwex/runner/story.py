@@ -52,10 +52,10 @@ class Story:
             self._take(records)
         return self.size > before
 
-    def end(self, reason: str, message: str, code: int, signal: str | None = None) -> None:
+    def end(self, reason: str, message: str, code: int, signal: str | None = None, *, terminated: bool) -> None:
         """Write the exit record that the runner could not: on disk, or in memory until ``settle`` succeeds."""
-        fields = dict.fromkeys(("peak_memory", "cpu_time", "duration"))
-        body = encode_body("exit", code=code, signal=signal, reason=reason, message=message, **fields)
+        said = {"code": code, "signal": signal, "reason": reason, "message": message, "terminated": terminated}
+        body = encode_body("exit", **said, **dict.fromkeys(("peak_memory", "cpu_time", "duration")))
         self.count += 1
         self.ended = True
         self.tail = self.line(body, self.count)

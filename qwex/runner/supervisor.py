@@ -159,7 +159,8 @@ class Supervisor:
         now = time.monotonic()
         if now >= self._deadline:
             self._deadline = NEVER
-            self._tell_to_end(Stop("TimedOut", f"The job ran longer than {duration_text(self._timeout)}."))
+            message = f"The job ran longer than {duration_text(self._timeout)}."
+            self._tell_to_end(Stop("TimedOut", message, by_signal=False))
         if now >= self._kill_at:
             self._kill()
         if now >= self._reserve_at:
@@ -218,7 +219,8 @@ class Supervisor:
         usage = self._usage or processes.usage(resource.RUSAGE_CHILDREN)
         duration = round(time.monotonic() - self._started, 6)
         give_up_at = time.monotonic() + _PATIENCE
-        exit = {**end._asdict(), **usage._asdict(), "duration": duration}
+        terminated = self._stop is not None and self._stop.by_signal
+        exit = {**end._asdict(), "terminated": terminated, **usage._asdict(), "duration": duration}
         if self.last_words:
             leave_last_words(self.last_words, exit)
         while not self._log.write("exit", **exit):

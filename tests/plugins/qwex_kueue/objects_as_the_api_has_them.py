@@ -13,7 +13,7 @@ def condition(type, status="True", reason="", message=""):
 
 def job(
     *conditions, run_id="train-abc", attempt=1, controller="me", deleted=False, suspended=False, name=None,
-    generation=2,
+    generation=2, started=None,
 ):  # fmt: skip
     metadata = {
         "name": name or run_id,
@@ -30,7 +30,8 @@ def job(
     }
     if deleted:
         metadata["deletionTimestamp"] = TIME
-    return Job.of({"metadata": metadata, "spec": {"suspend": suspended}, "status": {"conditions": list(conditions)}})
+    status = {"conditions": list(conditions), "startTime": started}
+    return Job.of({"metadata": metadata, "spec": {"suspend": suspended}, "status": status})
 
 
 def pod(

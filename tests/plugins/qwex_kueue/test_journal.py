@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
 from qwex_kueue import journal
 from qwex_kueue.journal import Journal
+
+from qwex.state import JobState, JobStatus
 
 
 def test_of_each_queue_the_newest_admissions_are_kept_and_no_more(tmp_path, monkeypatch):
@@ -17,3 +20,22 @@ def test_of_each_queue_the_newest_admissions_are_kept_and_no_more(tmp_path, monk
     kept.close()
     with sqlite3.connect(tmp_path / "kueue.db") as file:
         assert file.execute("SELECT count(*) FROM admission").fetchone() == (4,)
+
+
+def _fill(kept):
+    for number in range(1000):
+        kept.creates(f"train-{number}", 1)
+
+
+def test_what_was_seen_is_not_worth_a_failure(tmp_path):
+    """On a full disk a job's end is told all the same; what is about to be done is not done unrecorded."""
+    kept = Journal(tmp_path / "kueue.db")
+    kept.creates("train-abc", 1)
+    kept._db.execute("PRAGMA max_page_count=1")
+    with pytest.raises(sqlite3.OperationalError):
+        _fill(kept)
+    for number in range(1000):
+        kept.pod("train-abc", f"pod-{number}", number)
+    kept.ends("train-abc", JobStatus(JobState.FAILED, "Lost", "x" * 10_000, None, 1))
+    assert kept.handed("train-abc").end is None
+    kept.close()

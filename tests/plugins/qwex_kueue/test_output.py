@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 
@@ -47,10 +48,19 @@ class Agents:
     def __init__(self, **failures):
         self.failures = failures
         self.told = []
+        self.followed = []
 
     def __call__(self, server, name):
+        return copy.copy(self).of(name)
+
+    def of(self, name):
         self.name = name
         return self
+
+    async def events(self, after):
+        self.followed.append(after)
+        return
+        yield
 
     async def last(self):
         return 7
@@ -135,7 +145,22 @@ async def test_an_agent_whose_job_never_began_is_told_that_its_pod_ends(runs, mo
 
 
 async def test_an_agent_that_cannot_be_told_is_not_passed_over_in_silence(runs, monkeypatch):
-    monkeypatch.setattr(output_module, "Agent", Agents(**{"1": 99}))
-    runs.pod_changed(None, pod(uid="pod-1", state=RUNNING, agent=RUNNING))
+    """And keeps no other from being let go."""
+    agents = Agents(**{"1": 99})
+    monkeypatch.setattr(output_module, "Agent", agents)
+    for number in (1, 2):
+        runs.pod_changed(None, pod(uid=f"pod-{number}", state=RUNNING, agent=RUNNING))
     with pytest.raises(BackendUnavailable):
-        await Output(Server(), runs).acknowledge(runs.get("train-abc"), Position(1, 5))
+        await Output(Server(), runs).acknowledge(runs.get("train-abc"), Position(2, 5))
+    assert agents.told == [("train-abc-pod-2", 5)]
+
+
+async def test_a_pod_that_nobody_asked_for_is_let_go_at_its_end(runs, monkeypatch):
+    agents = Agents()
+    monkeypatch.setattr(output_module, "Agent", agents)
+    runs.pod_changed(None, pod(state=GONE, agent=GONE))
+    stray = pod(uid="pod-2", state=RUNNING, agent=RUNNING, deleted=True)
+    runs.pod_changed(None, stray)
+    await Output(Server(), runs).see_the_end(runs.get("train-abc"), stray)
+    assert agents.followed == [7]
+    assert agents.told == [("train-abc-pod-2", 7)]

@@ -16,7 +16,13 @@ pytestmark = pytest.mark.anyio
 ADMITTED = condition("Admitted", reason="Admitted")
 FAILED = condition("Failed", reason="BackoffLimitExceeded")
 LOST = {"code": 137, "reason": "Lost", "message": "it was killed"}
-KILLED = {"code": 143, "reason": "Signal", "message": "Ended by SIGTERM."}
+KILLED = {"code": 143, "reason": "Signal", "message": "Ended by SIGTERM.", "terminated": True}
+#: What jobs make of their SIGTERM.
+ENDS_WHEN_TOLD = [
+    KILLED,
+    *({"code": code, "reason": "ExitCode" if code else "", "message": "", "terminated": True} for code in (0, 9)),
+]
+DONE = {"code": 0, "reason": "", "message": "", "terminated": False}
 
 
 class Cluster:
@@ -25,14 +31,14 @@ class Cluster:
     def __init__(self, folder):
         self.folder = folder
         self.told = []
-        self.given_up = []
+        self.given_up = set()
         self.begin()
 
     def begin(self, *, complete=True, patience=0.01):
         """A controller that starts: the journal is there, the objects are listed again."""
         journal = Journal(self.folder / "kueue.db")
         self.runs = Runs(journal, KueueSettings(workload_patience=patience), "me", self._tell)
-        self.runs.hopeless = lambda run: self.given_up.append(run.run_id)
+        self.runs.hopeless = lambda run: self.given_up.add(run.run_id)
         self.journal = journal
         self.objects = {}
         if complete:
@@ -83,7 +89,7 @@ async def test_nothing_is_told_after_the_end(cluster):
 async def test_the_exit_record_of_a_followed_job_is_its_end_before_kubernetes_knows(cluster):
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING, phase="Running"))
-    cluster.runs.ended(cluster.runs.get("train-abc"), 1, {"code": 0, "reason": "", "message": ""})
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, DONE)
     assert cluster.told[-1] == ("SUCCEEDED", "", 1)
 
 
@@ -103,24 +109,49 @@ async def test_preemption_is_a_story_of_attempts(cluster):
     assert cluster.told[-2:] == [("ADMITTED", "", 2), ("RUNNING", "", 2)]
 
 
-async def test_a_preempted_job_that_makes_a_good_end_of_it_runs_again(cluster):
+@pytest.mark.parametrize("end", ENDS_WHEN_TOLD, ids=lambda end: str(end["code"]))
+async def test_a_preempted_job_runs_again_whatever_it_makes_of_its_signal(cluster, end):
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING))
     cluster.show("workload", "w", workload(EVICTED))
-    cluster.runs.ended(cluster.runs.get("train-abc"), 1, {"code": 0, "reason": "", "message": ""})
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, end)
     assert cluster.told[-1] == ("QUEUED", "Preempted", 2)
 
 
-async def test_a_job_that_is_evicted_after_its_end_does_not_begin_anew(cluster):
+async def test_an_eviction_that_is_over_makes_no_other_end_of_a_jobs_own(cluster):
+    """Each kind of object has a watch of its own: the Workload may be shown as it was before the pod began."""
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(EVICTED))
+    cluster.show("pod", "p", pod(state=terminated(3)))
+    assert cluster.told[-1] == ("FAILED", "ExitCode", 1)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_job_that_is_evicted_after_its_end_does_not_begin_anew(cluster, restarts):
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING))
-    cluster.runs.ended(cluster.runs.get("train-abc"), 1, {"code": 0, "reason": "", "message": ""})
-    cluster.show("workload", "w", workload(EVICTED))
-    assert cluster.given_up == []
-    cluster.show("pod", "p", None)
-    cluster.show("pod", "p2", pod(uid="pod-2"))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, DONE)
+    assert cluster.given_up == set()
+    if restarts:
+        cluster.begin()
+    cluster.show_job(suspended=True)
+    assert cluster.given_up == {"train-abc"}
+    assert cluster.runs.status("train-abc").state is JobState.SUCCEEDED
     assert cluster.told[-1] == ("SUCCEEDED", "", 1)
-    assert cluster.given_up == ["train-abc"]
+
+
+async def test_an_ended_job_that_has_begun_anew_is_given_up(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, DONE)
+    cluster.begin(complete=False)
+    cluster.show_job(generation=4)
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p2", pod(uid="pod-2", state=RUNNING))
+    cluster.runs.complete()
+    assert cluster.runs.status("train-abc").state is JobState.SUCCEEDED
+    assert cluster.given_up == {"train-abc"}
+    assert cluster.runs.get("train-abc").attempt == 1
 
 
 async def test_a_container_that_was_killed_is_explained_by_what_the_kubelet_says_next(cluster):
@@ -134,11 +165,16 @@ async def test_a_container_that_was_killed_is_explained_by_what_the_kubelet_says
     assert cluster.told[-1] == ("FAILED", "OutOfMemory", 1)
 
 
-async def test_a_running_job_that_is_deactivated_has_failed(cluster):
+@pytest.mark.parametrize("end", [None, *ENDS_WHEN_TOLD], ids=lambda end: str(end and end["code"]))
+async def test_a_running_job_that_is_deactivated_has_failed(cluster, end):
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING))
     cluster.show("workload", "w", workload(condition("Evicted", reason="Deactivated"), active=False))
-    cluster.show("pod", "p", None)
+    cluster.show_job(suspended=True)
+    if end:
+        cluster.runs.ended(cluster.runs.get("train-abc"), 1, end)
+    else:
+        cluster.show("pod", "p", None)
     assert cluster.told[-1] == ("FAILED", "Deactivated", 1)
 
 
@@ -177,14 +213,15 @@ async def test_the_attempts_of_pods_outlive_the_controller(cluster):
         assert cluster.told[-1] == ("RUNNING", "", 2)
 
 
-async def test_a_preempted_job_whose_workload_says_so_no_more_runs_again_all_the_same(cluster):
+@pytest.mark.parametrize("end", ENDS_WHEN_TOLD, ids=lambda end: str(end["code"]))
+async def test_a_preempted_job_whose_workload_says_so_no_more_runs_again_all_the_same(cluster, end):
     """Someone deleted the Workload, or Kueue let the Job go again before this controller came back."""
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING))
     cluster.begin(complete=False)
     cluster.show_job(generation=4)
     cluster.show("workload", "w2", workload(ADMITTED, name="job-train-again"))
-    cluster.show("pod", "p", pod(state=terminated(143, message=json.dumps(KILLED)), deleted=True))
+    cluster.show("pod", "p", pod(state=terminated(end["code"], message=json.dumps(end)), deleted=True))
     cluster.runs.complete()
     assert cluster.told[-2:] == [("QUEUED", "Evicted", 2), ("ADMITTED", "", 2)]
     cluster.show("pod", "p", None)
@@ -193,7 +230,7 @@ async def test_a_preempted_job_whose_workload_says_so_no_more_runs_again_all_the
 
 
 async def test_a_pod_is_of_the_generation_that_made_it_however_late_that_is_seen(cluster, monkeypatch):
-    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    monkeypatch.setattr("qwex_kueue.judging._SETTLE", 0.0)
     cluster.hand_over()
     cluster.show_job(suspended=True, generation=1)
     cluster.show("pod", "p", pod(state=RUNNING))
@@ -215,16 +252,66 @@ async def test_a_pod_deleted_by_hand_is_lost_and_may_be_tried_again(cluster):
     assert cluster.told[-1] == ("QUEUED", "", 2)
 
 
-async def test_a_pod_that_says_it_was_killed_while_someone_deletes_it_is_lost_too(cluster, monkeypatch):
-    """Its agent waits for a reader, so that the pod is not gone yet and its Job says nothing."""
+@pytest.mark.parametrize("end", ENDS_WHEN_TOLD, ids=lambda end: str(end["code"]))
+async def test_a_pod_that_someone_deletes_is_lost_whatever_it_makes_of_its_signal(cluster, monkeypatch, end):
+    """Its agent waits for a reader, so that the pod is not gone yet; its Job takes a good end for complete."""
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING))
     cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
-    cluster.runs.ended(cluster.runs.get("train-abc"), 1, KILLED)
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, end)
     assert cluster.told[-1] == ("RUNNING", "", 1)
-    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    cluster.show_job(condition("FailureTarget" if end["code"] else "SuccessCriteriaMet"))
+    monkeypatch.setattr("qwex_kueue.judging._SETTLE", 0.0)
     cluster.runs.look(cluster.runs.get("train-abc"))
     assert cluster.told[-1] == ("FAILED", "Lost", 1)
+
+
+async def test_a_signal_from_within_the_pod_is_the_jobs_own_end(cluster, monkeypatch):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, KILLED)
+    assert cluster.told[-1] == ("RUNNING", "", 1)
+    monkeypatch.setattr("qwex_kueue.judging._SETTLE", 0.0)
+    cluster.runs.look(cluster.runs.get("train-abc"))
+    assert cluster.told[-1] == ("FAILED", "Signal", 1)
+
+
+async def test_a_pod_that_was_replaced_before_anybody_saw_it_is_older_than_its_jobs_start(cluster):
+    cluster.hand_over()
+    cluster.begin(complete=False)
+    cluster.show_job(generation=4, started="2026-11-26T00:05:00Z")
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("pod", "p", pod(state=terminated(143, message=json.dumps(KILLED)), deleted=True))
+    cluster.runs.complete()
+    assert ("QUEUED", "Evicted", 2) in cluster.told
+
+
+async def test_a_pod_that_is_seen_before_its_job_waits_for_it(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=terminated(3)))
+    cluster.journal.creates("train-abc", 2)
+    cluster.show("pod", "p2", pod(uid="pod-2", job_uid="job-train-abc-2", state=RUNNING))
+    assert cluster.told[-1] == ("FAILED", "ExitCode", 1)
+    cluster.show_job(attempt=2)
+    assert cluster.told[-1] == ("RUNNING", "", 2)
+
+
+async def test_a_node_without_room_for_the_pod_says_of_what(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(phase="Failed", reason="OutOfnvidia.com/gpu"))
+    assert cluster.told[-1] == ("FAILED", "NodeLost", 1)
+    assert "nvidia.com/gpu" in cluster.runs.status("train-abc").message
+
+
+async def test_a_job_that_kueue_has_done_with_does_not_wait_for_ever(cluster, monkeypatch):
+    finished = condition("Finished", reason="FailedToStart", message="the flavor's labels clash with its own")
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(ADMITTED, finished))
+    assert cluster.told[-1][0] == "QUEUED"
+    monkeypatch.setattr("qwex_kueue.judging._SETTLE", 0.0)
+    cluster.runs.look(cluster.runs.get("train-abc"))
+    assert cluster.told[-1] == ("FAILED", "Refused", 1)
+    assert "labels clash" in cluster.runs.status("train-abc").message
 
 
 async def test_a_pod_that_its_jobs_own_deadline_ends_ran_out_of_time(cluster):
@@ -237,7 +324,7 @@ async def test_a_pod_that_its_jobs_own_deadline_ends_ran_out_of_time(cluster):
 
 
 async def test_a_pod_on_a_node_that_is_drained_is_lost_with_its_node(cluster, monkeypatch):
-    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    monkeypatch.setattr("qwex_kueue.judging._SETTLE", 0.0)
     drained = condition("DisruptionTarget", reason="EvictionByEvictionAPI")
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING))
@@ -295,7 +382,7 @@ async def test_a_job_that_the_cluster_has_nothing_more_of_is_remembered_as_it_en
 
 async def test_patience_counts_from_when_the_pod_fails_to_start(cluster, monkeypatch):
     now = time.monotonic()
-    monkeypatch.setattr("qwex_kueue.runs.time.monotonic", lambda: now)
+    monkeypatch.setattr("qwex_kueue.judging.time.monotonic", lambda: now)
     cluster.hand_over()
     cluster.show("workload", "w", workload(ADMITTED))
     cluster.show("pod", "p", pod(agent={"waiting": {"reason": "PodInitializing"}}))
@@ -313,6 +400,48 @@ async def test_a_pod_that_fails_by_itself_while_it_is_deleted_has_failed_by_itse
     cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
     cluster.runs.ended(cluster.runs.get("train-abc"), 1, {"code": 3, "reason": "ExitCode", "message": ""})
     assert cluster.told[-1] == ("FAILED", "ExitCode", 1)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("cascade", ["foreground", "background"])
+@pytest.mark.parametrize("end", ENDS_WHEN_TOLD, ids=lambda end: str(end["code"]))
+async def test_a_job_deleted_while_it_runs_has_failed_once_its_pod_has_ended(cluster, cascade, restarts, end):
+    """With its agent waiting for a reader the pod may be there for minutes."""
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    if restarts:
+        cluster.begin(complete=False)
+    if cascade == "foreground":
+        cluster.show("job", "job-1", job(deleted=True))
+    elif not restarts:
+        cluster.show("job", "job-1", None)
+    cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
+    cluster.runs.complete()
+    assert cluster.runs.status("train-abc").state is JobState.RUNNING
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, end)
+    assert cluster.told[-1] == ("FAILED", "Deleted", 1)
+
+
+async def test_the_end_of_a_job_deleted_while_it_starts_is_waited_for(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod())
+    cluster.show("job", "job-1", None)
+    cluster.show("pod", "p", pod(deleted=True))
+    assert cluster.told[-1][0] == "ADMITTED"
+    cluster.show("pod", "p", pod(state=RUNNING, deleted=True))
+    assert cluster.told[-1][0] == "RUNNING"
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, KILLED)
+    assert cluster.told[-1] == ("FAILED", "Deleted", 1)
+
+
+async def test_a_job_that_ends_well_though_its_job_was_deleted_has_succeeded(cluster):
+    """Its pods may be left to themselves: ``kubectl delete job --cascade=orphan``."""
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("job", "job-1", None)
+    assert cluster.told[-1][0] == "RUNNING"
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, DONE)
+    assert cluster.told[-1] == ("SUCCEEDED", "", 1)
 
 
 async def test_a_job_deleted_by_someone_else_has_failed_and_is_not_started_again(cluster):
@@ -356,7 +485,7 @@ async def test_a_job_that_waits_is_cancelled_once_no_pod_of_it_can_come(cluster)
 
 async def test_a_job_that_is_complete_has_succeeded_though_its_pod_is_gone(cluster, monkeypatch):
     """A node that was taken away afterwards takes the pod with it."""
-    monkeypatch.setattr("qwex_kueue.runs._SETTLE", 0.0)
+    monkeypatch.setattr("qwex_kueue.judging._SETTLE", 0.0)
     cluster.hand_over()
     cluster.show("workload", "w", workload(ADMITTED))
     cluster.show("pod", "p", pod(state=RUNNING))
@@ -430,7 +559,7 @@ async def test_a_job_that_was_never_created_is_unknown_and_one_that_was_is_not_s
 
 async def test_a_job_that_kueue_does_not_see_is_asked_about_and_fails_closed(cluster):
     asked = asyncio.Event()
-    cluster.runs.unnoticed = lambda run: asked.set()
+    cluster.runs.puzzles = lambda run, puzzle: asked.set()
     cluster.hand_over()
     for _ in range(2):  # Kueue may be away for long
         await asyncio.wait_for(asked.wait(), 10)
@@ -438,13 +567,13 @@ async def test_a_job_that_kueue_does_not_see_is_asked_about_and_fails_closed(clu
     assert cluster.told[-1][0] == "QUEUED"
     cluster.runs.refuses(cluster.runs.get("train-abc"), "it is nobody's")
     assert cluster.told[-1][:2] == ("FAILED", "Refused")
-    assert cluster.given_up == ["train-abc"]
+    assert cluster.given_up == {"train-abc"}
 
 
 async def test_kueue_has_its_time_for_the_job_of_each_attempt(cluster):
     asked = []
     cluster.begin(patience=30)
-    cluster.runs.unnoticed = lambda run: asked.append(run.attempt)
+    cluster.runs.puzzles = lambda run, puzzle: asked.append(run.attempt)
     cluster.hand_over()
     cluster.show("workload", "w", workload(ADMITTED))
     cluster.show("pod", "p", pod(state=terminated(3)))

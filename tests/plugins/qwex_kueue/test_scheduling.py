@@ -57,7 +57,7 @@ def test_what_is_not_understood_is_shown_as_it_is(message):
 def test_why_and_status_say_the_same():
     waiting = pod(condition("PodScheduled", "False", "Unschedulable", MEMORY), node="")
     why = explain(Known("default", workload(condition("Admitted")), waiting))
-    status = judge(job(), None, waiting, 1, None, impatient=False).status
+    status = judge(job(), None, waiting, 1).status
     assert why.summary == status.message == unplaced(waiting)
     assert status.reason == "Unschedulable"
     assert unplaced(pod(condition("PodScheduled"))) == unplaced(pod()) == ""

@@ -12,8 +12,12 @@ from qwex.state import JobState, Reason
 ADMITTED = condition("Admitted", reason="Admitted")
 
 
-def judged(job_=None, workload_=None, pod_=None, exit=None, impatient=False, attempt=1):
-    return judge(job_ or job(), workload_, pod_, attempt, exit, impatient=impatient)
+def judged(job_=None, workload_=None, pod_=None, impatient=False):
+    return judge(job_ or job(), workload_, pod_, 1, impatient=impatient)
+
+
+def ended(pod_, exit=None):
+    return states.ended(pod_, 1, exit or states.exit_of(pod_))
 
 
 def test_a_job_that_kueue_has_not_admitted_is_queued():
@@ -38,7 +42,7 @@ def test_the_four_waits_are_kept_apart():
 
 def test_the_runners_last_words_say_how_it_ended():
     said = json.dumps({"code": 143, "reason": "TimedOut", "message": "The job ran longer than 5s."})
-    status = judged(pod_=pod(state=terminated(143, message=said))).status
+    status = ended(pod(state=terminated(143, message=said)))
     assert (status.state, status.reason, status.exit_code) == (JobState.FAILED, "TimedOut", 143)
 
 
@@ -53,13 +57,13 @@ def test_the_runners_last_words_say_how_it_ended():
     ],
 )
 def test_a_container_without_last_words_is_judged_by_its_end(code, reason, state, expected):
-    status = judged(pod_=pod(state=terminated(code, reason))).status
+    status = ended(pod(state=terminated(code, reason)))
     assert (status.state, status.reason) == (state, expected)
 
 
 def test_out_of_memory_says_the_limit_and_what_was_used():
     exit = {"code": 137, "reason": "OutOfMemory", "message": "killed", "peak_memory": 60_000_000}
-    status = judged(pod_=pod(state=terminated(137, "OOMKilled"), memory="64Mi"), exit=exit).status
+    status = ended(pod(state=terminated(137, "OOMKilled"), memory="64Mi"), exit)
     assert status.reason == Reason.OUT_OF_MEMORY.value
     assert "67 MB" in status.message
     assert "60 MB" in status.message
@@ -67,7 +71,7 @@ def test_out_of_memory_says_the_limit_and_what_was_used():
 
 def test_exit_137_alone_is_not_out_of_memory():
     exit = {"code": 137, "reason": "Signal", "message": "Ended by SIGKILL."}
-    assert judged(pod_=pod(state=terminated(137, "Error")), exit=exit).status.reason == "Signal"
+    assert ended(pod(state=terminated(137, "Error")), exit).reason == "Signal"
 
 
 def test_a_lost_node_is_the_places_fault():

@@ -203,6 +203,7 @@ def test_killed_from_outside(pod):
         "signal": "SIGKILL",
         "reason": "Lost",
         "message": "the job's processes were killed from outside",
+        "terminated": False,
         "peak_memory": None,
         "cpu_time": None,
         "duration": None,
@@ -223,6 +224,7 @@ def test_ended_before_it_began(pod, told):
     (failed,) = records(answer.read())
     connection.close()
     assert (failed["reason"], failed["code"], failed["attempt"], failed["seq"]) == ("StartFailed", 126, 3, 1)
+    assert failed["terminated"]
     assert failed["message"] == "the job's container ended before the job began"
     code, out, _ = pod.end(agent)
     assert code == 0

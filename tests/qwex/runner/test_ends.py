@@ -41,6 +41,23 @@ def test_a_checkpoint_handler_runs_once(job):
     assert (job.exit["code"], job.exit["reason"]) == (0, "Preempted")
 
 
+@pytest.mark.parametrize(
+    ("ends", "terminated"),
+    [
+        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))", True),
+        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))", True),
+        ("sys.exit(9)", False),
+        ("os.kill(os.getpid(), signal.SIGTERM)", False),
+    ],
+)
+def test_whoever_reads_the_end_can_tell_whether_the_job_made_it_itself(job, ends, terminated):
+    job.write("script", f"import os, signal, sys\n{ends}\n{WAIT}").start()
+    if terminated:
+        job.until_prints("ready").stop()
+    job.join()
+    assert job.exit["terminated"] is terminated
+
+
 def test_what_ignores_sigterm_is_killed_after_the_grace(job):
     text = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + WAIT
     job.write("script", text, limits={"grace": 0.1}).start().until_prints("ready")
@@ -52,7 +69,7 @@ def test_timeout(job):
     job.run("script", WAIT, limits={"timeout": 0.3})
     assert job.exit["reason"] == "TimedOut"
     assert job.exit["message"] == "The job ran longer than 0.3s."
-    assert job.exit["signal"] == "SIGTERM"
+    assert (job.exit["signal"], job.exit["terminated"]) == ("SIGTERM", False)
 
 
 def test_a_stopped_process_can_be_cancelled(job):
