@@ -65,6 +65,7 @@ class Reason(str, Enum):
     OUT_OF_MEMORY = "OutOfMemory"
     TIMED_OUT = "TimedOut"
     PREEMPTED = "Preempted"
+    REQUEUED = "Requeued"  #: it went back to its queue, and nobody saw why
     RETRY = "Retry"
     CANCELLED_BY_USER = "CancelledByUser"
     NODE_LOST = "NodeLost"

@@ -65,16 +65,20 @@ async def _adopt_all(
         try:
             backend = await backends.get(name)
             backends.watch(name)
+            left = []
             for first in range(0, len(jobs), _MANY):
-                await _adopt(backend, jobs[first : first + _MANY], handover, lifecycle)
-            return
+                left += await _adopt(backend, jobs[first : first + _MANY], handover, lifecycle)
+            if not left:
+                return
+            jobs = left
         except Exception as error:
-            log.warning("jobs of %s wait to be taken up again: %s", name, error)
+            log.warning("jobs of %s wait to be taken up again: %s", name, str(error) or type(error).__name__)
         await asyncio.sleep(pause)
         pause = min(pause * 2, _PAUSE[1])
 
 
-async def _adopt(backend: Backend[Any], jobs: list[LiveJob], handover: Handover, lifecycle: Lifecycle) -> None:
+async def _adopt(backend: Backend[Any], jobs: list[LiveJob], handover: Handover, lifecycle: Lifecycle) -> list[LiveJob]:
+    """Take jobs up; those with which that did not work, and which keep no other from it."""
     for job in jobs:
         if job.record.native_id is None and not job.record.state.terminal:
             # The row was not told of the backend's answer. The log may still be far ahead of it, so what the backend
@@ -83,11 +87,19 @@ async def _adopt(backend: Backend[Any], jobs: list[LiveJob], handover: Handover,
         elif job.record.native_id:
             backend.adopt(job.record.native_id)
     known = await backend.status([job.record.native_id for job in jobs if job.record.native_id])
+    left = []
     for job in jobs:
-        if job.record.native_id and not job.record.state.terminal:
-            await _take_up(job, known.get(job.record.native_id), handover, lifecycle)
+        native_id = job.record.native_id
+        if native_id is None or job.record.state.terminal:
+            continue
+        try:
+            await _take_up(job, known.get(native_id), handover, lifecycle)
             if job.cancelling:
-                await backend.cancel(job.record.native_id)
+                await backend.cancel(native_id)
+        except Exception as error:
+            log.warning("%s waits to be taken up again: %s", job.id, str(error) or type(error).__name__)
+            left.append(job)
+    return left
 
 
 async def _take_up(job: LiveJob, status: JobStatus | None, handover: Handover, lifecycle: Lifecycle) -> None:

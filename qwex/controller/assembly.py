@@ -73,7 +73,15 @@ class Parts:
     async def close(self) -> None:
         """In the reverse order of the flow: no news, no moves, then the store, whatever became of those before it."""
         self.streams.close()
-        for part in (self.handover, self.backends, self.lifecycle, self.tracking, self.notices, self.store):
+        for part in (
+            self.handover,
+            self.cancelling,
+            self.backends,
+            self.lifecycle,
+            self.tracking,
+            self.notices,
+            self.store,
+        ):
             try:
                 await part.close()
             except Exception:

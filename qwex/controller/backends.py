@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from qwex.backend import Backend, BackendContext, Capability
@@ -38,7 +38,9 @@ class Backends:
         self._settings = settings
         self.registry = registry
         self._started: dict[str, Backend[Any]] = {}
-        self._starting = asyncio.Lock()
+        #: One for each backend: what keeps one from starting holds up no other.
+        self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._ahead: set[asyncio.Task[Backend[Any]]] = set()
         self._watches: list[asyncio.Task[None]] = []
         self._watched: set[str] = set()
         self._early: OrderedDict[tuple[str, str], JobStatus] = OrderedDict()
@@ -58,9 +60,21 @@ class Backends:
         name = name or self._settings.default_backend
         found = self._started.get(name)
         if found is None:
-            async with self._starting:
+            async with self._starting[name]:
                 found = self._started.get(name) or await self._start(name)
         return found
+
+    async def started(self, name: str | None, within: float) -> None:
+        """Start a backend; in the background from then on. What keeps it, those are told who need it."""
+        task = asyncio.create_task(self.get(name))
+        self._ahead.add(task)
+        task.add_done_callback(self._had_time)
+        await asyncio.wait([task], timeout=within)
+
+    def _had_time(self, task: asyncio.Task[Backend[Any]]) -> None:
+        self._ahead.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.info("not started: %s", error)
 
     def watch(self, name: str) -> None:
         """Pass on what the backend says from now on. Safe to repeat."""
@@ -83,9 +97,10 @@ class Backends:
 
     async def close(self) -> None:
         """Let go of every backend; jobs go on."""
-        for task in self._watches:
+        tasks = [*self._watches, *self._ahead]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._watches, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for backend in self._started.values():
             try:
                 await asyncio.wait_for(backend.close(), _CLOSE_SECONDS)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
 
-from qwex.errors import NotFound, QwexError
+from qwex.errors import NotFound
 from qwex.wording import cause, joined
 
 if TYPE_CHECKING:
+    from qwex.backend import Backend
     from qwex.controller.backends import Backends
     from qwex.record import JobRecord
 
 __all__ = ["jobs", "missing"]
 
+log = logging.getLogger(__name__)
+
+#: Seconds that a place has to start, and to answer: others' jobs are a courtesy.
+_PATIENCE = 2.0
+
 
 async def jobs(backends: Backends) -> list[JobRecord]:
     """Those of the backends in use, newest first; a place that cannot be used shows none."""
-    with suppress(QwexError):
-        await backends.get(None)
-    found = [record for backend in backends for record in await backend.elsewhere()]
-    return sorted(found, key=lambda record: -record.created_at)
+    await backends.started(None, _PATIENCE)
+    found = await asyncio.gather(*(_of(backend) for backend in backends))
+    return sorted((record for records in found for record in records), key=lambda record: -record.created_at)
+
+
+async def _of(backend: Backend[Any]) -> list[JobRecord]:
+    try:
+        return await asyncio.wait_for(backend.elsewhere(), _PATIENCE)
+    except Exception as error:
+        log.warning("%s does not show others' jobs: %s", backend.name, str(error) or type(error).__name__)
+        return []
 
 
 async def missing(run_id: str, backends: Backends) -> NotFound:

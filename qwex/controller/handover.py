@@ -110,7 +110,8 @@ class Handover:
         if not isinstance(error, BackendUnavailable):
             log.error("%s could not be handed to %s", job.id, job.record.backend, exc_info=error)
         name = job.record.backend
-        self._lifecycle.waits(job, WaitReason.BACKEND_UNAVAILABLE.value, str(error) or type(error).__name__)
+        if job.record.state in (JobState.PENDING, JobState.QUEUED):
+            self._lifecycle.waits(job, WaitReason.BACKEND_UNAVAILABLE.value, str(error) or type(error).__name__)
         self._waiting.setdefault(name, {})[job.id] = job
         if name not in self._tasks:
             self._tasks[name] = asyncio.create_task(self._retry(name))

@@ -14,8 +14,8 @@ from qwex.backend import Capability
 from qwex.controller.job import changed
 from qwex.controller.pump import Pump
 from qwex.controller.retries import may_retry
-from qwex.errors import QwexError
-from qwex.state import TRANSITIONS, JobState, JobStatus, Position, Reason
+from qwex.errors import BackendUnavailable, QwexError
+from qwex.state import TRANSITIONS, JobState, JobStatus, Position, Reason, WaitReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -35,8 +35,11 @@ __all__ = ["Lifecycle"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds to wait for the last records of an attempt whose backend has already begun the next one.
-_DRAIN_SECONDS = 10.0
+#: Seconds without a new record after which the end of an attempt is told without the rest of its output: where the
+#: backend has begun the next one already, and where it has not.
+_DRAIN_SECONDS, _LAST_DRAIN_SECONDS = 10.0, 120.0
+#: Seconds before each further try to tell a backend that output is safe.
+_LET_GO_AGAIN = (1.0, 5.0, 15.0, 60.0, 60.0)
 #: Seconds that a reader who does not follow waits for what a backend that reads on demand has.
 _CATCH_UP_SECONDS = 5.0
 #: Seconds between two looks at whether an end could be written, while the disk is full.
@@ -76,12 +79,14 @@ class Lifecycle:
 
     def accepted(self, job: LiveJob, native_id: str) -> None:
         """The backend has the job."""
-        before = job.record.native_id
+        before, waited = job.record.native_id, job.record.reason == WaitReason.BACKEND_UNAVAILABLE.value
         if job.record.state is JobState.PENDING:
             self._move(job, JobState.QUEUED, native_id=native_id)
-        elif before != native_id:
-            job.record = changed(job.record, native_id=native_id)
+        elif before != native_id or waited:
+            said = {"reason": "", "message": ""} if waited else {}
+            job.record = changed(job.record, native_id=native_id, **said)
             self._store.writer.update(job.id, job.mutable())
+            self._bus.publish(job.record)
         self._registry.named(job, before)
         early = self._backends.early(job)
         if early:
@@ -111,8 +116,7 @@ class Lifecycle:
         exit = job.exit or {}
         code = status.exit_code if status.exit_code is not None else exit.get("code")
         used: dict[str, Any] = {name: exit.get(name) for name in ("peak_memory", "cpu_time")}
-        if job.record.started_at is None and {"ts", "duration"} <= exit.keys():
-            used["started_at"] = exit["ts"] - exit["duration"]  # it ended before anyone saw it run
+        used |= _true_times(job, exit)
         self._move(job, status.state, status.reason, status.message, exit_code=code, **used)
         self.ended(job)
 
@@ -201,11 +205,9 @@ class Lifecycle:
     async def _end_attempt(self, job: LiveJob, status: JobStatus) -> None:
         attempt = _attempt(job, status)
         is_last = attempt == job.record.attempt
-        await self._drain(job, None if is_last else _DRAIN_SECONDS)
+        whole = await self._drain(job, _LAST_DRAIN_SECONDS if is_last else _DRAIN_SECONDS)
         if not is_last:
-            self._spawn(self._let_go(job, job.position))
-            self._requeue(job, status if status.state is JobState.QUEUED else JobStatus(JobState.QUEUED), attempt)
-            self.on_status(job, replace(status, attempt=attempt))
+            self._begin_next(job, status, attempt, whole=whole)
         elif await may_retry(job, status, self._store):
             self._spawn(self._let_go(job, job.position))
             message = f"{status.message or status.reason}; starting again"
@@ -216,34 +218,52 @@ class Lifecycle:
             await self._keep_values(job)
             self.conclude(job, status)
 
+    def _begin_next(self, job: LiveJob, status: JobStatus, attempt: int, *, whole: bool) -> None:
+        """The backend has a later attempt; what is missing of this one is read on beside that."""
+        self._spawn(self._let_go(job, job.position))
+        unseen = JobStatus(JobState.QUEUED, Reason.REQUEUED.value, "it went back to its queue while nobody watched")
+        self._requeue(job, status if status.state is JobState.QUEUED else unseen, attempt)
+        if not whole:
+            self._spawn(self._pump(job, even_unfollowed=True))
+        self.on_status(job, replace(status, attempt=attempt))
+
     async def _keep_values(self, job: LiveJob) -> None:
         backend = await self._backends.get(job.record.backend)
         if lost := await self._values.keep(job, backend):
             message = f"these values could not be read from the backend before they were gone: {', '.join(lost)}"
-            said = {"level": "error", "code": "value-lost", "message": message}
-            self._write(job, events.encode("notice", time.time(), job.record.attempt, **said))
+            self._warn(job, "error", "value-lost", message)
 
     async def _let_go(self, job: LiveJob, last: Position) -> None:
         """Tell a backend that keeps nothing for long that all up to ``last`` is on disk here."""
         backend = await self._backends.get(job.record.backend)
         if Capability.FLEETING not in backend.capabilities or not last.seq or job.record.native_id is None:
             return
-        try:
-            if job.log:
-                await asyncio.to_thread(job.log.sync)
-            await backend.acknowledge(job.record.native_id, last)
-        except Exception as error:
-            # It then waits for as long as it does for a controller that is away.
-            log.warning("%s was not told that the output of %s is here: %s", backend.name, job.id, error)
+        for pause in (*_LET_GO_AGAIN, None):
+            try:
+                if job.log:
+                    await asyncio.to_thread(job.log.sync)
+                await backend.acknowledge(job.record.native_id, last)
+                return
+            except Exception as error:
+                if pause is None or not isinstance(error, BackendUnavailable):
+                    # It then waits for as long as it does for a controller that is away.
+                    log.warning("%s was not told that the output of %s is here: %s", backend.name, job.id, error)
+                    return
+            await asyncio.sleep(pause)
 
-    async def _drain(self, job: LiveJob, seconds: float | None) -> None:
+    async def _drain(self, job: LiveJob, seconds: float) -> bool:
+        """Whether all that the attempt said is in the log."""
         if job.record.native_id is None:
-            return
+            return True
         if job.pump is None:
             await self._pump(job, even_unfollowed=True)
         assert job.pump is not None
-        await job.pump.drain(seconds)
+        whole = await job.pump.drain(seconds)
         job.pump = None
+        if not whole:
+            message = f"nothing more of this attempt's output came for {seconds:g} s: its end may be missing"
+            self._warn(job, "warning", "output-lost", message)
+        return whole
 
     async def _pump(self, job: LiveJob, *, even_unfollowed: bool = False) -> None:
         backend = await self._backends.get(job.record.backend)
@@ -291,6 +311,11 @@ class Lifecycle:
         self._bus.publish(job.record)
         self._notices.changed(job.id, line, number)
 
+    def _warn(self, job: LiveJob, level: str, code: str, message: str) -> None:
+        """A notice in the log, of the present attempt."""
+        said = {"level": level, "code": code, "message": message}
+        self._write(job, events.encode("notice", time.time(), job.record.attempt, **said))
+
     def _write(self, job: LiveJob, line: bytes) -> int:
         """Append to the log; the number of the record. A job that was only queued so far needs no file."""
         if job.record.state is JobState.PENDING and b'"state":"QUEUED"' in line and job.log is None:
@@ -310,7 +335,7 @@ class Lifecycle:
             await asyncio.to_thread(story.sync)
         except OSError as error:
             log.warning("the log of %s is not flushed to disk: %s", job.id, error)
-        await self._let_go(job, job.position)
+        self._spawn(self._let_go(job, job.position))
         self._logs.release(story)
         while not await self._store.writer.flush(urgent=False):  # noqa: ASYNC110 - only while the disk is full
             await asyncio.sleep(_PAUSE)
@@ -322,6 +347,21 @@ class Lifecycle:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _true_times(job: LiveJob, exit: Mapping[str, Any]) -> dict[str, Any]:
+    """When an attempt began and ended whose record says how long it took, though nobody may have seen either.
+
+    The record is of another clock, which may differ from this one.
+    """
+    record, duration = job.record, exit.get("duration")
+    if duration is None:
+        return {}
+    if record.started_at is None:
+        return {"started_at": exit["ts"] - duration} if "ts" in exit else {}
+    ended_at = min(record.started_at + duration, time.time())
+    waited_until = record.admitted_at or record.queued_at or record.created_at
+    return {"started_at": max(ended_at - duration, waited_until), "ended_at": ended_at}
 
 
 def times(state: JobState, now: float) -> dict[str, Any]:

@@ -63,14 +63,19 @@ class Pump:
         finally:
             self._log.unsubscribe(wake)
 
-    async def drain(self, seconds: float | None = None) -> None:
-        """Return once the attempt's output is in the log, or was waited for long enough."""
+    async def drain(self, seconds: float) -> bool:
+        """Stop reading once the attempt's output is in the log, or nothing came for so long; whether all is there."""
         self._draining.set()
-        await asyncio.wait([self.task], timeout=seconds)
+        position = None
+        while not self.task.done() and position != self._job.position:
+            position = self._job.position
+            await asyncio.wait([self.task], timeout=seconds)
+        whole = self.task.done()
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         if self._lost:
             self._log.append(self._lost_notice(), essential=True)
+        return whole
 
     async def _run(self) -> None:
         if self._job.exit:

@@ -60,6 +60,7 @@ class ScriptedBackend(Backend[dict]):
 
     async def cancel(self, native_id):
         script = self._script(native_id)
+        script.check("cancel")
         if script.status().state not in TERMINAL:
             script.say("CANCELLED", reason="CancelledByUser")
 
@@ -120,6 +121,7 @@ class FleetingBackend(ScriptedBackend):
 
     async def acknowledge(self, native_id, last):
         script = self._script(native_id)
+        script.check("acknowledge")
         script.note(f"acknowledged {last.attempt}.{last.seq}")
         for value in script.folder.glob("value-*"):
             value.unlink()
@@ -143,6 +145,19 @@ class Script:
         known = self.status()
         status = JobStatus(JobState(state), attempt=attempt or (known.attempt if known else 1), **more)
         self._replace("status.json", json.dumps(asdict(status)).encode())
+
+    def hold(self, what):
+        """What is asked of the backend for this job does not reach it."""
+        (self.folder / f"held-{what}").touch()
+
+    def let_go(self, what):
+        """It does again."""
+        (self.folder / f"held-{what}").unlink()
+
+    def check(self, what):
+        if (self.folder / f"held-{what}").exists():
+            self.note(f"held {what}")
+            raise BackendUnavailable("the place is away")
 
     def note(self, line):
         """Something that the controller asked for."""

@@ -57,6 +57,34 @@ def test_a_job_that_ended_meanwhile(daemon):
     assert texts(daemon.frames("one")) == ["a\n", "b\n"]
 
 
+def test_a_job_that_ended_meanwhile_took_as_long_as_it_says(daemon):
+    submit(daemon, "one")
+    script = daemon.script("one")
+    script.say("RUNNING")
+    daemon.wait("one", "RUNNING")
+    daemon.kill()
+    script.record("exit", code=0, signal=None, reason="", message="", duration=0.001)
+    script.say("SUCCEEDED", exit_code=0)
+    daemon.start()
+    record = daemon.wait("one", "SUCCEEDED")
+    assert record["ended_at"] - record["started_at"] == pytest.approx(0.001, abs=1e-4)
+
+
+def test_a_job_that_cannot_be_taken_up_yet_keeps_no_other_from_it(daemon):
+    submit(daemon, "one", "two")
+    for run_id in ("one", "two"):
+        daemon.script(run_id).say("RUNNING")
+        daemon.wait(run_id, "RUNNING")
+    daemon.script("one").hold("cancel")
+    assert daemon.call("DELETE", "/jobs/one")[0] == 503
+    daemon.kill()
+    daemon.script("two").finish()
+    daemon.start()
+    daemon.wait("two", "SUCCEEDED")
+    daemon.script("one").let_go("cancel")
+    daemon.wait("one", "CANCELLED")
+
+
 def test_killed_again_and_again_while_a_job_prints(daemon):
     submit(daemon, "one")
     script = daemon.script("one")

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+from scripted import FleetingBackend
+
+from qwex.controller.store import Filter
+
 
 def test_a_backend_that_cannot_be_started_leaves_what_is_stored(daemon):
     for run_id in ("ended", "runs", "waits"):
@@ -32,3 +39,36 @@ def test_a_backend_that_cannot_be_started_leaves_what_is_stored(daemon):
     daemon.script("runs").finish()
     assert daemon.wait("runs", "SUCCEEDED")["message"] == ""
     assert daemon.call("GET", "/jobs/waits")[2]["reason"] == ""
+
+
+@pytest.mark.anyio
+async def test_a_backend_that_does_not_come_holds_up_no_other(stage, monkeypatch):
+    """Nor those who ask what others run."""
+    begun = asyncio.Event()
+
+    async def hangs(self):
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(FleetingBackend, "start", hangs)
+    monkeypatch.setattr("qwex.controller.elsewhere._PATIENCE", 0.01)
+    async with stage() as it:
+        monkeypatch.setenv("QWEX_DEFAULT_BACKEND", "scripted")
+        waiting = asyncio.create_task(it.service._parts.backends.get("fleeting"))
+        await begun.wait()
+        await it.submit("one")
+        await it.run("one")
+        await it.until("one", "SUCCEEDED")
+        waiting.cancel()
+
+
+@pytest.mark.anyio
+async def test_who_asks_what_others_run_does_not_wait_for_a_place_that_does_not_answer(stage, monkeypatch):
+    async def hangs(self):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(FleetingBackend, "elsewhere", hangs)
+    monkeypatch.setattr("qwex.controller.elsewhere._PATIENCE", 0.01)
+    monkeypatch.setenv("QWEX_DEFAULT_BACKEND", "fleeting")
+    async with stage() as it:
+        assert await asyncio.wait_for(it.service.elsewhere(Filter()), 10) == []

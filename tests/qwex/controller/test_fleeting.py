@@ -116,6 +116,18 @@ async def test_values_are_kept_before_their_place_is_let_go(fleeting, monkeypatc
         assert b"".join([chunk async for chunk in kept.chunks]) == b"x is this"
 
 
+async def test_a_place_is_let_go_later_when_it_could_not_be_told(fleeting, monkeypatch):
+    monkeypatch.setattr("qwex.controller.lifecycle._LET_GO_AGAIN", (0.01,) * 5)
+    async with fleeting() as it:
+        script = await running(it)
+        script.hold("acknowledge")
+        script.finish("a\n")
+        await it.until("one", "SUCCEEDED")
+        await asyncio.wait_for(noted(script, "held acknowledge"), 10)
+        script.let_go("acknowledge")
+        await asyncio.wait_for(noted(script, "acknowledged 1.2"), 10)
+
+
 async def test_each_attempt_is_acknowledged(fleeting):
     async with fleeting() as it:
         script = await running(it, "first\n")

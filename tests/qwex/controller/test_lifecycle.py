@@ -122,8 +122,48 @@ async def test_the_end_of_an_attempt_that_comes_late_ends_that_attempt_alone(sta
         script.record("exit", code=0, peak_memory=2, cpu_time=0.5, attempt=2)
         script.say("SUCCEEDED", attempt=2, exit_code=0)
         record = await it.until("one", "SUCCEEDED")
-        assert await it.text("one") == "first\nsecond\n"
+        first, notice, second = (await it.text("one")).splitlines()
+        assert (first, second) == ("first", "second")
+        assert "its end may be missing" in notice
         assert (record.peak_memory, record.cpu_time) == (2, 0.5)
+
+
+async def test_the_rest_of_an_attempt_is_waited_for_as_long_as_more_of_it_comes(stage, monkeypatch):
+    monkeypatch.setattr("qwex.controller.lifecycle._DRAIN_SECONDS", 0.3)
+    lines = ["first\n", "second\n", "third\n"]
+    late = asyncio.Event()
+
+    async def slowly(self, native_id, after, output=ScriptedBackend.output):
+        async for chunk in output(self, native_id, after):
+            for line in chunk.splitlines(keepends=True):
+                await asyncio.wait([asyncio.create_task(late.wait())], timeout=0.2)
+                yield line
+
+    monkeypatch.setattr(ScriptedBackend, "output", slowly)
+    async with stage() as it:
+        await it.submit("one")
+        script = it.script("one")
+        for line in lines:
+            script.record("stream", name="stdout", text=line)
+        script.record("exit", code=143)
+        script.say("QUEUED", attempt=2, reason="Preempted")
+        await it.until("one", "QUEUED", reason="Preempted")
+        assert await it.text("one") == "".join(lines)
+
+
+async def test_a_job_that_went_back_to_its_queue_unseen_says_so(stage):
+    async with stage() as it:
+        await it.submit("one")
+        script = it.script("one")
+        script.say("RUNNING")
+        await it.until("one", "RUNNING")
+        script.record("exit", code=143)
+        script.say("RUNNING", attempt=2)
+        await it.until("one", "RUNNING")
+        script.finish()
+        await it.until("one", "SUCCEEDED")
+        story = [(data["state"], data["reason"]) for _, event, data in await it.events("one") if event == "state"]
+        assert ("QUEUED", "Requeued") in story
 
 
 async def test_what_keeps_an_admitted_job_from_running_is_in_its_record_as_long_as_it_does(stage):
@@ -216,6 +256,33 @@ async def test_an_unreachable_backend_gets_its_jobs_later(stage, home):
         assert "the place is away" in (await it.service.why("one")).summary
         (home / "scripted" / "unavailable").unlink()
         assert (await it.until("one", "QUEUED")).reason == ""
+
+
+async def test_a_retry_that_an_unreachable_backend_gets_later_does_not_wait_for_it_any_more(stage, home):
+    async with stage() as it:
+        await it.submit("one", retries={"failures": 1})
+        script = it.script("one")
+        script.say("RUNNING")
+        await it.until("one", "RUNNING")
+        (home / "scripted" / "unavailable").touch()
+        script.finish(code=1, reason="ExitCode")
+        await it.until("one", "QUEUED", reason="BackendUnavailable")
+        (home / "scripted" / "unavailable").unlink()
+        record = await it.until("one", "QUEUED", reason="")
+        assert (record.attempt, record.message) == (2, "")
+
+
+async def test_a_wish_to_cancel_reaches_its_backend_later(stage, monkeypatch):
+    async with stage() as it:
+        monkeypatch.setattr("qwex.controller.cancelling._AGAIN", (0.01,))
+        await it.submit("one")
+        script = it.script("one")
+        script.hold("cancel")
+        for _ in range(2):
+            with pytest.raises(BackendUnavailable, match="The wish is kept"):
+                await it.service.cancel("one", ME)
+        script.let_go("cancel")
+        await it.until("one", "CANCELLED")
 
 
 async def test_cancel_before_the_backend_has_it(stage, home):
