@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from qwex.quantities import format_bytes, parse_memory
+from qwex.quantities import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,20 +14,23 @@ if TYPE_CHECKING:
 __all__ = ["amount", "listed", "quantity", "summed", "unit"]
 
 _UNITS = {"cpu": "core", "gpu": "GPU", "pods": "pod"}
-_EXPONENT = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]+")
+#: The suffixes of https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/.
+_DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_FACTORS = {
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate(_DECIMAL, -3)},
+    **{suffix: Decimal(1024) ** power for power, suffix in enumerate(_BINARY)},
+}
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([numkMGTPE]|[KMGTPE]i)|([eE][+-]?\d{1,3}))?", re.ASCII)
 
 
 def quantity(text: str | float) -> float:
     """A quantity in its resource's own unit (cores, bytes, pieces), as the API writes it: 500m, 4, 8Gi, 1e3."""
-    written = str(text).strip()
-    if written.endswith("m"):
-        return float(written[:-1]) / 1000
-    if _EXPONENT.fullmatch(written):
-        return float(written)
-    try:
-        return float(written)
-    except ValueError:
-        return float(parse_memory(written))
+    match = _QUANTITY.fullmatch(str(text).strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a Kubernetes quantity")
+    number, suffix, exponent = match.groups(default="")
+    return float(Decimal(number + exponent) * _FACTORS[suffix])
 
 
 def summed(asked: Iterable[Mapping[str, str]]) -> dict[str, float]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qwex.quantities import parse_memory
 from qwex_kueue import names
-from qwex_kueue.amounts import summed
+from qwex_kueue.amounts import quantity, summed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -263,4 +262,4 @@ def _owner(metadata: Mapping[str, Any], field: str = "uid") -> str:
 
 def _limit(container: Mapping[str, Any]) -> int | None:
     text = ((container.get("resources") or {}).get("limits") or {}).get("memory")
-    return parse_memory(text) if text else None
+    return int(quantity(text)) if text else None
