@@ -61,6 +61,8 @@ class Reflector(Generic[ItemT]):
         self._changed = changed
         self._make = make
         self._version = ""
+        #: The version of each object that could not be understood, by name.
+        self._odd: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
         #: Set once it is known what there is, or why that is not known.
         self._tried = asyncio.Event()
@@ -121,7 +123,7 @@ class Reflector(Generic[ItemT]):
         self._tried.set()
 
     async def _list(self) -> None:
-        found: dict[str, ItemT] = {}
+        found: dict[str, ItemT | None] = {}
         token, version = None, ""
         while True:
             try:
@@ -132,14 +134,16 @@ class Reflector(Generic[ItemT]):
                 if error.status == 410:
                     raise _Expired from error
                 raise
-            found.update((item["metadata"]["name"], self._make(item)) for item in page.get("items", ()))
+            found.update((item["metadata"]["name"], self._made(item)) for item in page.get("items", ()))
             version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue")
             if not token:
                 break
+        self._odd = {name: odd for name, odd in self._odd.items() if name in found}
         for name in self.objects.keys() - found.keys():
             self._set(name, None)
         for name, item in found.items():
-            self._set(name, item)
+            if item is not None:
+                self._set(name, item)
         self._version = version
 
     async def _watch(self) -> None:
@@ -166,7 +170,28 @@ class Reflector(Generic[ItemT]):
         self._version = item["metadata"]["resourceVersion"]
         if type == "BOOKMARK":
             return
-        self._set(item["metadata"]["name"], None if type == "DELETED" else self._make(item))
+        name = item["metadata"]["name"]
+        if type == "DELETED":
+            self._odd.pop(name, None)
+            self._set(name, None)
+        elif (made := self._made(item)) is not None:
+            self._set(name, made)
+
+    def _made(self, item: Mapping[str, Any]) -> ItemT | None:
+        """The object; None for one that is not as expected, of which the version before counts on.
+
+        A list and a watch go on without it: it may be anybody's in the namespace.
+        """
+        name, version = item["metadata"]["name"], item["metadata"].get("resourceVersion", "")
+        try:
+            made = self._make(item)
+        except Exception as error:
+            if self._odd.get(name) != version:
+                self._odd[name] = version
+                log.warning("%s/%s is left out, it cannot be understood: %r", self._path, name, error)
+            return None
+        self._odd.pop(name, None)
+        return made
 
     def _set(self, name: str, now: ItemT | None) -> None:
         before = self.objects.get(name)

@@ -141,3 +141,29 @@ async def test_one_object_that_is_not_as_expected_does_not_end_the_watch():
     reflector.start()
     assert (await asyncio.wait_for(told.get(), 10)).name == "good"
     await reflector.close()
+
+
+def odd(name, version):
+    return {"metadata": {"name": name, "resourceVersion": version}}
+
+
+async def test_an_object_that_cannot_be_understood_is_left_out_and_said_once_a_version(caplog):
+    """Of a list and of a watch; listed again in the same version it is not said again."""
+    lists = [("5", odd("x", "1"), thing("a", "1")), ("9", odd("x", "2"), thing("a", "2"))]
+    server = Server(lists, [[("MODIFIED", odd("x", "2")), ("ADDED", thing("b", "1", "6")), GONE], []])
+    async with reflecting(server) as (reflector, told):
+        await reflector.ready(10)
+        assert await told() == (None, Thing("a", "1"))
+        assert await told() == (None, Thing("b", "1"))
+        assert await told() == (Thing("b", "1"), None)
+        assert await told() == (Thing("a", "1"), Thing("a", "2"))
+    assert [record.args[1] for record in caplog.records] == ["x", "x"]
+
+
+async def test_an_object_that_cannot_be_understood_any_more_is_not_gone():
+    lists = [("5", thing("x", "1")), ("9", odd("x", "8"), thing("a", "1"))]
+    server = Server(lists, [[("MODIFIED", odd("x", "6")), GONE], [("DELETED", odd("x", "10"))]])
+    async with reflecting(server) as (_, told):
+        assert await told() == (None, Thing("x", "1"))
+        assert await told() == (None, Thing("a", "1"))
+        assert await told() == (Thing("x", "1"), None)
