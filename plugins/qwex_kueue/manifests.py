@@ -80,7 +80,7 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
         InvalidSpec: the job asks for what no pod can have.
     """
     spec, name = plan.spec, names.job_name(plan.run_id, plan.attempt)
-    _check(spec, settings)
+    _check(plan, settings)
     blobs = {f"blob-{digest.removeprefix('sha256:')}": url for digest, url in plan.blobs.items()}
     description = _description(plan, blobs)
     _check_size(plan, len(description), parse_memory(settings.inline_limit))
@@ -139,7 +139,10 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-def _check(spec: JobSpec, settings: KueueSettings) -> None:
+def _check(plan: Plan, settings: KueueSettings) -> None:
+    spec = plan.spec
+    if names.is_derived(plan.run_id):
+        raise InvalidSpec.of("run_id", f"{plan.run_id} ends as the Jobs of retries do (--2); use another id")
     if spec.runtime.packages:
         raise InvalidSpec.of("runtime.packages", "pods run an image as it is; build one with the packages in it")
     if not (spec.runtime.image or settings.image):
@@ -278,7 +281,8 @@ def _program(spec: JobSpec, settings: KueueSettings) -> list[str]:
 
 def _description_sources(name: str) -> list[dict[str, Any]]:
     """What to run; and for a pod that follows a preempted one, which attempt it is."""
-    later = {"name": f"{name}-attempt", "optional": True, "items": [{"key": "attempt", "path": "attempt"}]}
+    items = [{"key": "attempt", "path": "attempt"}]
+    later = {"name": names.attempt_secret_name(name), "optional": True, "items": items}
     return [{"secret": {"name": name}}, {"secret": later}]
 
 
@@ -289,7 +293,7 @@ def attempt_secret(job: str, run_id: str, attempt: int) -> dict[str, Any]:
         "kind": "Secret",
         "type": "qwex.dev/attempt",
         "metadata": {
-            "name": f"{job}-attempt",
+            "name": names.attempt_secret_name(job),
             "labels": {"app.kubernetes.io/managed-by": "qwex", names.RUN_ID: run_id},
         },
         "data": {"attempt": base64.b64encode(str(attempt).encode()).decode()},

@@ -16,6 +16,8 @@ __all__ = [
     "QUEUE",
     "RUN_ID",
     "USER",
+    "attempt_secret_name",
+    "is_derived",
     "job_name",
     "label",
 ]
@@ -35,12 +37,27 @@ NAME = "qwex.dev/name"
 QUEUE = "kueue.x-k8s.io/queue-name"
 PRIORITY_CLASS = "kueue.x-k8s.io/priority-class"
 
+#: How names end that are made of a run id. Two hyphens, for one and a number end many a run id: train, train-2.
+_DERIVED = re.compile(r".*--(\d+|attempt)")
 _NOT_A_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def job_name(run_id: str, attempt: int) -> str:
-    """Of the Job that begins with ``attempt``: the run id, which has at most 52 characters, and later its number."""
-    return run_id if attempt == 1 else f"{run_id}-{attempt}"
+    """Of the Job that begins with ``attempt``: the run id, which has at most 52 characters, and later its number.
+
+    It is a DNS label, as pods' hostnames are made of it.
+    """
+    return run_id if attempt == 1 else f"{run_id}--{attempt}"
+
+
+def attempt_secret_name(job: str) -> str:
+    """Of the Secret that tells a Job's next pod which attempt it is."""
+    return f"{job}--attempt"
+
+
+def is_derived(run_id: str) -> bool:
+    """Whether a run id could be the name of something of another job's."""
+    return _DERIVED.fullmatch(run_id) is not None
 
 
 def label(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic import ValidationError
-from qwex_kueue.manifests import as_yaml, priority_class, render
+from qwex_kueue.manifests import as_yaml, attempt_secret, priority_class, render
 from qwex_kueue.merging import merged
 from qwex_kueue.preflight import asked_for
 from qwex_kueue.settings import KueueSettings
@@ -105,7 +105,21 @@ def test_the_agent_costs_no_quota_beyond_what_the_job_asks_for(asked, agents, jo
 
 
 def test_a_later_attempt_is_a_job_of_its_own():
-    assert rendered(attempt=3).job["metadata"]["name"] == "train-7k3f9q-3"
+    assert rendered(attempt=3).job["metadata"]["name"] == "train-7k3f9q--3"
+
+
+@pytest.mark.parametrize("run_id", ["train-2", "train-attempt", "train-2-attempt", "train--attempts", "train--2b"])
+def test_no_job_has_what_is_named_after_another(run_id):
+    mine, other = rendered(run_id=run_id), rendered(run_id="train", attempt=2)
+    assert mine.job["metadata"]["name"] == mine.secret["metadata"]["name"] == run_id
+    assert other.job["metadata"]["name"] == other.secret["metadata"]["name"] == "train--2"
+    assert attempt_secret("train", "train", 2)["metadata"]["name"] == "train--attempt"
+
+
+@pytest.mark.parametrize("run_id", ["train--2", "train--attempt", "train--2--attempt"])
+def test_a_run_id_that_is_the_name_of_what_another_job_may_have_is_refused(run_id):
+    with pytest.raises(InvalidSpec, match=f"run_id: {run_id} ends as the Jobs of retries do"):
+        rendered(run_id=run_id)
 
 
 @pytest.mark.parametrize(
