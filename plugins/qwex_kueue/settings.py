@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from qwex.config import read_section
 from qwex.quantities import parse_duration, parse_memory
+from qwex_kueue import podtemplate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,16 +73,10 @@ class KueueSettings(BaseModel):
 
     @field_validator("pod_template")
     @classmethod
-    def _only_a_template(cls, template: dict[str, Any]) -> dict[str, Any]:
-        unknown = set(template) - {"metadata", "spec"}
-        if unknown:
-            raise ValueError(f"a pod template has metadata and spec, not {', '.join(sorted(unknown))}")
-        for name in template:
-            if not isinstance(template[name], dict):
-                raise ValueError(f"{name} is a table")
-        for name in ("restartPolicy", "terminationGracePeriodSeconds", "activeDeadlineSeconds"):
-            if name in template.get("spec", {}):
-                raise ValueError(f"spec.{name} is qwex's own")
+    def _leaves_what_is_qwexs_own(cls, template: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        counted = ("cpu", "memory", info.data.get("gpu_resource", ""))
+        if found := list(podtemplate.problems(template, counted)):
+            raise ValueError("; ".join(found))
         return template
 
 
