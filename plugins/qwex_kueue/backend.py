@@ -93,6 +93,8 @@ class KueueBackend(Backend[KueueRequest]):
         self._controller = _identity(context.folder)
         self._changes = Changes()
         self._tasks: set[asyncio.Task[Any]] = set()
+        #: Run ids and attempts that are being given up.
+        self._given_up: set[tuple[str, int]] = set()
         self._reflectors: list[Reflector[Any]] = []
         self._closing = contextlib.AsyncExitStack()
 
@@ -367,8 +369,17 @@ class KueueBackend(Backend[KueueRequest]):
                 self._runs.refuses(run, preflight.UNMANAGED.format(namespace=self._server.namespace))
 
     def _give_up(self, run: Run) -> None:
-        """Free the quota of a job that cannot go on, however long that takes."""
-        self._spawn(self._writer.delete_at_last(run))
+        """Free the quota of a job that cannot go on, however long that takes; asked at each look, it is done once."""
+        attempt = (run.run_id, run.attempt)
+        if attempt not in self._given_up:
+            self._given_up.add(attempt)
+            self._spawn(self._free(run, attempt))
+
+    async def _free(self, run: Run, attempt: tuple[str, int]) -> None:
+        try:
+            await self._writer.delete_at_last(run)
+        finally:
+            self._given_up.discard(attempt)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -7,7 +7,7 @@ import base64
 import contextlib
 import itertools
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from qwex.errors import BackendUnavailable, InvalidSpec, NotAuthorized
@@ -16,7 +16,7 @@ from qwex_kueue.errors import ApiError
 from qwex_kueue.objects import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.manifests import KueueRequest
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["REFUSED_AGAIN", "Writer"]
 
+ResultT = TypeVar("ResultT")
+
 log = logging.getLogger(__name__)
 
 #: Seconds before each further try of what the user may not do.
 REFUSED_AGAIN = (0.5, 1.5, 3.0)
-#: Seconds before each further try to delete a Job; the last one again and again.
-_DELETE_AGAIN = (1.0, 5.0, 15.0, 60.0)
+#: Seconds before each further try of what must be done at last; the last one again and again.
+_AT_LAST = (1.0, 5.0, 15.0, 60.0)
+#: Tries to tell a next pod which attempt it is: for about an hour. A job may wait in its queue for longer.
+_TELLINGS = 60
 
 
 class Writer:
@@ -50,7 +54,8 @@ class Writer:
             BackendUnavailable: not now; in doubt when the Job may be there.
         """
         secret = _with_blobs(request)
-        job = await self._create_permitted(request)
+        with _refusals(f"the job {request.run_id}"):
+            job = await _permitted(lambda: self._begin(request))
         created(job)
         try:
             await self._create_secret(secret, job)
@@ -67,30 +72,26 @@ class Writer:
             await self._delete(job.name)
 
     async def delete_at_last(self, run: Run) -> None:
-        """Delete a job's Jobs, however long that takes."""
-        for pause in itertools.chain(_DELETE_AGAIN, itertools.repeat(_DELETE_AGAIN[-1])):
+        """Delete the Jobs that a job has now, however long that takes."""
+        jobs, said = list(run.jobs.values()), ""
+        for pause in _patiently():
             try:
-                await self.delete(run.jobs.values())
+                await self.delete(jobs)
                 return
-            except BackendUnavailable as error:
-                log.warning("the Jobs of %s cannot be deleted yet: %s", run.run_id, error)
+            except (BackendUnavailable, NotAuthorized) as error:
+                if str(error) != said:
+                    log.warning("the Jobs of %s cannot be deleted yet: %s", run.run_id, error)
+                said = str(error)
             await asyncio.sleep(pause)
 
     async def _delete(self, name: str) -> None:
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
         await self._server.delete(f"{self._server.jobs}/{name}", options)
 
-    async def _create_permitted(self, request: KueueRequest) -> dict[str, Any]:
-        """The first objects of a job. An API server that has just begun refuses what it permits a moment later."""
-        for pause in REFUSED_AGAIN:
-            try:
-                await self._provide_runner()
-                return await self._create_job(request)
-            except NotAuthorized:
-                await asyncio.sleep(pause)
-        with _refusals(f"the job {request.run_id}"):
-            await self._provide_runner()
-            return await self._create_job(request)
+    async def _begin(self, request: KueueRequest) -> dict[str, Any]:
+        """The first objects of a job."""
+        await self._provide_runner()
+        return await self._create_job(request)
 
     async def _provide_runner(self) -> None:
         if self._has_runner:
@@ -125,7 +126,7 @@ class Writer:
         name = job["metadata"]["name"]
         try:
             with _refusals(f"the Secret {name}"):
-                await self._put_secret(secret, name, job["metadata"]["uid"])
+                await _permitted(lambda: self._put_secret(secret, name, job["metadata"]["uid"]))
         except InvalidSpec:
             await self._delete(name)
             raise
@@ -146,8 +147,34 @@ class Writer:
 
     async def number_next(self, run: Run) -> None:
         """Tell the next pod which attempt it is; one that is quicker counts itself as the first."""
-        if job := run.job:
-            await self._put_secret(manifests.attempt_secret(job.name, run.run_id, run.attempt), job.name, job.uid)
+        attempt, said = run.attempt, ""
+        for pause in itertools.islice(_patiently(), _TELLINGS):
+            job = run.job
+            if job is None or run.attempt != attempt:
+                return
+            try:
+                await self._put_secret(manifests.attempt_secret(job.name, run.run_id, attempt), job.name, job.uid)
+                return
+            except (BackendUnavailable, NotAuthorized) as error:
+                if str(error) != said:
+                    log.warning("the next pod of %s cannot be told yet that it is %d: %s", run.run_id, attempt, error)
+                said = str(error)
+            await asyncio.sleep(pause)
+
+
+def _patiently() -> Iterator[float]:
+    """The pauses between tries, without end."""
+    return itertools.chain(_AT_LAST, itertools.repeat(_AT_LAST[-1]))
+
+
+async def _permitted(act: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """What ``act`` returns. An API server that has just begun refuses what it permits a moment later."""
+    for pause in REFUSED_AGAIN:
+        try:
+            return await act()
+        except NotAuthorized:
+            await asyncio.sleep(pause)
+    return await act()
 
 
 def _with_blobs(request: KueueRequest) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from qwex_kueue.manifests import KueueRequest
 from qwex_kueue.run import Run
 from qwex_kueue.writer import Writer
 
-from qwex.errors import BackendUnavailable, InvalidSpec
+from qwex.errors import BackendUnavailable, InvalidSpec, NotAuthorized
 
 pytestmark = pytest.mark.anyio
 AWAY = BackendUnavailable("the API server does not answer")
+DENIED = NotAuthorized("Kubernetes refuses: you may not")
 JOBS, CORE = "/jobs", "/core"
 
 
@@ -51,7 +52,7 @@ class Server:
 
 def request(attempt=1, run_id="train-abc"):
     labels = {"qwex.dev/run-id": run_id, "qwex.dev/controller": "me"}
-    metadata = {"name": run_id if attempt == 1 else f"{run_id}-{attempt}", "labels": labels}
+    metadata = {"name": run_id if attempt == 1 else f"{run_id}--{attempt}", "labels": labels}
     return KueueRequest(run_id, attempt, "default", {"metadata": metadata}, {"metadata": metadata, "data": {}})
 
 
@@ -122,8 +123,60 @@ async def test_a_job_of_that_name_that_is_another_is_not_taken_for_this_one(cont
         await writer(server).create(request(), lambda made: None)
 
 
-async def test_jobs_are_deleted_at_last(monkeypatch):
-    monkeypatch.setattr(writer_module, "_DELETE_AGAIN", (0.0,))
-    server = Server(delete_jobs=[AWAY, AWAY, None])
+@pytest.fixture
+def impatient(monkeypatch):
+    """Nothing is waited for before it is tried again."""
+    monkeypatch.setattr(writer_module, "_AT_LAST", (0.0,))
+    monkeypatch.setattr(writer_module, "REFUSED_AGAIN", (0.0, 0.0))
+
+
+async def test_a_secret_that_is_not_permitted_yet_is_tried_again(impatient):
+    server = Server(create_secrets=[DENIED, DENIED, None])
+    await writer(server).create(request(), lambda made: None)
+    assert server.calls[2:] == ["create secrets train-abc"] * 3
+    assert "/jobs/train-abc" in server.there
+
+
+async def test_jobs_are_deleted_at_last_and_what_keeps_them_is_said_once(impatient, caplog):
+    server = Server(delete_jobs=[AWAY, AWAY, DENIED, DENIED, None])
     await writer(server).delete_at_last(run(job()))
-    assert server.calls == ["delete jobs train-abc"] * 3
+    assert server.calls == ["delete jobs train-abc"] * 5
+    assert [str(record.args[1]) for record in caplog.records] == [str(AWAY), str(DENIED)]
+
+
+async def test_a_job_that_came_meanwhile_is_not_deleted(impatient):
+    given_up = run(job())
+
+    class Slow(Server):
+        def _answer(self, call, name):
+            given_up.take_job(job(attempt=2, name="train-abc--2"))
+            super()._answer(call, name)
+
+    server = Slow(delete_jobs=[AWAY, None])
+    await writer(server).delete_at_last(given_up)
+    assert server.calls == ["delete jobs train-abc"] * 2
+
+
+async def test_the_next_pod_is_told_its_number_at_last(impatient):
+    server = Server(create_secrets=[AWAY, DENIED, None])
+    await writer(server).number_next(run(job()))
+    assert server.calls == ["create secrets train-abc--attempt"] * 3
+
+
+async def test_a_pod_whose_attempt_is_over_is_not_told_its_number(impatient):
+    waiting = run(job())
+
+    class Slow(Server):
+        def _answer(self, call, name):
+            waiting.attempt += 1
+            super()._answer(call, name)
+
+    server = Slow(create_secrets=[AWAY])
+    await writer(server).number_next(waiting)
+    assert server.calls == ["create secrets train-abc--attempt"]
+
+
+async def test_a_pod_is_not_told_its_number_for_ever(impatient):
+    server = Server(create_secrets=[DENIED])
+    await writer(server).number_next(run(job()))
+    assert len(server.calls) == writer_module._TELLINGS
