@@ -179,6 +179,7 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def cancel(self, native_id: str) -> None:
         """Delete the job's objects; its pod is told, and has its grace."""
+        await self._ready()
         run = self._runs.get(native_id)
         if run is None or (run.told and run.told.state.terminal):
             return
@@ -200,6 +201,7 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def output(self, native_id: str, after: Position) -> AsyncIterator[bytes]:
         """The records of the job's attempts, each from its pod's agent as long as that lives."""
+        await self._ready()
         attempt, seq = max(after.attempt, 1), after.seq if after.attempt else 0
         while run := self._runs.get(native_id):
             async for lines in self._output.records(run, attempt, seq):
@@ -210,12 +212,14 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def position(self, native_id: str) -> Position:
         """What the agent of the present attempt's pod has."""
+        await self._ready()
         run = self._runs.get(native_id)
         pod = run.pod(run.attempt) if run else None
         return Position(run.attempt, await self._output.last(pod)) if run and pod else Position()
 
     async def value(self, native_id: str, attempt: int, name: str) -> AsyncIterator[bytes]:
         """From the pod's agent, or from what it left."""
+        await self._ready()
         run = self._runs.get(native_id)
         pod = run.pod(attempt) if run else None
         if pod is None:
@@ -225,6 +229,7 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def acknowledge(self, native_id: str, last: Position) -> None:
         """Let the agents go, and with them the pods and their quota."""
+        await self._ready()
         if run := self._runs.get(native_id):
             await self._output.acknowledge(run, last)
 
@@ -257,6 +262,7 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def explain(self, native_id: str) -> Why | None:
         """From the Workload's conditions, the queue's list of who waits, and the quotas."""
+        await self._ready()
         run = self._runs.get(native_id)
         job = run.job if run else None
         if run is None or job is None:

@@ -11,8 +11,11 @@ from qwex_kueue import apiserver
 from qwex_kueue import backend as backend_module
 from qwex_kueue import writer as writer_module
 from qwex_kueue.backend import KueueBackend
+from qwex_kueue.output import Output
 
 from qwex.backend import BackendContext
+from qwex.errors import BackendUnavailable
+from qwex.state import Position
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +75,65 @@ async def started(folder):
         yield backend
     finally:
         await backend.close()
+
+
+def raw_job(controller):
+    labels = {"qwex.dev/run-id": "train-abc", "qwex.dev/controller": controller, "qwex.dev/attempt": "1"}
+    return {"metadata": {"name": "train-abc", "uid": "job-1", "resourceVersion": "1", "labels": labels}}
+
+
+RECORDS = b'{"type":"start","ts":1.0,"attempt":1,"seq":1}\n'
+
+
+@pytest.fixture
+def agents(monkeypatch):
+    """What the agents of all pods would say, and what they are told."""
+    heard = []
+
+    async def records(self, run, attempt, seq):
+        yield RECORDS
+
+    async def acknowledge(self, run, last):
+        heard.append((run.run_id, last))
+
+    monkeypatch.setattr(Output, "records", records)
+    monkeypatch.setattr(Output, "acknowledge", acknowledge)
+    return heard
+
+
+async def everything(stream):
+    return [each async for each in stream]
+
+
+ASKING = {
+    "output": lambda backend: everything(backend.output("train-abc", Position())),
+    "position": lambda backend: backend.position("train-abc"),
+    "value": lambda backend: everything(backend.value("train-abc", 1, "x")),
+    "explain": lambda backend: backend.explain("train-abc"),
+    "acknowledge": lambda backend: backend.acknowledge("train-abc", Position(1, 1)),
+    "cancel": lambda backend: backend.cancel("train-abc"),
+}
+
+
+@pytest.mark.parametrize("what", ASKING)
+async def test_who_asks_before_it_is_known_what_there_is_is_not_told_that_there_is_nothing(server, tmp_path, what):
+    async with started(tmp_path) as backend:
+        with pytest.raises(BackendUnavailable, match="did not answer"):
+            await ASKING[what](backend)
+
+
+async def test_a_job_is_found_as_soon_as_the_cluster_has_answered(server, agents, tmp_path, monkeypatch):
+    monkeypatch.setattr(backend_module, "_FIRST_NOTICE", 0.01)
+    async with started(tmp_path) as backend:
+        server.there["/jobs"] = [raw_job(backend._controller)]
+        monkeypatch.setattr(backend_module, "_FIRST_LOOK", 10.0)
+        asking = asyncio.gather(*(ASKING[what](backend) for what in ("output", "acknowledge", "explain")))
+        server.answers.set()
+        output, _, explained = await asking
+        assert (output, agents) == ([RECORDS], [("train-abc", Position(1, 1))])
+        assert "Kueue has not looked at it yet" in explained.summary
+        await backend.cancel("train-abc")
+        assert server.deleted == ["/jobs/train-abc"]
 
 
 async def test_a_job_is_given_up_once_however_often_it_is_looked_at(server, tmp_path, monkeypatch):
