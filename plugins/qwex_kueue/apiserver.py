@@ -30,6 +30,8 @@ __all__ = ["ApiServer", "Frames"]
 _CONNECT, _ANSWER = 5.0, 30.0
 #: A watch says something about every minute, be it a bookmark; a silent one is a connection that is dead.
 _WATCHING = aiohttp.ClientTimeout(sock_connect=_CONNECT, sock_read=150.0)
+#: Seconds for which what was begun with credentials before may go on: a watch ends earlier by itself.
+_LEFT_OPEN = 400.0
 #: Seconds after which a websocket on which nothing comes is asked for a sign of life: a lost one says nothing.
 _HEARTBEAT = 20.0
 _TRANSPORT = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError, OSError)
@@ -75,6 +77,8 @@ class ApiServer:
         self._settings = settings
         self.namespace = namespace
         self._renewing: asyncio.Future[None] | None = None
+        #: Those with credentials of before, each by the task that closes it in time.
+        self._former: dict[asyncio.Task[None], client.ApiClient] = {}
         #: Requests so far, watches and port-forwards too.
         self.requests = 0
 
@@ -105,7 +109,9 @@ class ApiServer:
 
     async def close(self) -> None:
         """Let go of every connection."""
-        await self._api.close()
+        for closing in self._former:
+            closing.cancel()
+        await asyncio.gather(*(api.close() for api in (self._api, *self._former.values())))
 
     async def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Read an object or a list."""
@@ -259,8 +265,14 @@ class ApiServer:
         finally:
             self._renewing = None
         before, self._api = self._api, client.ApiClient(configuration)
-        # Requests under way on the old session end by themselves; new ones use the new one.
-        asyncio.get_running_loop().call_later(_ANSWER, lambda: asyncio.ensure_future(before.close()))
+        closing = asyncio.create_task(self._close_in_time(before))
+        self._former[closing] = before
+        closing.add_done_callback(self._former.pop)
+
+    async def _close_in_time(self, api: client.ApiClient) -> None:
+        """What is under way on it ends by itself first, watches too."""
+        await asyncio.sleep(_LEFT_OPEN)
+        await api.close()
 
     def _away(self, error: BaseException, *, in_doubt: bool = False) -> BackendUnavailable:
         what = str(error) or type(error).__name__
