@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import secrets
 from collections import Counter
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK = 5.0
 #: Seconds that Kueue takes to notice a new Job; an explanation waits for that.
 _FIRST_NOTICE = 0.5
+#: Seconds until what is old in the journal is forgotten for the first time, and then again.
+_FORGETS = (300.0, 86400.0)
 #: Seconds for which a quota that is large enough is taken to be so.
 _QUOTAS_LAST = 60.0
 #: What a submit raises for what preflight finds, and the field to blame.
@@ -122,14 +125,12 @@ class KueueBackend(Backend[KueueRequest]):
         server, runs, ours = self._server, self._runs, names.RUN_ID
         self._queues = Reflector(server, f"{kueue}/localqueues", LocalQueue.of)
         self._workloads = Reflector(server, f"{kueue}/workloads", Workload.of, runs.workload_changed)
-        self._reflectors = [
-            self._workloads,
-            Reflector(server, server.jobs, Job.of, runs.job_changed, selector=ours),
-            Reflector(server, f"{server.core}/pods", Pod.of, runs.pod_changed, selector=ours),
-            self._queues,
-        ]
+        self._jobs = Reflector(server, server.jobs, Job.of, runs.job_changed, selector=ours)
+        self._pods = Reflector(server, f"{server.core}/pods", Pod.of, runs.pod_changed, selector=ours)
+        self._reflectors = [self._workloads, self._jobs, self._pods, self._queues]
         for reflector in self._reflectors:
             reflector.start()
+        self._spawn(self._forget_old())
         with contextlib.suppress(BackendUnavailable, NotAuthorized, ApiError):
             await self._ready()
 
@@ -373,6 +374,18 @@ class KueueBackend(Backend[KueueRequest]):
             there = await self._server.get(f"{self._server.jobs}/{job.name}")
             if not await preflight.kueue_sees(self._server, manifests.anew(there)):
                 self._runs.refuses(run, preflight.UNMANAGED.format(namespace=self._server.namespace))
+
+    async def _forget_old(self) -> None:
+        """Keep the journal small, day by day.
+
+        Not at the start: the controller first asks how those jobs ended that were there when it was last.
+        """
+        for pause in itertools.chain(_FORGETS, itertools.repeat(_FORGETS[-1])):
+            await asyncio.sleep(pause)
+            with contextlib.suppress(BackendUnavailable, NotAuthorized, ApiError):
+                await self._ready()
+                jobs, pods = self._jobs.objects.values(), self._pods.objects.values()
+                self._journal.forget_old({job.run_id for job in jobs} | {pod.run_id for pod in pods})
 
     def _give_up(self, run: Run) -> None:
         """Free the quota of a job that cannot go on, however long that takes; asked at each look, it is done once."""

@@ -15,18 +15,19 @@ from qwex.errors import ConfigError
 from qwex.state import JobState, JobStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 __all__ = ["Handed", "Journal"]
 
 log = logging.getLogger(__name__)
 
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS job (
     run_id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, created INTEGER NOT NULL DEFAULT 0,
     stop TEXT NOT NULL DEFAULT '', stop_message TEXT NOT NULL DEFAULT '',
-    ended_at REAL, ended TEXT NOT NULL DEFAULT ''
+    ended_at REAL, ended TEXT NOT NULL DEFAULT '', touched REAL NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS pod (
     uid TEXT PRIMARY KEY, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, generation INTEGER NOT NULL DEFAULT 0
@@ -44,7 +45,9 @@ CREATE INDEX IF NOT EXISTS admission_by_queue ON admission (queue, at);
 _CHANGES = {
     2: "ALTER TABLE pod ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE job ADD COLUMN ended_at REAL;"
-    "ALTER TABLE job ADD COLUMN ended TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE job ADD COLUMN ended TEXT NOT NULL DEFAULT '';",
+    # When those were last written that are there is not known.
+    3: "ALTER TABLE job ADD COLUMN touched REAL NOT NULL DEFAULT 0; UPDATE job SET touched=strftime('%s', 'now');",
 }
 #: Seconds for which a job is remembered that the cluster has nothing more of.
 _REMEMBERED = 7 * 86400.0
@@ -78,7 +81,6 @@ class Journal:
             if version < _VERSION:
                 changes = "".join(change for since, change in _CHANGES.items() if 0 < version <= since)
                 self._db.executescript(f"BEGIN; {changes} {_SCHEMA} PRAGMA user_version={_VERSION}; COMMIT;")
-            self._forget_old()
         except sqlite3.Error as error:
             raise ConfigError(f"{file}: {error}. Move the file away; jobs in the cluster go on.") from error
         if version > _VERSION:
@@ -98,10 +100,10 @@ class Journal:
     def creates(self, run_id: str, attempt: int) -> None:
         """The attempt is about to be handed over."""
         self._db.execute(
-            "INSERT INTO job (run_id, attempt) VALUES (?, ?) "
-            "ON CONFLICT (run_id) DO UPDATE SET attempt=excluded.attempt, created=0, ended='', ended_at=NULL "
+            "INSERT INTO job (run_id, attempt, touched) VALUES (?, ?, ?) ON CONFLICT (run_id) DO UPDATE "
+            "SET attempt=excluded.attempt, touched=excluded.touched, created=0, ended='', ended_at=NULL "
             "WHERE attempt < excluded.attempt",
-            (run_id, attempt),
+            (run_id, attempt, time.time()),
         )
 
     def created(self, run_id: str) -> None:
@@ -115,16 +117,17 @@ class Journal:
 
     def begins(self, run_id: str, attempt: int) -> None:
         """The job waits or runs for the ``attempt``-th time."""
-        self._note(("UPDATE job SET attempt=? WHERE run_id=?", (attempt, run_id)))
+        self._note(("UPDATE job SET attempt=?, touched=? WHERE run_id=?", (attempt, time.time(), run_id)))
 
     def stops(self, run_id: str, reason: str, message: str) -> None:
         """The job was told to end; the first reason counts."""
-        self._db.execute("UPDATE job SET stop=?, stop_message=? WHERE run_id=? AND stop=''", (reason, message, run_id))
+        update = "UPDATE job SET stop=?, stop_message=?, touched=? WHERE run_id=? AND stop=''"
+        self._db.execute(update, (reason, message, time.time(), run_id))
 
     def ends(self, run_id: str, status: JobStatus) -> None:
         """That was the job's end; a further attempt undoes it."""
-        said = json.dumps([status.state.value, *astuple(status)[1:]])
-        self._note(("UPDATE job SET ended=?, ended_at=? WHERE run_id=?", (said, time.time(), run_id)))
+        said, now = json.dumps([status.state.value, *astuple(status)[1:]]), time.time()
+        self._note(("UPDATE job SET ended=?, ended_at=?, touched=? WHERE run_id=?", (said, now, now, run_id)))
 
     def pods(self, run_id: str) -> list[tuple[str, int, int]]:
         """Uid and attempt of a job's pods, and the generation of the Job that made it, 0 if not known."""
@@ -134,7 +137,7 @@ class Journal:
         """A pod is that attempt of a job, which is no longer at one before."""
         self._note(
             ("INSERT OR IGNORE INTO pod (uid, run_id, attempt) VALUES (?, ?, ?)", (uid, run_id, attempt)),
-            ("UPDATE job SET attempt=? WHERE run_id=? AND attempt < ?", (attempt, run_id, attempt)),
+            ("UPDATE job SET attempt=max(attempt, ?), touched=? WHERE run_id=?", (attempt, time.time(), run_id)),
         )
 
     def made_by(self, uid: str, generation: int) -> None:
@@ -145,6 +148,16 @@ class Journal:
         """Remove a job."""
         self._db.execute("DELETE FROM pod WHERE run_id=?", (run_id,))
         self._db.execute("DELETE FROM job WHERE run_id=?", (run_id,))
+
+    def forget_old(self, present: Collection[str]) -> None:
+        """Remove jobs that the cluster has nothing ``present`` of and that nothing was written of for long.
+
+        Those whose end nobody saw, as it was cleared away while no controller was there, are among them.
+        """
+        old = (time.time() - _REMEMBERED,)
+        for (run_id,) in self._db.execute("SELECT run_id FROM job WHERE touched < ?", old).fetchall():
+            if run_id not in present:
+                self.forget(run_id)
 
     def admitted(self, queue: str, workload: str, at: float, waited: float) -> None:
         """A workload of a queue, anybody's, was admitted after so many seconds. What is too old to be read goes."""
@@ -184,11 +197,6 @@ class Journal:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             log.error("what was seen of the cluster could not be written down: %s", error)
-
-    def _forget_old(self) -> None:
-        old = (time.time() - _REMEMBERED,)
-        self._db.execute("DELETE FROM pod WHERE run_id IN (SELECT run_id FROM job WHERE ended_at < ?)", old)
-        self._db.execute("DELETE FROM job WHERE ended_at < ?", old)
 
 
 def _status(said: str) -> JobStatus | None:

@@ -11,6 +11,7 @@ from qwex_kueue import apiserver
 from qwex_kueue import backend as backend_module
 from qwex_kueue import writer as writer_module
 from qwex_kueue.backend import KueueBackend
+from qwex_kueue.journal import Journal
 from qwex_kueue.output import Output
 
 from qwex.backend import BackendContext
@@ -136,6 +137,10 @@ async def test_a_job_is_found_as_soon_as_the_cluster_has_answered(server, agents
         assert server.deleted == ["/jobs/train-abc"]
 
 
+def freeing(backend):
+    return [task for task in backend._tasks if task.get_coro().__name__ == "_free"]
+
+
 async def test_a_job_is_given_up_once_however_often_it_is_looked_at(server, tmp_path, monkeypatch):
     monkeypatch.setattr(writer_module, "_AT_LAST", (0.0,))
     server.answers.set()
@@ -144,9 +149,19 @@ async def test_a_job_is_given_up_once_however_often_it_is_looked_at(server, tmp_
         run = backend._runs.get("train-abc")
         backend._give_up(run)
         backend._give_up(run)
-        assert len(backend._given_up) == 1
-        await asyncio.gather(*backend._tasks)
+        assert len(freeing(backend)) == 1
+        await asyncio.gather(*freeing(backend))
         assert server.deleted == ["/jobs/train-abc"]
         backend._give_up(run)
-        await asyncio.gather(*backend._tasks)
+        await asyncio.gather(*freeing(backend))
         assert len(server.deleted) == 2
+
+
+async def test_jobs_that_are_in_the_cluster_are_not_forgotten(server, tmp_path, monkeypatch):
+    forgotten = asyncio.Queue()
+    monkeypatch.setattr(backend_module, "_FORGETS", (0.0, 3600.0))
+    monkeypatch.setattr(Journal, "forget_old", lambda journal, present: forgotten.put_nowait(present))
+    server.there["/jobs"] = [raw_job("me")]
+    server.answers.set()
+    async with started(tmp_path):
+        assert await asyncio.wait_for(forgotten.get(), 10) == {"train-abc"}
