@@ -24,11 +24,12 @@ from qwex.errors import (
     UnknownQueue,
 )
 from qwex.spec import validated
-from qwex.state import Position, QueueInfo, WaitReason
-from qwex_kueue import manifests, names, preflight, settings, why
+from qwex.state import Position, QueueInfo, Reason, WaitReason
+from qwex_kueue import manifests, names, podevents, preflight, settings, why
 from qwex_kueue.clusterqueues import FRESH, Beyond
 from qwex_kueue.errors import ApiError
 from qwex_kueue.journal import Journal
+from qwex_kueue.judging import Puzzle
 from qwex_kueue.manifests import KueueRequest
 from qwex_kueue.objects import Job, LocalQueue, Pod, Workload
 from qwex_kueue.output import Output
@@ -117,7 +118,9 @@ class KueueBackend(Backend[KueueRequest]):
         self._closing.callback(self._journal.close)
         self._runs = Runs(self._journal, self._settings, self._controller, self._changes.tell)
         self._runs.hopeless = self._give_up
-        self._runs.puzzles = lambda run, puzzle: self._spawn(self._find_out(run))
+        self._runs.puzzles = lambda run, puzzle: self._spawn(
+            self._find_trouble(run) if puzzle is Puzzle.UNMADE else self._find_out(run)
+        )
         self._output = Output(self._server, self._runs)
         self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
         self._runs.again = lambda run: self._spawn(self._writer.number_next(run))
@@ -262,7 +265,7 @@ class KueueBackend(Backend[KueueRequest]):
         return self._runs.elsewhere()
 
     async def explain(self, native_id: str) -> Why | None:
-        """From the Workload's conditions, the queue's list of who waits, and the quotas."""
+        """From the Workload's conditions, the queue's list of who waits, the quotas, and the events of its pod."""
         await self._ready()
         run = self._runs.get(native_id)
         job = run.job if run else None
@@ -273,17 +276,20 @@ class KueueBackend(Backend[KueueRequest]):
         waits = workload is not None and not workload.has("Admitted")
         clusters = await self._clusters()
         places = await self._beyond.places(job.queue, name) if waits else {}
+        pod = run.pod(run.attempt)
+        trouble = await podevents.trouble(self._server, pod) if pod and podevents.is_late(pod) else ""
         return why.explain(
             why.Known(
                 job.queue,
                 workload,
-                run.pod(run.attempt),
+                pod,
                 self._queues.objects.get(job.queue),
                 clusters.pop(job.queue, None),
                 places.get(workload.name) if workload else None,
                 self._runs.equivalents(workload) if workload and waits else (),
                 clusters,
                 self._journal.admissions(job.queue),
+                trouble,
             )
         )
 
@@ -374,6 +380,17 @@ class KueueBackend(Backend[KueueRequest]):
             there = await self._server.get(f"{self._server.jobs}/{job.name}")
             if not await preflight.kueue_sees(self._server, manifests.anew(there)):
                 self._runs.refuses(run, preflight.UNMANAGED.format(namespace=self._server.namespace))
+
+    async def _find_trouble(self, run: Run) -> None:
+        """Why a node does not make a pod's containers: what it mounts may not be there, and then it never starts.
+
+        Its own Secret is there in a moment, where a hand-over was interrupted.
+        """
+        if (pod := run.pod(run.attempt)) is None:
+            return
+        said = await podevents.trouble(self._server, pod)
+        if (name := podevents.missing(said)) and name not in run.jobs:
+            self._runs.refuses(run, said, Reason.START_FAILED)
 
     async def _forget_old(self) -> None:
         """Keep the journal small, day by day.

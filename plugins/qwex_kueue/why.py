@@ -82,6 +82,8 @@ class Known:
     others: Mapping[str, ClusterQueue] = field(default_factory=dict)
     #: Admissions of the queue, oldest first: when, and after how many seconds.
     admissions: Sequence[tuple[float, float]] = ()
+    #: What keeps its pod, by the pod's events.
+    trouble: str = ""
 
 
 def explain(known: Known) -> Why:
@@ -233,6 +235,8 @@ def _starting(known: Known) -> Why:
         return Why(message, WaitReason.STARTING.value)
     if not pod.node:
         return Why("it has its quota, and waits for a node", WaitReason.STARTING.value)
+    if known.trouble:
+        return Why(known.trouble, WaitReason.STARTING.value)
     return Why(f"it starts on {pod.node}: the image is fetched and the container made", WaitReason.STARTING.value)
 
 

@@ -200,6 +200,28 @@ def test_whoever_may_read_namespaces_is_told_whether_it_is_there(cluster, home, 
         submit(qwex.Client(), "print(1)")
 
 
+MISSING_SECRET = """
+[[kueue.pod_template.spec.containers]]
+name = "job"
+volumeMounts = [{ name = "data", mountPath = "/data" }]
+
+[[kueue.pod_template.spec.volumes]]
+name = "data"
+secret = { secretName = "nothing" }
+"""
+
+
+def test_a_pod_that_mounts_what_is_not_there_says_so_and_fails(user, namespace, home, tmp_path, monkeypatch):
+    configure(monkeypatch, user, namespace, image_patience="20")
+    write_config(MISSING_SECRET)
+    job = submit(qwex.Client(), "print(1)")
+    said = 'the volume data of its pod cannot be mounted: secret "nothing" not found'
+    wait_until(lambda: job.why().summary == said, "what the pod's events say", 60)
+    assert job.wait(90)
+    status = job.status()
+    assert (status.state.value, status.reason, status.message) == ("FAILED", "StartFailed", said)
+
+
 def test_a_template_with_a_field_that_pods_do_not_have(client, cluster, namespace):
     """The server would drop it; with or without a look beforehand it is refused, and nothing is left."""
     write_config('[kueue.pod_template.spec]\nnodeSelectr = { pool = "jobs" }\n')

@@ -12,6 +12,7 @@ from qwex_kueue import backend as backend_module
 from qwex_kueue import writer as writer_module
 from qwex_kueue.backend import KueueBackend
 from qwex_kueue.journal import Journal
+from qwex_kueue.judging import Puzzle
 from qwex_kueue.output import Output
 
 from qwex.backend import BackendContext
@@ -155,6 +156,66 @@ async def test_a_job_is_given_up_once_however_often_it_is_looked_at(server, tmp_
         backend._give_up(run)
         await asyncio.gather(*freeing(backend))
         assert len(server.deleted) == 2
+
+
+def raw_pod(job="train-abc"):
+    metadata = {"name": f"{job}-x", "uid": "pod-1", "resourceVersion": "1", "labels": {"qwex.dev/run-id": "train-abc"}}
+    owner = {"uid": "job-1", "controller": True}
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-26T00:00:00Z"}
+    return {
+        "metadata": {**metadata, "ownerReferences": [owner]},
+        "spec": {"nodeName": "node0", "containers": [{"name": "job"}]},
+        "status": {"phase": "Pending", "conditions": [scheduled]},
+    }
+
+
+def failed_mount(secret):
+    message = f'MountVolume.SetUp failed for volume "data" : secret "{secret}" not found'
+    times = {"lastTimestamp": "2026-11-26T00:00:09Z"}
+    return {"metadata": {"name": "x"}, "reason": "FailedMount", "type": "Warning", "message": message, **times}
+
+
+@pytest.mark.parametrize(
+    ("secret", "state"),
+    [pytest.param("token", "FAILED", id="a site's"), pytest.param("train-abc", "ADMITTED", id="its own, which comes")],
+)
+async def test_a_pod_that_mounts_what_is_not_there_says_so_and_is_given_up(
+    server, tmp_path, monkeypatch, secret, state
+):
+    monkeypatch.setattr(backend_module, "_FIRST_LOOK", 10.0)
+    server.there = {"/core/pods": [raw_pod()], "/core/events": [failed_mount(secret)]}
+    (tmp_path / "controller-id").write_text("me")
+    server.there["/jobs"] = [raw_job("me")]
+    server.answers.set()
+    async with started(tmp_path) as backend:
+        backend._journal.creates("train-abc", 1)
+        backend._journal.created("train-abc")
+        said = f'the volume data of its pod cannot be mounted: secret "{secret}" not found'
+        assert (await backend.explain("train-abc")).summary == said
+        run = backend._runs.get("train-abc")
+        await backend._find_trouble(run)
+        status = (await backend.status(["train-abc"]))["train-abc"]
+        assert status.state.value == state
+        if state == "FAILED":
+            assert (status.reason, status.message) == ("StartFailed", said)
+
+
+async def test_who_does_not_make_a_pod_and_who_does_not_see_a_job_is_asked(server, tmp_path, monkeypatch):
+    """Each for what it may know."""
+    asked = []
+
+    async def ask(self, run, what):
+        asked.append(what)
+
+    monkeypatch.setattr(KueueBackend, "_find_trouble", lambda self, run: ask(self, run, "events"))
+    monkeypatch.setattr(KueueBackend, "_find_out", lambda self, run: ask(self, run, "Kueue"))
+    server.answers.set()
+    async with started(tmp_path) as backend:
+        before = set(backend._tasks)
+        for puzzle in Puzzle:
+            backend._runs.puzzles(None, puzzle)
+        await asyncio.gather(*(set(backend._tasks) - before))
+    assert asked == ["Kueue", "events"]
 
 
 async def test_jobs_that_are_in_the_cluster_are_not_forgotten(server, tmp_path, monkeypatch):

@@ -114,6 +114,8 @@ def test_starting_names_what_it_waits_for():
     backoff = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
     assert explain(Known("default", workload(), pod(agent=backoff))).reason == WaitReason.IMAGE_PULL.value
     assert "node0" in explain(Known("default", workload(), pod())).summary
+    assert explain(Known("default", workload(), pod(), trouble="a volume is away")).summary == "a volume is away"
+    assert "image" in explain(Known("default", workload(), pod(agent=backoff), trouble="a volume is away")).summary
 
 
 def test_an_estimate_needs_admissions_out_of_a_backlog():

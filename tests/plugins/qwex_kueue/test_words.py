@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from qwex_kueue.podevents import TROUBLES
 from qwex_kueue.states import DISRUPTIONS, EVICTIONS, JOB_FAILURES, PREEMPTIONS, TERMINATIONS, UNSTARTABLE
 from qwex_kueue.why import REASONS
 
@@ -100,6 +101,17 @@ WORDS = {
         # Of the pod, or of the end of a container.
         "KillContainerError CreatePodSandboxError ConfigPodSandboxError KillPodSandboxError ResizePodInPlaceError "
         "RemoveContainerError",
+    ),
+    "pod set up": Words(
+        TROUBLES,
+        "FailedMount FailedMapVolume FailedAttachVolume FailedCreatePodSandBox FailedPodSandBoxStatus "
+        "FailedCreatePodContainer FailedPrepareDynamicResources FailedSync NetworkNotReady",
+        KUBERNETES,
+        f"{KUBELET}/events/event.go",
+        r'= "(Failed\w+|NetworkNotReady)"',
+        # Of a pod's end, of one that the node does not take at all, of its hooks, or of the node.
+        "FailedKillPod FailedNodeDeclaredFeaturesCheck FailedPostStartHook FailedPreStopHook FailedValidation "
+        "FailedMountOnFilesystemMismatch FailedNodeAllocatableEnforcement",
     ),
     "container lost": Words(
         TERMINATIONS,
