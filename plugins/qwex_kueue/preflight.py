@@ -78,7 +78,7 @@ def impossible(
         return Why(f"{hint} There is: {', '.join(known)}", WaitReason.QUEUE_MISSING.value)
     if over := excess(request, cluster):
         assert cluster is not None
-        summary = f"it asks for more than {request.queue} can ever give: {over}"
+        summary = f"it asks for more than {request.queue} can ever give: {over}. Ask for less, or in another queue"
         return Why(summary, WaitReason.EXCEEDS_MAX_QUOTA.value, quota=cluster.lines(asked_for(request)))
     mismatch = _other_python(request, python)
     return Why(mismatch, WaitReason.WRONG_PYTHON.value) if mismatch else None
@@ -122,8 +122,16 @@ def excess(request: KueueRequest, cluster: ClusterQueue | None) -> str:
         assert cluster is not None
         most = cluster.most(name)
         if most is not None and number > most:
-            over.append(f"{amount(name, number)}, and {amount(name, most)} is the most" if most else f"no {name} there")
-    return listed(over) if over else ""
+            over.append(_beyond(name, number, most))
+    return "; ".join(over)
+
+
+def _beyond(resource: str, number: float, most: float) -> str:
+    """``16 GPUs, and 8 GPUs is the most``; amounts that look alike are given to the byte."""
+    asked, limit = amount(resource, number), amount(resource, most)
+    if asked == limit:
+        asked, limit = f"{number:,.0f} bytes of memory", f"{most:,.0f}"
+    return f"{asked}, and {limit} is the most" if most else f"{asked}, and it has no {resource}"
 
 
 class Permission:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from qwex_kueue.clusterqueues import ClusterQueue
 from qwex_kueue.errors import Missing
 from qwex_kueue.journal import Journal
 from qwex_kueue.manifests import render
@@ -17,10 +18,10 @@ from qwex.spec import JobSpec, Runtime, Source, Value
 QUEUES = {"default": LocalQueue("default", "cluster", "None")}
 
 
-def request(image="registry.example/ml:7", python=None, code="3.11", queue="default"):
+def request(image="registry.example/ml:7", python=None, code="3.11", queue="default", **fields):
     inputs = {"__function__": Value(data="AAAA", python=code), "x": Value(data="AAAA")}
     runtime = Runtime(image=image, python=python)
-    spec = JobSpec(source=Source(kind="function", name="f"), inputs=inputs, runtime=runtime)
+    spec = JobSpec(source=Source(kind="function", name="f"), inputs=inputs, runtime=runtime, **fields)
     return render(Plan("f-abc", spec, "ada", 1, None, {}), KueueSettings(), queue, "runner", "c0ffee")
 
 
@@ -32,6 +33,24 @@ def test_a_queue_that_is_not_there_is_named_with_those_that_are():
     why = found(request(queue="defualt"))
     assert why.reason == "QueueMissing"
     assert why.summary.startswith("no queue 'defualt' in the namespace team. Did you mean 'default'?")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"cpu": "6"}, "6 cores, and 4 cores is the most"),
+        ({"memory": "9Gi"}, "9.7 GB of memory, and 8.6 GB of memory is the most"),
+        ({"memory": "8193Mi"}, "8,590,983,168 bytes of memory, and 8,589,934,592 is the most"),
+        ({"gpu": "2"}, "2 GPUs, and it has no nvidia.com/gpu"),
+        ({"cpu": "6", "gpu": "1"}, "6 cores, and 4 cores is the most; 1 GPU, and it has no nvidia.com/gpu"),
+    ],
+)
+def test_what_is_more_than_the_queue_has_is_told_with_the_most_that_can_be_had(asked, said):
+    cluster = ClusterQueue("team", {"cpu": 4.0, "memory": 2.0**33}, {}, {"cpu": 0.0, "memory": 0.0}, "None", "")
+    why = impossible("team", request(resources=asked, code=""), QUEUES, cluster, "")
+    assert why.reason == "ExceedsMaxQuota"
+    expected = f"it asks for more than default can ever give: {said}. Ask for less, or in another queue"
+    assert why.summary == expected
 
 
 class Answering:
