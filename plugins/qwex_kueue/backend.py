@@ -118,9 +118,7 @@ class KueueBackend(Backend[KueueRequest]):
         self._closing.callback(self._journal.close)
         self._runs = Runs(self._journal, self._settings, self._controller, self._changes.tell)
         self._runs.hopeless = self._give_up
-        self._runs.puzzles = lambda run, puzzle: self._spawn(
-            self._find_trouble(run) if puzzle is Puzzle.UNMADE else self._find_out(run)
-        )
+        self._runs.puzzles = self._look_into
         self._output = Output(self._server, self._runs)
         self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
         self._runs.again = lambda run: self._spawn(self._writer.number_next(run))
@@ -373,6 +371,9 @@ class KueueBackend(Backend[KueueRequest]):
         label = manifests.priority_class(request.priority, known)
         metadata = {**request.job["metadata"], "labels": {**labels, **label}}
         return replace(request, job={**request.job, "metadata": metadata})
+
+    def _look_into(self, run: Run, puzzle: Puzzle) -> None:
+        self._spawn(self._find_out(run) if puzzle is Puzzle.UNNOTICED else self._find_trouble(run))
 
     async def _find_out(self, run: Run) -> None:
         """Why Kueue takes no notice of a Job: it is away, or does not look after the namespace."""
