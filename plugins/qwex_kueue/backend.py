@@ -390,7 +390,8 @@ class KueueBackend(Backend[KueueRequest]):
         if (pod := run.pod(run.attempt)) is None:
             return
         said = await podevents.trouble(self._server, pod)
-        if (name := podevents.missing(said)) and name not in run.jobs:
+        missing = podevents.missing(said)
+        if missing and missing not in run.jobs and run.pod(run.attempt) == pod:
             self._runs.refuses(run, said, Reason.START_FAILED)
 
     async def _forget_old(self) -> None:

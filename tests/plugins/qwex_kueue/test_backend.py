@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from objects_as_the_api_has_them import job
+from objects_as_the_api_has_them import RUNNING, job, pod
 from qwex_kueue import apiserver
 from qwex_kueue import backend as backend_module
 from qwex_kueue import writer as writer_module
@@ -198,6 +198,23 @@ async def test_a_pod_that_mounts_what_is_not_there_says_so_and_is_given_up(
         assert status.state.value == state
         if state == "FAILED":
             assert (status.reason, status.message) == ("StartFailed", said)
+
+
+async def test_a_pod_that_starts_while_its_events_are_read_is_not_given_up(server, tmp_path, monkeypatch):
+    server.there = {"/core/pods": [raw_pod()], "/core/events": [failed_mount("token")]}
+    (tmp_path / "controller-id").write_text("me")
+    server.there["/jobs"] = [raw_job("me")]
+    server.answers.set()
+    monkeypatch.setattr(backend_module, "_FIRST_LOOK", 10.0)
+    async with started(tmp_path) as backend:
+        run = backend._runs.get("train-abc")
+        server.answers.clear()
+        asking = asyncio.create_task(backend._find_trouble(run))
+        await asyncio.sleep(0)
+        run.take_pod(pod(state=RUNNING, job_uid="job-1"))
+        server.answers.set()
+        await asking
+        assert run.refused is None
 
 
 async def test_who_does_not_make_a_pod_and_who_does_not_see_a_job_is_asked(server, tmp_path, monkeypatch):
