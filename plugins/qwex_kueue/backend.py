@@ -27,7 +27,7 @@ from qwex.spec import validated
 from qwex.state import Position, QueueInfo, Reason, WaitReason
 from qwex_kueue import manifests, names, podevents, preflight, settings, why
 from qwex_kueue.clusterqueues import FRESH, Beyond
-from qwex_kueue.errors import ApiError
+from qwex_kueue.errors import ApiError, Missing
 from qwex_kueue.journal import Journal
 from qwex_kueue.judging import Puzzle
 from qwex_kueue.manifests import KueueRequest
@@ -117,17 +117,19 @@ class KueueBackend(Backend[KueueRequest]):
         self._journal = Journal(self.context.folder / "kueue.db")
         self._closing.callback(self._journal.close)
         self._runs = Runs(self._journal, self._settings, self._controller, self._changes.tell)
+        self._closing.callback(self._runs.close)
         self._runs.hopeless = self._give_up
         self._runs.puzzles = self._look_into
         self._output = Output(self._server, self._runs)
         self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
         self._runs.again = lambda run: self._spawn(self._writer.number_next(run))
         kueue = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{namespace}"
-        server, runs, ours = self._server, self._runs, names.RUN_ID
+        server, runs = self._server, self._runs
+        ours, mine = names.RUN_ID, f"{names.CONTROLLER}={self._controller}"
         self._queues = Reflector(server, f"{kueue}/localqueues", LocalQueue.of)
         self._workloads = Reflector(server, f"{kueue}/workloads", Workload.of, runs.workload_changed)
         self._jobs = Reflector(server, server.jobs, Job.of, runs.job_changed, selector=ours)
-        self._pods = Reflector(server, f"{server.core}/pods", Pod.of, runs.pod_changed, selector=ours)
+        self._pods = Reflector(server, f"{server.core}/pods", Pod.of, runs.pod_changed, selector=mine)
         self._reflectors = [self._workloads, self._jobs, self._pods, self._queues]
         for reflector in self._reflectors:
             reflector.start()
@@ -161,13 +163,13 @@ class KueueBackend(Backend[KueueRequest]):
             return await self._submit(request)
 
     async def _submit(self, request: KueueRequest) -> str:
-        run = self._runs.get(request.run_id)
+        run, handed = self._runs.get(request.run_id), self._journal.handed(request.run_id)
         if (status := self._runs.told_to_end(request.run_id)) is not None:
             self._changes.tell(request.run_id, status)
             return request.run_id
         begun = run is not None and run.job is not None and run.attempt >= request.attempt and not run.stop
-        if begun and self._journal.is_created(request.run_id):
-            return request.run_id
+        if handed and handed.created and handed.attempt >= request.attempt:
+            return request.run_id  # the cluster has had it, and may have nothing of it any more
         request = await self._with_priority(request)
         if request.preflight and not begun:
             await self._check(request)
@@ -188,7 +190,8 @@ class KueueBackend(Backend[KueueRequest]):
         self._runs.stops(run, "CancelledByUser", "cancelled by its user")
         try:
             await self._writer.delete(run.jobs.values())
-        except BackendUnavailable:
+        except Exception as error:
+            log.warning("%s is deleted later: %s", native_id, error)
             self._give_up(run)
         self._runs.look(run)
 
@@ -217,7 +220,8 @@ class KueueBackend(Backend[KueueRequest]):
         await self._ready()
         run = self._runs.get(native_id)
         pod = run.pod(run.attempt) if run else None
-        return Position(run.attempt, await self._output.last(pod)) if run and pod else Position()
+        last = await self._output.last(pod) if pod else 0
+        return Position(run.attempt, last) if run and last else Position()
 
     async def value(self, native_id: str, attempt: int, name: str) -> AsyncIterator[bytes]:
         """From the pod's agent, or from what it left."""
@@ -373,7 +377,8 @@ class KueueBackend(Backend[KueueRequest]):
         return replace(request, job={**request.job, "metadata": metadata})
 
     def _look_into(self, run: Run, puzzle: Puzzle) -> None:
-        self._spawn(self._find_out(run) if puzzle is Puzzle.UNNOTICED else self._find_trouble(run))
+        ways = {Puzzle.UNNOTICED: self._find_out, Puzzle.UNMADE: self._find_trouble, Puzzle.UNEXPLAINED: self._verify}
+        self._spawn(ways[puzzle](run))
 
     async def _find_out(self, run: Run) -> None:
         """Why Kueue takes no notice of a Job: it is away, or does not look after the namespace."""
@@ -394,6 +399,24 @@ class KueueBackend(Backend[KueueRequest]):
         if missing and missing not in run.jobs and run.pod(run.attempt) == pod:
             self._runs.refuses(run, said, Reason.START_FAILED)
 
+    async def _verify(self, run: Run) -> None:
+        """Whether its Job or its pod have been ended, and a watch that lags behind has not shown that yet."""
+        job, pod = run.job, run.pod(run.attempt)
+        if job and pod:
+            now = await self._now(f"{self._server.jobs}/{job.name}", job.uid)
+            self._runs.job_changed(job, Job.of(now) if now else None)
+            now = await self._now(f"{self._server.core}/pods/{pod.name}", pod.uid)
+            self._runs.pod_changed(pod, Pod.of(now) if now else None)
+            self._runs.verified(run)
+
+    async def _now(self, path: str, uid: str) -> dict[str, Any] | None:
+        """An object as the cluster has it; None when it is gone."""
+        try:
+            there = await self._server.get(path)
+        except Missing:
+            return None
+        return there if there["metadata"]["uid"] == uid else None
+
     async def _forget_old(self) -> None:
         """Keep the journal small, day by day.
 
@@ -404,7 +427,9 @@ class KueueBackend(Backend[KueueRequest]):
             with contextlib.suppress(BackendUnavailable, NotAuthorized, ApiError):
                 await self._ready()
                 jobs, pods = self._jobs.objects.values(), self._pods.objects.values()
-                self._journal.forget_old({job.run_id for job in jobs} | {pod.run_id for pod in pods})
+                present = {job.run_id for job in jobs} | {pod.run_id for pod in pods}
+                # The controller may not have asked yet how those ended that it knows.
+                self._journal.forget_old(present | self._known)
 
     def _give_up(self, run: Run) -> None:
         """Free the quota of a job that cannot go on, however long that takes; asked at each look, it is done once."""

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS pod (
 );
 CREATE INDEX IF NOT EXISTS pod_by_run ON pod (run_id);
 CREATE TABLE IF NOT EXISTS admission (
-    queue TEXT NOT NULL, workload TEXT PRIMARY KEY, at REAL NOT NULL, waited REAL NOT NULL
+    queue TEXT NOT NULL, workload TEXT NOT NULL, at REAL NOT NULL, waited REAL NOT NULL, PRIMARY KEY (workload, at)
 );
 CREATE TABLE IF NOT EXISTS image (
     name TEXT NOT NULL, python TEXT NOT NULL, version TEXT NOT NULL, PRIMARY KEY (name, python)
@@ -47,7 +47,9 @@ _CHANGES = {
     "ALTER TABLE job ADD COLUMN ended_at REAL;"
     "ALTER TABLE job ADD COLUMN ended TEXT NOT NULL DEFAULT '';",
     # When those were last written that are there is not known.
-    3: "ALTER TABLE job ADD COLUMN touched REAL NOT NULL DEFAULT 0; UPDATE job SET touched=strftime('%s', 'now');",
+    3: "ALTER TABLE job ADD COLUMN touched REAL NOT NULL DEFAULT 0; UPDATE job SET touched=strftime('%s', 'now');"
+    # Each admission of a workload counts.
+    "DROP TABLE admission;",
 }
 #: Seconds for which a job is remembered that the cluster has nothing more of.
 _REMEMBERED = 7 * 86400.0
@@ -110,11 +112,6 @@ class Journal:
         """The cluster has it."""
         self._db.execute("UPDATE job SET created=1 WHERE run_id=?", (run_id,))
 
-    def is_created(self, run_id: str) -> bool:
-        """Whether the cluster has all of it; a Job may be there without its Secret, after a kill between the two."""
-        handed = self.handed(run_id)
-        return handed is not None and handed.created
-
     def begins(self, run_id: str, attempt: int) -> None:
         """The job waits or runs for the ``attempt``-th time."""
         self._note(("UPDATE job SET attempt=?, touched=? WHERE run_id=?", (attempt, time.time(), run_id)))
@@ -125,9 +122,10 @@ class Journal:
         self._db.execute(update, (reason, message, time.time(), run_id))
 
     def ends(self, run_id: str, status: JobStatus) -> None:
-        """That was the job's end; a further attempt undoes it."""
+        """That was the end of the job's present attempt; a further one undoes it."""
         said, now = json.dumps([status.state.value, *astuple(status)[1:]]), time.time()
-        self._note(("UPDATE job SET ended=?, ended_at=?, touched=? WHERE run_id=?", (said, now, now, run_id)))
+        update = "UPDATE job SET ended=?, ended_at=?, touched=? WHERE run_id=? AND attempt <= ?"
+        self._note((update, (said, now, now, run_id, status.attempt or 1)))
 
     def pods(self, run_id: str) -> list[tuple[str, int, int]]:
         """Uid and attempt of a job's pods, and the generation of the Job that made it, 0 if not known."""

@@ -20,14 +20,15 @@ from qwex_kueue.states import (
     ended,
     exit_of,
     finished,
+    is_away,
     is_being_made,
     is_evicted,
     is_stuck,
     is_unexplained,
-    judge,
     pod_lost,
     preemptor,
     requeued,
+    standing,
     was_ended_from_outside,
 )
 
@@ -51,6 +52,8 @@ class Puzzle(Enum):
     UNNOTICED = "unnoticed"
     #: The pod has its node, and its containers are not made.
     UNMADE = "unmade"
+    #: The pod was told to end, and what is known of it and of its Job does not say by whom.
+    UNEXPLAINED = "unexplained"
 
 
 class Judgement(NamedTuple):
@@ -95,7 +98,9 @@ def judged(run: Run, workloads: Mapping[str, Workload], settings: KueueSettings)
         return Judgement(JobStatus(JobState.FAILED, *run.refused, None, run.attempt), hopeless=True)
     if workload and pod is None and workload.has("Finished") and not job.end:
         return _given_up_by_kueue(run, workload)
-    verdict = judge(job, workload, pod, run.attempt, impatient=_is_impatient(run, pod, settings))
+    if _went_back_unseen(run, job, workload, pod):
+        return _back_in_its_queue(run, workload, workloads)
+    verdict = standing(job, workload, pod, run.attempt, impatient=_is_impatient(run, pod, settings))
     found = Judgement(verdict.status, verdict.hopeless, look_in=_left_of(run.stuck, settings.image_patience))
     if workload is None and pod is None:
         return _puzzling(found, Puzzle.UNNOTICED, run, settings.workload_patience)
@@ -106,11 +111,16 @@ def judged(run: Run, workloads: Mapping[str, Workload], settings: KueueSettings)
 
 
 def runs_on(run: Run, workload: Workload | None) -> bool:
-    """Whether a job that has ended would begin once more: it was evicted before its Job knew of the end."""
+    """Whether a job that has ended holds quota, or would begin once more.
+
+    It was evicted before its Job knew of the end, or was given up and its Job is not deleted yet.
+    """
     job = run.job
     if job is None or job.deleted or job.end:
         return False
-    return job.suspended or is_evicted(workload) or run.was_replaced(run.attempt) or run.has_stray(job)
+    if job.suspended or is_evicted(workload) or run.was_replaced(run.attempt) or run.has_stray(job):
+        return True
+    return run.stop is not None or _end_of(run, run.pod(run.attempt)) is None
 
 
 def _end_of(run: Run, pod: Pod | None) -> _End | None:
@@ -123,7 +133,11 @@ def _end_of(run: Run, pod: Pod | None) -> _End | None:
 def _stopped(run: Run, pod: Pod | None, end: _End | None) -> JobStatus | None:
     """Told to end: it has, once its pod has; where there is none, once no further pod can come."""
     assert run.stop is not None
-    if end is None and (pod is not None or any(not job.deleted for job in run.jobs.values())):
+    if (
+        end is None
+        and not _is_unreachable(pod)
+        and (pod is not None or any(not job.deleted for job in run.jobs.values()))
+    ):
         return as_it_stands(pod, run.attempt) if pod else None
     code = end.exit.get("code") if end and end.exit else None
     return JobStatus(JobState.CANCELLED, *run.stop, code, run.attempt)
@@ -137,7 +151,7 @@ def _by_itself(run: Run, pod: Pod | None, exit: dict[str, Any]) -> Judgement:
 
 def _withdrawn(run: Run, job: Job | None, pod: Pod | None, end: _End | None) -> Judgement:
     """Someone deleted its Job: there will be no further pod, and the one there is may still run."""
-    if end is None and (pod or job):
+    if end is None and (pod or job) and not _is_unreachable(pod):
         return Judgement(as_it_stands(pod, run.attempt) if pod else None)
     return Judgement((_said_by(job, end, run.attempt) if job else None) or deleted(run.attempt))
 
@@ -148,16 +162,33 @@ def _from_outside(run: Run, job: Job, pod: Pod | None, end: _End, workloads: Map
     if status := _said_by(job, end, run.attempt):
         return Judgement(status)
     if workload and not workload.active:
-        return Judgement(*deactivated(workload, run.attempt))
+        verdict = deactivated(workload, run.attempt)
+        return Judgement(verdict.status, verdict.hopeless)
     if not job.end and (job.suspended or is_evicted(workload) or run.was_replaced(run.attempt)):
-        return Judgement(requeued(workload, run.attempt + 1, preemptor(workload, workloads)), goes_back=True)
+        return _back_in_its_queue(run, workload, workloads)
     if pod is None:
         return Judgement(pod_lost(None, run.attempt)) if job.end else _AS_TOLD
-    if left := _left(run):
-        return Judgement(look_in=left)
+    if not run.verified:
+        return _puzzling(_AS_TOLD, Puzzle.UNEXPLAINED, run, _SETTLE)
     if end.exit and not pod.deleted and not disruption(pod):
         return Judgement(ended(pod, run.attempt, end.exit))  # the signal came from within
     return Judgement(pod_lost(pod, run.attempt))
+
+
+def _back_in_its_queue(run: Run, workload: Workload | None, workloads: Mapping[str, Workload]) -> Judgement:
+    status = requeued(workload, run.attempt + 1, preemptor(workload, workloads))
+    return Judgement(status, goes_back=True)
+
+
+def _went_back_unseen(run: Run, job: Job, workload: Workload | None, pod: Pod | None) -> bool:
+    """Whether it lost its quota before there was a pod."""
+    admitted = run.told is not None and (run.told.state, run.told.attempt) == (JobState.ADMITTED, run.attempt)
+    return admitted and pod is None and not job.end and is_evicted(workload)
+
+
+def _is_unreachable(pod: Pod | None) -> bool:
+    """Whether nobody can tell what becomes of the pod: its node does not answer."""
+    return pod is not None and is_away(pod)
 
 
 def _said_by(job: Job, end: _End | None, attempt: int) -> JobStatus | None:

@@ -14,6 +14,7 @@ from qwex.runner import leftovers
 from qwex_kueue import names
 from qwex_kueue.agent import Agent
 from qwex_kueue.errors import ApiError
+from qwex_kueue.states import is_away
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -78,6 +79,8 @@ class Output:
         while True:
             run.changed.clear()
             pod = run.pod(attempt)
+            if pod and run.attempt > attempt and is_away(pod):
+                return None  # it holds up no later attempt
             if pod and (_listens(pod) or _has_left(pod)):
                 return pod
             over = run.attempt > attempt or run.had_pod(attempt) or (run.told and run.told.state.terminal)
@@ -123,8 +126,8 @@ class Output:
             BackendUnavailable: one of them could not be told; the others were.
         """
         telling = []
-        for uid in run.pods:
-            if run.numbers[uid] <= last.attempt:
+        for uid, pod in run.pods.items():
+            if run.numbers[uid] <= last.attempt and not is_away(pod):
                 seq = last.seq if run.numbers[uid] == last.attempt else None
                 telling.append(self._patiently(functools.partial(self._acknowledge, run, uid, seq)))
         failures = filter(None, await asyncio.gather(*telling, return_exceptions=True))

@@ -40,6 +40,7 @@ class Run:
         "timer",
         "told",
         "vanished",
+        "verified",
     )
 
     def __init__(self, run_id: str, attempt: int, journal: Journal) -> None:
@@ -61,8 +62,9 @@ class Run:
         self._generations: dict[str, int] = {}
         for uid, number, generation in journal.pods(run_id):
             self.numbers[uid], self._generations[uid] = number, generation
-        #: The present attempt.
-        self.attempt = max(attempt, handed.attempt if handed else 1)
+        #: The present attempt; not one that is only about to be handed over.
+        known = handed.attempt if handed and handed.created else 1
+        self.attempt = max(attempt, known, *self.numbers.values())
         #: Exit records that were read, by attempt.
         self.exits: dict[int, dict[str, Any]] = {}
         #: Reason and message why it can never start, once that is known.
@@ -72,8 +74,10 @@ class Run:
         self.told: JobStatus | None = handed.end if handed else None
         #: When its pod was seen not to start (monotonic), or 0.
         self.stuck = 0.0
-        #: When its pod was seen to be gone, without a reason yet (monotonic), or 0.
+        #: When something was first seen of the attempt that other watches may explain (monotonic), or 0.
         self.vanished = 0.0
+        #: Whether its objects were asked for since its pod was told to end: watches may lag behind.
+        self.verified = False
         #: Set at each change; made when someone waits.
         self.changed: asyncio.Event | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -158,7 +162,8 @@ class Run:
         return made < job.generation if made else pod is not None and pod.created < job.started
 
     def _turn_to(self, attempt: int) -> None:
-        self.attempt, self.vanished, self.stuck, self.puzzle = attempt, 0.0, 0.0, None
+        self.attempt, self.vanished, self.stuck = attempt, 0.0, 0.0
+        self.verified, self.puzzle, self.refused = False, None, None
 
     def _number(self, pod: Pod, owner: Job | None) -> None:
         """A pod that is new is the present attempt, or the next one if that has had its pod."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from qwex.state import JobState, JobStatus, Reason
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from qwex_kueue.settings import KueueSettings
 
 __all__ = ["Runs"]
+
+log = logging.getLogger(__name__)
 
 
 class Runs:
@@ -59,10 +62,16 @@ class Runs:
         if not self._complete:
             self._complete = True
             for pod in self._early.values():
-                self.pod_changed(None, pod)
+                self._guarded(pod.name, self.pod_changed, None, pod)
             self._early.clear()
             for run in list(self._runs.values()):
-                self.look(run)
+                self._guarded(run.run_id, self.look, run)
+
+    def close(self) -> None:
+        """Look at nothing any more."""
+        for run in self._runs.values():
+            if run.timer:
+                run.timer.cancel()
 
     def get(self, run_id: str) -> Run | None:
         """The job, where the cluster has something of it."""
@@ -132,7 +141,9 @@ class Runs:
         workload = now or before
         assert workload is not None
         if now is None:
-            self._workloads.pop(workload.job_uid, None)
+            # Another may have been made for the same Job by now.
+            if (known := self._workloads.get(workload.job_uid)) and known.uid == workload.uid:
+                del self._workloads[workload.job_uid]
         else:
             self._workloads[workload.job_uid] = now
         self._note_admission(before, now)
@@ -185,6 +196,18 @@ class Runs:
         """Where a job stands that was told to end, before or after its present hand-over; None if it was not."""
         handed = self._journal.handed(run_id)
         return self.status(run_id) if handed and handed.stop else None
+
+    def verified(self, run: Run) -> None:
+        """What is known of its Job and its pod is as the cluster has it now."""
+        run.verified = True
+        self.look(run)
+
+    def _guarded(self, what: str, look: Callable[..., None], *given: object) -> None:
+        """One that is not as expected keeps no other from being seen."""
+        try:
+            look(*given)
+        except Exception:
+            log.exception("%s could not be taken in", what)
 
     def _seen(self, run: Run) -> None:
         """One of its objects has changed."""

@@ -36,14 +36,15 @@ __all__ = [
     "ended",
     "exit_of",
     "finished",
+    "is_away",
     "is_being_made",
     "is_evicted",
     "is_stuck",
     "is_unexplained",
-    "judge",
     "pod_lost",
     "preemptor",
     "requeued",
+    "standing",
     "stuck",
     "was_ended_from_outside",
 ]
@@ -93,6 +94,8 @@ DISRUPTIONS = {
     "Preempting": "a pod of the system took its node",
     "UnexpectedAdmissionError": "its node refused it",
 }
+#: Those after which nothing more is heard of the pod.
+_AWAY = {"DeletionByTaintManager", "DeletionByPodGC", "NodeLost"}
 #: Why a Job failed: the reasons of its condition ``Failed`` that its pod does not explain better.
 JOB_FAILURES = {
     "DeadlineExceeded": (Reason.TIMED_OUT.value, "it ran longer than its Job allows"),
@@ -140,14 +143,14 @@ class Verdict(NamedTuple):
     hopeless: bool = False
 
 
-def judge(job: Job, workload: Workload | None, pod: Pod | None, attempt: int, *, impatient: bool = False) -> Verdict:
+def standing(job: Job, workload: Workload | None, pod: Pod | None, attempt: int, *, impatient: bool = False) -> Verdict:
     """Where attempt number ``attempt`` stands, whose end is not known.
 
     ``pod`` is the attempt's, None if there is none yet; with ``impatient`` what fails to start is given up.
     """
     if pod is None:
         return _without_pod(job, workload, attempt)
-    if why := disruption(pod):
+    if (why := disruption(pod)) and (is_away(pod) or pod.phase == "Failed"):
         return Verdict(JobStatus(JobState.FAILED, Reason.NODE_LOST.value, why, None, attempt), hopeless=True)
     if not pod.deleted and (status := finished(job, attempt)) and status.state is JobState.FAILED:
         return Verdict(status)
@@ -269,6 +272,12 @@ def _out_of_memory(status: JobStatus, pod: Pod, exit: Mapping[str, Any]) -> JobS
 def is_evicted(workload: Workload | None) -> bool:
     """Whether Kueue takes the job's quota away, and means to give it some again."""
     return workload is not None and workload.active and workload.has("Evicted") is not None
+
+
+def is_away(pod: Pod) -> bool:
+    """Whether its node does not answer: what is known of the pod is of before, and its containers may run on."""
+    target = pod.has("DisruptionTarget")
+    return (target is not None and target.reason in _AWAY) or pod.reason in _AWAY
 
 
 def disruption(pod: Pod) -> str:

@@ -69,7 +69,7 @@ class Writer:
             BackendUnavailable: not now.
         """
         for job in list(jobs):
-            await self._delete(job.name)
+            await self._delete(job.name, job.uid)
 
     async def delete_at_last(self, run: Run) -> None:
         """Delete the Jobs that a job has now, however long that takes."""
@@ -84,9 +84,19 @@ class Writer:
                 said = str(error)
             await asyncio.sleep(pause)
 
-    async def _delete(self, name: str) -> None:
-        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
-        await self._server.delete(f"{self._server.jobs}/{name}", options)
+    async def _delete(self, name: str, uid: str) -> None:
+        """Delete that Job, and no other that has its name by now."""
+        options = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": "Foreground",
+            "preconditions": {"uid": uid},
+        }
+        try:
+            await self._server.delete(f"{self._server.jobs}/{name}", options)
+        except ApiError as error:
+            if error.status != 409:
+                raise
 
     async def _begin(self, request: KueueRequest) -> dict[str, Any]:
         """The first objects of a job."""
@@ -128,7 +138,7 @@ class Writer:
             with _refusals(f"the Secret {name}"):
                 await _permitted(lambda: self._put_secret(secret, name, job["metadata"]["uid"]))
         except InvalidSpec:
-            await self._delete(name)
+            await self._delete(name, job["metadata"]["uid"])
             raise
 
     async def _put_secret(self, secret: dict[str, Any], job: str, uid: str) -> None:

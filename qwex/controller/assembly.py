@@ -56,6 +56,7 @@ class Parts:
         self.handover = Handover(backends, planner, self.lifecycle)
         self.lifecycle.start_again = self.handover.again
         self.cancelling = Cancelling(store, backends, self.handover, self.lifecycle)
+        self.handover.ask_to_end = self.cancelling.ask
         self.submission = Submission(
             registry,
             store,
@@ -71,21 +72,22 @@ class Parts:
         backends.on_status = self.lifecycle.on_status
 
     async def close(self) -> None:
-        """In the reverse order of the flow: no news, no moves, then the store, whatever became of those before it."""
+        """In the reverse order of the flow: no news, no moves, then the store, whatever became of those before it.
+
+        What reads from a backend stops before the backend does: a connection that is closed on purpose loses nothing.
+        """
         self.streams.close()
-        for part in (
-            self.handover,
-            self.cancelling,
-            self.backends,
-            self.lifecycle,
-            self.tracking,
-            self.notices,
-            self.store,
+        last = (self.lifecycle, self.backends, self.tracking, self.notices, self.store)
+        for close in (
+            self.backends.watch_no_more,
+            self.handover.close,
+            self.cancelling.close,
+            *(p.close for p in last),
         ):
             try:
-                await part.close()
+                await close()
             except Exception:
-                log.exception("closing %s", type(part).__name__)
+                log.exception("%s", close.__qualname__)
 
 
 def _blobs(plugins: Plugins, folder: Path) -> ArtifactStore | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Any
@@ -95,12 +96,16 @@ class Backends:
             self._default_queues[backend.name] = named[0] if named else None
         return self._default_queues[backend.name]
 
-    async def close(self) -> None:
-        """Let go of every backend; jobs go on."""
+    async def watch_no_more(self) -> None:
+        """Hear nothing more of any backend."""
         tasks = [*self._watches, *self._ahead]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Let go of every backend; jobs go on."""
+        await self.watch_no_more()
         for backend in self._started.values():
             try:
                 await asyncio.wait_for(backend.close(), _CLOSE_SECONDS)
@@ -127,7 +132,13 @@ class Backends:
         if kind.Settings:
             self._settings.check(name, list(kind.Settings.model_fields))
         backend = kind(BackendContext(folder, self._settings.section(name)))
-        await backend.start()
+        try:
+            await backend.start()
+        except BaseException:
+            # What it has begun would go on beside the one that is made next.
+            with contextlib.suppress(Exception):
+                await backend.close()
+            raise
         return backend
 
     async def _watch(self, backend: Backend[Any]) -> None:

@@ -50,7 +50,7 @@ class Cancelling:
         if self._handover.withdraw(job):
             self._lifecycle.conclude(job, JobStatus(JobState.CANCELLED, Reason.CANCELLED_BY_USER.value, "cancelled"))
         elif job.record.native_id and not job.record.state.terminal:
-            await self._ask(job)
+            await self.ask(job)
 
     async def close(self) -> None:
         """Stop trying; the next start goes on."""
@@ -58,15 +58,21 @@ class Cancelling:
             task.cancel()
         await asyncio.gather(*self._waiting.values(), return_exceptions=True)
 
-    async def _ask(self, job: LiveJob) -> None:
+    async def ask(self, job: LiveJob) -> None:
+        """Ask the backend, again and again where that fails.
+
+        Raises:
+            BackendUnavailable: it could not be asked yet; it will be.
+        """
         try:
             await self._end(job)
-        except BackendUnavailable as error:
+        except Exception as error:
             if job.id not in self._waiting:
                 task = self._waiting[job.id] = asyncio.create_task(self._ask_again(job))
                 task.add_done_callback(lambda task: self._waiting.pop(job.id))
             kept = "The wish is kept: the job is told to end as soon as that is possible"
-            raise BackendUnavailable(f"{error.message.rstrip('.')}. {kept}") from error
+            why = (str(error) or type(error).__name__).rstrip(".")
+            raise BackendUnavailable(f"{why}. {kept}") from error
 
     async def _ask_again(self, job: LiveJob) -> None:
         for pause in itertools.chain(_AGAIN, itertools.repeat(_AGAIN[-1])):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
 from qwex.state import JobState, JobStatus, Reason, WaitReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from qwex.backend import Backend
     from qwex.controller.backends import Backends
@@ -35,6 +36,8 @@ class Handover:
         self._lifecycle = lifecycle
         self._waiting: dict[str, dict[str, LiveJob]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        #: Asks a backend that has just taken a job to end it.
+        self.ask_to_end: Callable[[LiveJob], Awaitable[None]]
         #: Jobs that their backend may have all the same.
         self._doubtful: set[str] = set()
 
@@ -56,7 +59,8 @@ class Handover:
         self._doubtful.discard(job.id)
         self._lifecycle.accepted(job, native_id)
         if job.cancelling:
-            await backend.cancel(native_id)
+            with contextlib.suppress(BackendUnavailable):  # it is asked again
+                await self.ask_to_end(job)
 
     async def give_all(self, given: Sequence[tuple[LiveJob, Backend[Any], Any]]) -> None:
         """Hand requests over, as many at once as their backends allow.
@@ -110,6 +114,10 @@ class Handover:
         if not isinstance(error, BackendUnavailable):
             log.error("%s could not be handed to %s", job.id, job.record.backend, exc_info=error)
         name = job.record.backend
+        if job.cancelling and job.id not in self._doubtful:
+            cancelled = JobStatus(JobState.CANCELLED, Reason.CANCELLED_BY_USER.value, "cancelled")
+            self._lifecycle.conclude(job, cancelled)
+            return
         if job.record.state in (JobState.PENDING, JobState.QUEUED):
             self._lifecycle.waits(job, WaitReason.BACKEND_UNAVAILABLE.value, str(error) or type(error).__name__)
         self._waiting.setdefault(name, {})[job.id] = job

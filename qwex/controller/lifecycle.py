@@ -123,7 +123,8 @@ class Lifecycle:
     def ended(self, job: LiveJob) -> None:
         """The record of the job's end is in its log."""
         assert job.log is not None
-        story, job.log, job.pump = job.log, None, None
+        self._stop_reading(job)
+        story, job.log = job.log, None
         story.end()
         self._store.writer.update(job.id, job.mutable())
         self._spawn(self._keep(job, story))
@@ -207,9 +208,11 @@ class Lifecycle:
         is_last = attempt == job.record.attempt
         whole = await self._drain(job, _LAST_DRAIN_SECONDS if is_last else _DRAIN_SECONDS)
         if not is_last:
-            self._begin_next(job, status, attempt, whole=whole)
+            await self._begin_next(job, status, attempt, whole=whole)
         elif await may_retry(job, status, self._store):
             self._spawn(self._let_go(job, job.position))
+            if not whole:
+                job.position = Position(attempt + 1, 0)  # a place that does not answer holds up no other attempt
             message = f"{status.message or status.reason}; starting again"
             retry = JobStatus(JobState.QUEUED, Reason.RETRY.value, message)
             self._requeue(job, retry, attempt + 1, failures=job.failures, losses=job.losses)
@@ -218,13 +221,14 @@ class Lifecycle:
             await self._keep_values(job)
             self.conclude(job, status)
 
-    def _begin_next(self, job: LiveJob, status: JobStatus, attempt: int, *, whole: bool) -> None:
+    async def _begin_next(self, job: LiveJob, status: JobStatus, attempt: int, *, whole: bool) -> None:
         """The backend has a later attempt; what is missing of this one is read on beside that."""
+        backend = await self._backends.get(job.record.backend)
         self._spawn(self._let_go(job, job.position))
         unseen = JobStatus(JobState.QUEUED, Reason.REQUEUED.value, "it went back to its queue while nobody watched")
         self._requeue(job, status if status.state is JobState.QUEUED else unseen, attempt)
         if not whole:
-            self._spawn(self._pump(job, even_unfollowed=True))
+            self._read(job, backend)
         self.on_status(job, replace(status, attempt=attempt))
 
     async def _keep_values(self, job: LiveJob) -> None:
@@ -256,21 +260,31 @@ class Lifecycle:
         if job.record.native_id is None:
             return True
         if job.pump is None:
-            await self._pump(job, even_unfollowed=True)
+            self._read(job, await self._backends.get(job.record.backend))
         assert job.pump is not None
         whole = await job.pump.drain(seconds)
-        job.pump = None
         if not whole:
             message = f"nothing more of this attempt's output came for {seconds:g} s: its end may be missing"
             self._warn(job, "warning", "output-lost", message)
         return whole
 
     async def _pump(self, job: LiveJob, *, even_unfollowed: bool = False) -> None:
+        """Read what a running attempt says, if somebody wants it or the backend always tells."""
         backend = await self._backends.get(job.record.backend)
         wanted = even_unfollowed or job.followers or Capability.ON_DEMAND not in backend.capabilities
-        if wanted and job.pump is None and not job.record.state.terminal:
+        if wanted and job.record.state is JobState.RUNNING:
+            self._read(job, backend)
+
+    def _read(self, job: LiveJob, backend: Backend[Any]) -> None:
+        """One pump reads an attempt; it stays the job's until the next one begins, also when it has read all."""
+        if job.pump is None:
             job.log = job.log or self._logs.write(job.record)
             job.pump = Pump(job, backend, self._max_log, self.tracking)
+
+    def _stop_reading(self, job: LiveJob) -> None:
+        if job.pump:
+            job.pump.task.cancel()
+        job.pump = None
 
     def _advance(self, job: LiveJob, status: JobStatus) -> None:
         self._move(job, status.state, status.reason, status.message, attempt=_attempt(job, status))
@@ -278,6 +292,7 @@ class Lifecycle:
             self._spawn(self._pump(job))
 
     def _requeue(self, job: LiveJob, status: JobStatus, attempt: int, **spent: int) -> None:
+        self._stop_reading(job)
         job.exit = None
         self._move(job, JobState.QUEUED, status.reason, status.message, attempt=attempt, spent=spent)
 

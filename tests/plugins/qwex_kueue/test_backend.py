@@ -226,13 +226,14 @@ async def test_who_does_not_make_a_pod_and_who_does_not_see_a_job_is_asked(serve
 
     monkeypatch.setattr(KueueBackend, "_find_trouble", lambda self, run: ask(self, run, "events"))
     monkeypatch.setattr(KueueBackend, "_find_out", lambda self, run: ask(self, run, "Kueue"))
+    monkeypatch.setattr(KueueBackend, "_verify", lambda self, run: ask(self, run, "its objects"))
     server.answers.set()
     async with started(tmp_path) as backend:
         before = set(backend._tasks)
         for puzzle in Puzzle:
             backend._runs.puzzles(None, puzzle)
         await asyncio.gather(*(set(backend._tasks) - before))
-    assert asked == ["Kueue", "events"]
+    assert asked == ["Kueue", "events", "its objects"]
 
 
 async def test_jobs_that_are_in_the_cluster_are_not_forgotten(server, tmp_path, monkeypatch):

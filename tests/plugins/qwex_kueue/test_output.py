@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from objects_as_the_api_has_them import RUNNING, job, pod, terminated
+from objects_as_the_api_has_them import RUNNING, condition, job, pod, terminated
 from qwex_kueue import output as output_module
 from qwex_kueue.journal import Journal
 from qwex_kueue.output import Output
@@ -152,6 +152,19 @@ async def test_an_agent_that_cannot_be_told_is_not_passed_over_in_silence(runs, 
         runs.pod_changed(None, pod(uid=f"pod-{number}", state=RUNNING, agent=RUNNING))
     with pytest.raises(BackendUnavailable):
         await Output(Server(), runs).acknowledge(runs.get("train-abc"), Position(2, 5))
+    assert agents.told == [("train-abc-pod-2", 5)]
+
+
+async def test_a_pod_on_a_node_that_does_not_answer_holds_up_no_later_attempt(runs, monkeypatch):
+    agents = Agents(**{"1": 99})
+    monkeypatch.setattr(output_module, "Agent", agents)
+    away = condition("DisruptionTarget", reason="DeletionByTaintManager")
+    runs.pod_changed(None, pod(away, uid="pod-1", state=RUNNING, agent=RUNNING, deleted=True))
+    runs.job_changed(None, job(attempt=2, name="train-abc--2"))
+    runs.pod_changed(None, pod(uid="pod-2", job_uid="job-train-abc-2", state=RUNNING, agent=RUNNING))
+    run, output = runs.get("train-abc"), Output(Server(), runs)
+    assert [lines async for lines in output.records(run, 1, 0)] == []
+    await output.acknowledge(run, Position(2, 5))
     assert agents.told == [("train-abc-pod-2", 5)]
 
 

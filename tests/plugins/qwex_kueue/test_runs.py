@@ -7,6 +7,7 @@ import time
 import pytest
 from objects_as_the_api_has_them import EVICTED, RUNNING, condition, job, pod, terminated, workload
 from qwex_kueue.journal import Journal
+from qwex_kueue.judging import Puzzle
 from qwex_kueue.runs import Runs
 from qwex_kueue.settings import KueueSettings
 
@@ -38,11 +39,17 @@ class Cluster:
         """A controller that starts: the journal is there, the objects are listed again."""
         journal = Journal(self.folder / "kueue.db")
         self.runs = Runs(journal, KueueSettings(workload_patience=patience), "me", self._tell)
+        self.runs.puzzles = self._verify
         self.runs.hopeless = lambda run: self.given_up.add(run.run_id)
         self.journal = journal
         self.objects = {}
         if complete:
             self.runs.complete()
+
+    def _verify(self, run, puzzle):
+        """The cluster has nothing but what was shown."""
+        if puzzle is Puzzle.UNEXPLAINED:
+            self.runs.verified(run)
 
     def _tell(self, run_id, status):
         self.told.append((status.state.value, status.reason, status.attempt))
@@ -294,6 +301,96 @@ async def test_a_pod_that_is_seen_before_its_job_waits_for_it(cluster):
     assert cluster.told[-1] == ("FAILED", "ExitCode", 1)
     cluster.show_job(attempt=2)
     assert cluster.told[-1] == ("RUNNING", "", 2)
+
+
+async def test_a_watch_that_lags_behind_does_not_make_a_preemption_the_jobs_own_end(cluster, monkeypatch):
+    """The agent's word comes by a connection of its own; before it counts, the objects are asked for."""
+    monkeypatch.setattr("qwex_kueue.judging._SETTLE", 0.0)
+
+    def verify(run, puzzle):
+        cluster.show_job(suspended=True)
+        cluster.runs.verified(run)
+
+    cluster.runs.puzzles = verify
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, {**DONE, "terminated": True})
+    assert ("QUEUED", "Evicted", 2) in cluster.told
+    assert "SUCCEEDED" not in [state for state, _, _ in cluster.told]
+
+
+async def test_a_job_that_loses_its_quota_before_it_has_a_pod_is_back_in_its_queue(cluster):
+    cluster.hand_over()
+    cluster.show("workload", "w", workload(ADMITTED))
+    assert cluster.told[-1] == ("ADMITTED", "", 1)
+    cluster.show("workload", "w", workload(condition("Evicted", reason="PodsReadyTimeout")))
+    assert cluster.told[-1] == ("QUEUED", "PodsReadyTimeout", 2)
+    cluster.show("pod", "p", pod(state=RUNNING))
+    assert cluster.told[-1] == ("RUNNING", "", 2)
+
+
+async def test_a_controller_that_is_killed_before_it_has_deleted_the_job_of_the_attempt_before(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=terminated(3)))
+    cluster.journal.creates("train-abc", 2)
+    cluster.begin(complete=False)
+    cluster.show_job(FAILED)
+    cluster.show("pod", "p", pod(state=terminated(3)))
+    cluster.runs.complete()
+    assert cluster.told[-1] == ("FAILED", "ExitCode", 1)
+    assert cluster.runs.status("train-abc") is None
+    cluster.hand_over(attempt=2)
+    assert cluster.told[-1] == ("QUEUED", "", 2)
+    assert cluster.given_up == set()
+
+
+async def test_what_was_given_up_is_given_up_by_the_next_controller_too(cluster):
+    unstartable = pod(agent={"waiting": {"reason": "ErrImageNeverPull"}})
+    cluster.hand_over()
+    cluster.show("pod", "p", unstartable)
+    assert cluster.told[-1] == ("FAILED", "StartFailed", 1)
+    cluster.given_up.clear()
+    cluster.begin(complete=False)
+    cluster.show_job()
+    cluster.show("pod", "p", unstartable)
+    cluster.runs.complete()
+    assert cluster.given_up == {"train-abc"}
+
+
+async def test_what_kept_one_attempt_from_starting_does_not_keep_the_next(cluster):
+    cluster.hand_over()
+    run = cluster.runs.get("train-abc")
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.runs.refuses(run, "secret not found")
+    cluster.show("workload", "w", workload(EVICTED))
+    cluster.show("pod", "p", None)
+    assert cluster.told[-1] == ("QUEUED", "Preempted", 2)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_cancelled_job_on_a_node_that_does_not_answer_ends(cluster, restarts):
+    away = pod(condition("DisruptionTarget", reason="DeletionByTaintManager"), state=RUNNING, deleted=True)
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.runs.stops(cluster.runs.get("train-abc"), "CancelledByUser", "cancelled by its user")
+    if restarts:
+        cluster.begin(complete=False)
+    cluster.show_job(deleted=True)
+    cluster.show("pod", "p", away)
+    cluster.runs.complete()
+    assert cluster.told[-1] == ("CANCELLED", "CancelledByUser", 1)
+
+
+async def test_a_pod_that_is_drained_runs_until_its_end(cluster, monkeypatch):
+    """Another attempt beside it would be a second copy."""
+    monkeypatch.setattr("qwex_kueue.judging._SETTLE", 0.0)
+    drained = condition("DisruptionTarget", reason="EvictionByEvictionAPI")
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.show("pod", "p", pod(drained, state=RUNNING, deleted=True))
+    assert cluster.told[-1] == ("RUNNING", "", 1)
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, KILLED)
+    assert cluster.told[-1] == ("FAILED", "NodeLost", 1)
 
 
 async def test_a_node_without_room_for_the_pod_says_of_what(cluster):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from objects_as_the_api_has_them import condition, job, pod, workload
 from qwex_kueue.scheduling import explained, unplaced
-from qwex_kueue.states import judge
+from qwex_kueue.states import standing
 from qwex_kueue.why import Known, explain
 
 # As a scheduler of Kubernetes 1.36 said it.
@@ -57,7 +57,7 @@ def test_what_is_not_understood_is_shown_as_it_is(message):
 def test_why_and_status_say_the_same():
     waiting = pod(condition("PodScheduled", "False", "Unschedulable", MEMORY), node="")
     why = explain(Known("default", workload(condition("Admitted")), waiting))
-    status = judge(job(), None, waiting, 1).status
+    status = standing(job(), None, waiting, 1).status
     assert why.summary == status.message == unplaced(waiting)
     assert status.reason == "Unschedulable"
     assert unplaced(pod(condition("PodScheduled"))) == unplaced(pod()) == ""

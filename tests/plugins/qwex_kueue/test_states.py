@@ -5,7 +5,7 @@ import json
 import pytest
 from objects_as_the_api_has_them import RUNNING, condition, job, pod, terminated, workload
 from qwex_kueue import states
-from qwex_kueue.states import judge
+from qwex_kueue.states import standing
 
 from qwex.state import JobState, Reason
 
@@ -13,7 +13,7 @@ ADMITTED = condition("Admitted", reason="Admitted")
 
 
 def judged(job_=None, workload_=None, pod_=None, impatient=False):
-    return judge(job_ or job(), workload_, pod_, 1, impatient=impatient)
+    return standing(job_ or job(), workload_, pod_, 1, impatient=impatient)
 
 
 def ended(pod_, exit=None):

@@ -11,6 +11,7 @@ from frames import states
 from scripted import FleetingBackend
 
 from qwex.controller.backends import Backends
+from qwex.controller.retries import may_retry
 from qwex.errors import BackendUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -126,6 +127,41 @@ async def test_a_place_is_let_go_later_when_it_could_not_be_told(fleeting, monke
         await asyncio.wait_for(noted(script, "held acknowledge"), 10)
         script.let_go("acknowledge")
         await asyncio.wait_for(noted(script, "acknowledged 1.2"), 10)
+
+
+async def test_who_asks_while_an_attempt_ends_does_not_keep_the_next_from_being_read(fleeting, monkeypatch):
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def slowly(self, native_id, position=FleetingBackend.position):
+        asked.set()
+        await answers.wait()
+        return await position(self, native_id)
+
+    async with fleeting() as it:
+        await it.submit("one", retries={"failures": 1})
+        script = it.script("one")
+        script.say("RUNNING")
+        await it.until("one", "RUNNING")
+        monkeypatch.setattr(FleetingBackend, "position", slowly)
+        reading = asyncio.create_task(it.text("one"))
+        await asked.wait()
+        monkeypatch.setattr("qwex.controller.lifecycle.may_retry", _answering(answers, reading))
+        script.finish("first\n", code=1, reason="ExitCode")
+        await it.until("one", "QUEUED", reason="Retry")
+        await it.run("one", "second\n")
+        await it.until("one", "SUCCEEDED")
+        assert await it.text("one") == "first\nsecond\n"
+
+
+def _answering(answers, reading, may_retry=may_retry):
+    """In the moment between an attempt's end and the next one, the reader gets its answer."""
+
+    async def asked(*given):
+        answers.set()
+        await reading
+        return await may_retry(*given)
+
+    return asked
 
 
 async def test_each_attempt_is_acknowledged(fleeting):
