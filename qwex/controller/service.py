@@ -141,6 +141,8 @@ class Service:
         """
         job = await self._own(run_id, caller)
         raw = (await self._spec(run_id)).model_dump(mode="json", exclude_defaults=True)
+        # One that named no backend goes to its own all the same: the default may be another by now.
+        raw.setdefault("backend", job.record.backend)
         if changes.get("backend") not in (None, job.record.backend):
             # Where the job ran means nothing in another place.
             raw.pop("cwd", None)

@@ -135,6 +135,14 @@ async def test_resubmit(stage):
             await it.service.resubmit("one", {"nonsense": 1}, ME)
 
 
+async def test_resubmit_goes_to_the_jobs_own_backend(stage):
+    async with stage() as it:
+        await it.submit("one")
+    async with stage(default_backend="fleeting") as it:
+        assert (await it.service.resubmit("one", {}, ME)).record.backend == "scripted"
+        assert (await it.service.resubmit("one", {"backend": "fleeting"}, ME)).record.backend == "fleeting"
+
+
 async def test_too_many_jobs(stage):
     async with stage(max_jobs_per_user=2) as it:
         await it.submit("one")
