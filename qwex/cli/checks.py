@@ -48,7 +48,7 @@ def _interpreter(spec: JobSpec) -> Iterator[tuple[str, str]]:
 
 
 def _runs_here(client: Client, spec: JobSpec) -> bool:
-    name = spec.backend or client.settings.backend or client.settings.default_backend
+    name = spec.backend or client.settings.backend or client.health().get("default_backend")
     return any(backend["name"] == name and _INHERITS in backend["capabilities"] for backend in client.backends())
 
 

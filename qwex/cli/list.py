@@ -104,16 +104,23 @@ def _fetch(client: Client, limit: int | None, filters: dict[str, Any]) -> tuple[
 
 def _show(records: Sequence[JobRecord], others: Others, total: int) -> None:
     """The jobs of this controller, and apart from them those that others have in the same places."""
+    placed = len({record.backend for record in (*records, *others)}) > 1
     if records:
-        _print(("ID", "STATE", "QUEUE", "AGE", "RAN", ""), [*map(job_row, records)], records)
+        _print(("ID", "STATE", "QUEUE", "AGE", "RAN", ""), [*map(job_row, records)], records, placed=placed)
     if total > len(records):
         note(f"{len(records)} of {total}; all of them: --all", "dim")
     if others:
         note(f"{others.title}:", "dim")
-        _print(("ID", "STATE", "QUEUE", "AGE", "RAN", "USER", ""), [*map(other_row, others)], others)
+        _print(("ID", "STATE", "QUEUE", "AGE", "RAN", "USER", ""), [*map(other_row, others)], others, placed=placed)
 
 
-def _print(headings: Sequence[str], rows: Sequence[Sequence[str]], records: Sequence[JobRecord]) -> None:
+def _print(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], records: Sequence[JobRecord], *, placed: bool
+) -> None:
+    """A table; ``placed`` has each job's backend beside its queue."""
+    if placed:
+        headings = (*headings[:3], "BACKEND", *headings[3:])
+        rows = [(*row[:3], record.backend, *row[3:]) for row, record in zip(rows, records, strict=True)]
     print_table(headings, rows, [describe.STYLES[record.state] for record in records])
 
 

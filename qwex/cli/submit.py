@@ -91,9 +91,10 @@ def _show(client: Client, record: JobRecord, *, as_json: bool) -> None:
 
 
 def _queued(record: JobRecord, why: Why | None) -> str:
-    """``train-7k3f9q queued in gpu-team (3rd)``."""
+    """``train-7k3f9q queued in gpu-team on kueue (3rd)``."""
     place = f" ({describe.ordinal(why.position)})" if why and why.position else ""
-    return f"{record.id} {record.state.lower()}{f' in {record.queue}' if record.queue else ''}{place}"
+    queue = f" in {record.queue}" if record.queue else ""
+    return f"{record.id} {record.state.lower()}{queue} on {record.backend}{place}"
 
 
 COMMAND = Command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -77,7 +78,7 @@ class AsyncClient:
         """
         entry = self._entry(spec, run_id)
         headers = (("idempotency-key", entry["run_id"]),)
-        answer = await self.session.call("POST", "/jobs", {**entry, **self._origin()}, headers=headers)
+        answer = await self._sent("/jobs", {**entry, **self._origin()}, [entry], headers)
         return self._job(answer.json())
 
     async def submit_many(self, specs: Iterable[JobSpec | dict[str, Any]]) -> AsyncJobs:
@@ -85,7 +86,7 @@ class AsyncClient:
         from qwex.client.job import AsyncJobs
 
         body = {"jobs": [self._entry(spec, None) for spec in specs], **self._origin()}
-        answer = await self.session.call("POST", "/jobs/batch", body) if body["jobs"] else None
+        answer = await self._sent("/jobs/batch", body, body["jobs"]) if body["jobs"] else None
         return AsyncJobs([self._job(raw) for raw in answer.json()["jobs"]] if answer else [])
 
     async def job(self, run_id: str) -> AsyncJob:
@@ -158,7 +159,8 @@ class AsyncClient:
 
     async def preflight(self, spec: JobSpec | dict[str, Any]) -> tuple[Why | None, str]:
         """What would happen if the job were submitted now, and what would be sent. Nothing is stored."""
-        raw = (await self.session.call("POST", "/preflight", {"spec": self._spec(spec), **self._origin()})).json()
+        entry = {"spec": self._spec(spec)}
+        raw = (await self._sent("/preflight", {**entry, **self._origin()}, [entry])).json()
         return why_of(raw["why"]) if raw["why"] else None, raw["rendered"]
 
     async def queues(self) -> builtins.list[QueueInfo]:
@@ -242,6 +244,27 @@ class AsyncClient:
         except NotFound:
             await self.session.call("PUT", path, data, headers=(("content-type", "application/octet-stream"),))
         return digest
+
+    async def _sent(
+        self,
+        target: str,
+        body: dict[str, Any],
+        entries: Sequence[dict[str, Any]],
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> Answer:
+        """The answer to jobs. Where they go is said of a refusal too: it may be another backend's than was meant."""
+        try:
+            return await self.session.call("POST", target, body, headers=headers)
+        finally:
+            if not all(entry["spec"].get("backend") for entry in entries):
+                self._say_where_to()
+
+    def _say_where_to(self) -> None:
+        from qwex.client.whereto import difference
+
+        its = self.session.greeting.get("default_backend")
+        if its and (said := difference(self.settings, its)):
+            warnings.warn(said, stacklevel=2)
 
     def _job(self, raw: dict[str, Any]) -> AsyncJob:
         from qwex.client.job import AsyncJob

@@ -67,6 +67,8 @@ class Session:
         self._start = start
         self._address = Address.parse(settings.url) if settings.url else Address()
         self._greeted = False
+        #: What one's own controller said of itself; empty before the first connection, and of one started here.
+        self.greeting: dict[str, Any] = {}
         # append and pop of a deque are atomic, so no lock is needed, and none can be held across a fork.
         self._idle: deque[Connection] = deque()
 
@@ -191,6 +193,7 @@ class Session:
         health = await self._ask(connection, "/healthz")
         if health.get("version") == qwex.__version__:
             self._greeted = True
+            self.greeting = health
             return connection
         other = f"your controller is qwex {health.get('version')}, this is {qwex.__version__}"
         if not (await self._ask(connection, _BUSY)).get("total"):

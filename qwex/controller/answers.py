@@ -77,6 +77,8 @@ class Health:
     version: str
     pid: int
     api: int
+    #: The backend of jobs that name none.
+    default_backend: str
 
 
 @dataclass(frozen=True)

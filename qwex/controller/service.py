@@ -61,6 +61,7 @@ class Service:
 
     def __init__(self, settings: Settings, backends: Backends) -> None:
         self._parts = Parts(settings, backends)
+        self._default_backend: str = settings.default_backend
         self._adopting: asyncio.Task[None] | None = None
         self.submitted = 0
         self.ended: Counter[str] = Counter()
@@ -247,7 +248,8 @@ class Service:
 
     def health(self) -> dict[str, Any]:
         """That it answers, and what it is."""
-        return {"status": "ok", "version": qwex.__version__, "pid": os.getpid(), "api": 1}
+        facts = {"status": "ok", "version": qwex.__version__, "pid": os.getpid(), "api": 1}
+        return {**facts, "default_backend": self._default_backend}
 
     async def ready(self) -> bool:
         """Whether jobs can be taken."""

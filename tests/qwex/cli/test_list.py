@@ -53,3 +53,15 @@ def test_the_jobs_of_others_are_as_many_as_asked_for(asked: dict[str, Any], caps
 def test_they_are_filtered_as_ones_own(asked: dict[str, Any]) -> None:
     run(user="me", state=("failed",), queue="gpu", name="train")
     assert asked == {"user": "me", "state": ["FAILED"], "queue": "gpu", "name": "train"}
+
+
+def test_the_backend_is_shown_where_there_are_several(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = JobRecord("here-1", "here", "me", "", JobState.RUNNING, "local", 9.0, queue="default")
+    client = SimpleNamespace(list=lambda **_: Page([mine], None, 1), elsewhere=lambda **_: OTHERS)
+    monkeypatch.setattr(listing, "client", lambda: client)
+    run()
+    heading, row, other, *_ = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["ID", "STATE", "QUEUE", "BACKEND", "AGE", "RAN"]
+    assert (row.split()[:4], "QUEUE  BACKEND" in other) == (["here-1", "RUNNING", "default", "local"], True)

@@ -33,7 +33,22 @@ def test_a_waiting_job_has_a_position(qwex: Callable[..., Done]) -> None:
     qwex("submit", "--cpu", "2", "--", "sleep", "60")
     qwex("submit", "--cpu", "2", "--", "sleep", "60")
     done = qwex("submit", "--cpu", "2", "--name", "third", "--", "true")
-    assert done.out.splitlines()[0].endswith(" queued in default (2nd)")
+    assert done.out.splitlines()[0].endswith(" queued in default on local (2nd)")
+
+
+def test_a_controller_with_another_default_backend_is_told(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    qwex("controller", "start")
+    done = qwex("submit", "--", "true", QWEX_DEFAULT_BACKEND="kueue")
+    assert done.out.splitlines()[0].endswith(" in default on local")
+    assert done.err == (
+        "warning: jobs that name no backend go to 'local', as your controller was started; here it is 'kueue' by "
+        "QWEX_DEFAULT_BACKEND. Start it anew: qwex controller stop (jobs go on, the next command starts it), or name "
+        "one: --backend kueue\n"
+    )
+    assert qwex("submit", "--backend", "local", "--", "true", QWEX_DEFAULT_BACKEND="kueue").err == ""
+    assert qwex("submit", "--", "true").err == ""
+    (tmp_path / "qwex.toml").write_text("default_backend = 'kueue'\n")
+    assert qwex("submit", "--", "true").err.endswith("a project says: backend = 'kueue'\n")
 
 
 def test_wait_streams_apart_and_ends_with_the_jobs_code(qwex: Callable[..., Done], tmp_path: Path) -> None:
