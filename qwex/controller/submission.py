@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qwex.backend import Capability, Plan
 from qwex.controller.job import LiveJob
-from qwex.errors import Conflict, InvalidSpec, NotAuthorized, TooLarge
+from qwex.errors import BackendUnavailable, Conflict, InvalidSpec, NotAuthorized, TooLarge
 from qwex.record import JobRecord
 from qwex.spec import JobSpec, mint_run_id
 from qwex.state import JobState
@@ -163,7 +163,7 @@ class Submission:
             state=JobState.PENDING,
             backend=backend.name,
             created_at=time.time(),
-            queue=spec.queue or await self._backends.default_queue(backend),
+            queue=spec.queue or await self._default_queue(backend),
             priority=spec.priority,
             resources=spec.resources.model_dump(),
             outputs=spec.outputs,
@@ -171,6 +171,13 @@ class Submission:
             tags=spec.tags,
             notebook=spec.notebook.model_dump() if spec.notebook else None,
         )
+
+    async def _default_queue(self, backend: Backend[Any]) -> str | None:
+        """The queue of a job that names none; none where the place is away: the job is taken, and waits for it."""
+        try:
+            return await self._backends.default_queue(backend)
+        except BackendUnavailable:
+            return None
 
     async def _hand_over(self, prepared: list[_Prepared]) -> None:
         try:

@@ -17,7 +17,7 @@ from qwex.controller.auth import Caller
 from qwex.controller.origin import Origin
 from qwex.controller.store import Filter
 from qwex.controller.submission import LOGIN, Entry
-from qwex.errors import Conflict, InvalidSpec, NotAuthorized, TooLarge, UnknownBackend
+from qwex.errors import BackendUnavailable, Conflict, InvalidSpec, NotAuthorized, TooLarge, UnknownBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -141,6 +141,18 @@ async def test_resubmit_goes_to_the_jobs_own_backend(stage):
     async with stage(default_backend="fleeting") as it:
         assert (await it.service.resubmit("one", {}, ME)).record.backend == "scripted"
         assert (await it.service.resubmit("one", {"backend": "fleeting"}, ME)).record.backend == "fleeting"
+
+
+async def test_a_place_that_does_not_tell_its_default_queue_yet_is_waited_for(stage, home, monkeypatch):
+    async def away(self):
+        raise BackendUnavailable("nobody answers")
+
+    monkeypatch.setattr(ScriptedBackend, "capabilities", ScriptedBackend.capabilities | {"queues"})
+    monkeypatch.setattr(ScriptedBackend, "queues", away)
+    async with stage() as it:
+        (home / "scripted" / "unavailable").touch()
+        record = await it.submit("one")
+        assert (record.state, record.queue) == ("PENDING", None)
 
 
 async def test_too_many_jobs(stage):
