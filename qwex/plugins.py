@@ -59,6 +59,8 @@ class PluginInfo:
     #: What each of its backends declares, by the backend's name.
     capabilities: dict[str, list[str]] = field(default_factory=dict)
     error: str = ""
+    #: What to install that it does not work without: ``pip install 'qwex[kueue]'``.
+    needs: str = ""
 
 
 class Registry(Generic[NounT]):
@@ -245,13 +247,31 @@ def _discover(only: set[str]) -> list[PluginInfo]:
     found: dict[str, PluginInfo] = {}
     for point in sorted(importlib.metadata.entry_points(group="qwex"), key=lambda point: point.name):
         name, version = (point.dist.name, point.dist.version) if point.dist else ("", "")
-        found.setdefault(point.value, PluginInfo(point.value, version, name, point.name))
+        info = PluginInfo(point.value, version, name, point.name)
+        found.setdefault(point.value, info).needs = _extra(point.dist, point.name) if point.dist else ""
     for module in DEFAULT_PLUGINS:
         if module not in found and importlib.util.find_spec(module):
             found[module] = PluginInfo(module)  # a source tree on the path, not installed
     ordered = [module for module in DEFAULT_PLUGINS if module in found]
     ordered += [module for module in found if module not in DEFAULT_PLUGINS]
     return [found[module] for module in ordered if not only or module in only]
+
+
+def _extra(dist: importlib.metadata.Distribution, plugin: str) -> str:
+    """How to install the extra that has the plugin's name, where some of it is missing."""
+    marker = re.compile(rf"""extra\s*==\s*['"]{re.escape(plugin)}['"]""")
+    for requirement in dist.requires or ():
+        named = re.match(r"[\w.-]+", requirement)
+        if named and marker.search(requirement) and not _is_installed(named[0]):
+            return f"pip install '{dist.name}[{plugin}]'"
+    return ""
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        return bool(importlib.metadata.version(distribution))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def _checked(spec: JobSpec) -> JobSpec:

@@ -18,17 +18,19 @@ __all__ = ["COMMAND"]
 _COLUMNS = 80
 _KINDS = {"backends": "backend", "trackers": "tracker", "artifact_stores": "artifact store"}
 
+_STYLES = {"ok": "green", "failed": "red", "incomplete": "yellow"}
+
 
 def _run(given: Given) -> int:
     plugins = client().plugins()
     if given["json"]:
         print_json({"plugins": plugins})
         return exits.OK
-    rows = [(info["module"], "failed" if info.get("error") else "ok", info.get("version", ""), _brings(info))
-            for info in plugins]  # fmt: skip
-    print_table(
-        ("PLUGIN", "STATE", "VERSION", "BRINGS"), rows, ["red" if row[1] == "failed" else "green" for row in rows]
-    )
+    rows = [(info["module"], _state(info), info.get("version", ""), _brings(info)) for info in plugins]
+    print_table(("PLUGIN", "STATE", "VERSION", "BRINGS"), rows, [_STYLES[row[1]] for row in rows])
+    for info in plugins:
+        if info.get("needs"):
+            say(f"\n{safe(info['module'])} needs: {safe(info['needs'])}")
     for info in plugins:
         for backend, capabilities in (info.get("capabilities") or {}).items():
             _say_wrapped(f"backend {backend} can: {', '.join(capabilities) or 'no more than run jobs'}")
@@ -36,6 +38,10 @@ def _run(given: Given) -> int:
         if info.get("error"):
             say(f"\n{safe(info['module'])} could not be loaded:\n  {safe(info['error'])}")
     return exits.OK
+
+
+def _state(info: dict[str, Any]) -> str:
+    return "failed" if info.get("error") else "incomplete" if info.get("needs") else "ok"
 
 
 def _say_wrapped(text: str) -> None:

@@ -162,7 +162,7 @@ async def _backends(settings: Settings) -> Backends:
     """Plugins loaded, the default backend started; one that cannot be started now is tried again when it is needed.
 
     Raises:
-        ConfigError: its settings are wrong.
+        ConfigError: its settings are wrong. A library that it lacks keeps only its own jobs from running.
     """
     from qwex.controller.backends import Backends
     from qwex.controller.registry import Registry
@@ -171,9 +171,9 @@ async def _backends(settings: Settings) -> Backends:
     backends = Backends(load(settings.plugins), settings, Registry())
     try:
         await backends.get(None)
-    except ConfigError:
-        raise
     except Exception as error:
+        if isinstance(error, ConfigError) and not isinstance(error.__cause__, ImportError):
+            raise
         log.warning("the backend %s is not ready: %s", settings.default_backend, error)
     return backends
 

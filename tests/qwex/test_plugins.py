@@ -82,6 +82,16 @@ def test_found_by_its_entry_point(install: Install) -> None:
     assert "pbs" in found.backends
 
 
+def test_what_its_extra_lacks_is_told(install: Install, tmp_path: Path) -> None:
+    install("qwex_pbs", GOOD)
+    metadata = tmp_path / "qwex_pbs-1.2.dist-info" / "METADATA"
+    said = metadata.read_text()
+    metadata.write_text(said + "Requires-Dist: pbs-sdk>=2; extra == 'pbs'\nRequires-Dist: more; extra == 'other'\n")
+    assert plugins.load().infos["qwex_pbs"].needs == "pip install 'qwex-pbs[pbs]'"
+    metadata.write_text(said + "Requires-Dist: qwex-pbs>=1; extra == 'pbs'\n")
+    assert plugins.load().infos["qwex_pbs"].needs == ""
+
+
 def test_only_the_named_ones_are_loaded(install: Install) -> None:
     install("qwex_pbs", GOOD)
     install("qwex_other", "raise RuntimeError('not asked for')")
