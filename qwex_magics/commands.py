@@ -148,7 +148,7 @@ def _resubmit(shell: InteractiveShell, parsed: Parsed) -> Any:
 
 
 def _queues(shell: InteractiveShell, parsed: Parsed) -> Queues:
-    return Queues(client().queues())
+    return client().queues()
 
 
 def _plugins(shell: InteractiveShell, parsed: Parsed) -> Table:

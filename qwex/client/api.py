@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from qwex.client.http import Transport
     from qwex.client.job import AsyncJob, AsyncJobs
     from qwex.client.session import Answer
+    from qwex.client.show import Queues
     from qwex.config import Settings
     from qwex.events import Event
     from qwex.spec import JobSpec
-    from qwex.state import QueueInfo, Why
+    from qwex.state import Why
 from qwex.textlog import TEXT_TYPES, text_of
 
 __all__ = ["AsyncClient", "Page"]
@@ -163,9 +164,12 @@ class AsyncClient:
         raw = (await self._sent("/preflight", {**entry, **self._origin()}, [entry])).json()
         return why_of(raw["why"]) if raw["why"] else None, raw["rendered"]
 
-    async def queues(self) -> builtins.list[QueueInfo]:
-        """The queues a job may name."""
-        return [queue_of(raw) for raw in (await self.session.call("GET", "/queues")).json()["queues"]]
+    async def queues(self) -> Queues:
+        """The queues a job may name; ``away`` says of which backends they cannot be told, and why."""
+        from qwex.client.show import Queues
+
+        raw = (await self.session.call("GET", "/queues")).json()
+        return Queues(map(queue_of, raw["queues"]), raw.get("away"))
 
     async def backends(self) -> builtins.list[dict[str, Any]]:
         """The places that run jobs: name, capabilities, options, plugin, version."""

@@ -138,6 +138,4 @@ def attach(run_id: str) -> Job:
 
 def queues() -> Queues:
     """The queues a job may name, as a list that shows itself as a table."""
-    from qwex.client.show import Queues
-
-    return Queues(client().queues())
+    return client().queues()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qwex.wording import job_row, other_row, queue_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from qwex.record import JobRecord
     from qwex.state import QueueInfo
@@ -105,13 +105,25 @@ class Others(list["JobRecord"]):
 
 
 class Queues(list["QueueInfo"]):
-    """The queues a job may name; shows itself as a table."""
+    """The queues a job may name; shows itself as a table, and below it the backends that do not tell theirs."""
+
+    def __init__(self, queues: Iterable[QueueInfo] = (), away: Mapping[str, str] | None = None) -> None:
+        super().__init__(queues)
+        #: Why a backend does not tell its queues, by its name.
+        self.away = dict(away or {})
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each backend that does not tell its queues."""
+        return [_printable(f"the queues of {backend} cannot be told: {why}") for backend, why in self.away.items()]
 
     def __repr__(self) -> str:
-        return repr(self._table())
+        return "\n".join([repr(self._table()), *self.notes])
 
     def _repr_html_(self) -> str:
-        return self._table()._repr_html_()
+        from html import escape
+
+        return self._table()._repr_html_() + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
     def _table(self) -> Table:
         return Table(("queue", "backend", "waiting", "running", "in use", ""), [queue_row(queue) for queue in self])

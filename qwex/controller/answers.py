@@ -39,9 +39,10 @@ class Preflight:
 
 @dataclass(frozen=True)
 class Queues:
-    """The queues a job may name."""
+    """The queues a job may name; ``away`` says why a backend does not tell its own, by the backend's name."""
 
     queues: list[QueueInfo]
+    away: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,8 @@ class Api:
         return Json({"jobs": [vars(record) for record in await self._service.elsewhere(_filter(request))]})
 
     async def queues(self, _: Request) -> Response:
-        return Json({"queues": [queue.as_dict() for queue in await self._service.queues()]})
+        queues, away = await self._service.queues()
+        return Json({"queues": [queue.as_dict() for queue in queues], "away": away})
 
     async def backends(self, _: Request) -> Response:
         return Json({"backends": self._service.backends()})

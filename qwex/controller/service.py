@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import qwex
-from qwex.controller import adoption, elsewhere
+from qwex.controller import adoption, elsewhere, lines
 from qwex.controller.assembly import Parts
 from qwex.controller.explaining import why
 from qwex.controller.job import LiveJob, record_of
@@ -203,10 +203,9 @@ class Service:
                 raise
             return expected, ""
 
-    async def queues(self) -> list[QueueInfo]:
-        """The queues of every backend in use."""
-        await self._parts.backends.get(None)
-        return [queue for backend in self._parts.backends for queue in await backend.queues()]
+    async def queues(self) -> tuple[list[QueueInfo], dict[str, str]]:
+        """The queues of every backend in use, and why one does not tell its own, by its name."""
+        return await lines.queues(self._parts.backends, self._default_backend)
 
     def backends(self) -> list[dict[str, Any]]:
         """Every backend that is installed."""

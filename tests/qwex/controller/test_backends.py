@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from scripted import FleetingBackend
+from scripted import FleetingBackend, ScriptedBackend
 
+from qwex import config
+from qwex.controller import daemon as daemon_module
 from qwex.controller.store import Filter
+from qwex.errors import BackendUnavailable, ConfigError
+from qwex.state import QueueInfo
 
 
 def test_a_backend_that_cannot_be_started_leaves_what_is_stored(daemon):
@@ -72,3 +76,28 @@ async def test_who_asks_what_others_run_does_not_wait_for_a_place_that_does_not_
     monkeypatch.setenv("QWEX_DEFAULT_BACKEND", "fleeting")
     async with stage() as it:
         assert await asyncio.wait_for(it.service.elsewhere(Filter()), 10) == []
+
+
+@pytest.mark.anyio
+async def test_queues_of_those_that_answer_are_told_and_why_others_do_not(stage, monkeypatch):
+    async def away(self):
+        raise BackendUnavailable("nobody answers")
+
+    async def told(self):
+        return [QueueInfo("day", "fleeting", 0, 0)]
+
+    monkeypatch.setattr(ScriptedBackend, "queues", away)
+    monkeypatch.setattr(FleetingBackend, "queues", told)
+    async with stage() as it:
+        queues, away = await it.service.queues()
+        assert ([queue.name for queue in queues], away) == (["day"], {"scripted": "nobody answers"})
+
+
+@pytest.mark.anyio
+async def test_a_default_backend_without_its_library_is_no_end_of_the_controller(home, plugin, monkeypatch):
+    async def start(self):
+        raise ConfigError("pip install it") from ImportError("no it")
+
+    monkeypatch.setattr(ScriptedBackend, "start", start)
+    backends = await daemon_module._backends(config.load(home=str(home)))
+    assert backends.unavailable == {"scripted": "pip install it"}
