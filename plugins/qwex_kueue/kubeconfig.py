@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kubernetes.aio import client, config
 from kubernetes.aio.config.kube_config import FileOrData, KubeConfigLoader, KubeConfigMerger
 
-from qwex.errors import BackendUnavailable
+from qwex.errors import BackendUnavailable, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _DEFAULT = "~/.kube/config"
+_EXAMPLE = "apiVersion: client.authentication.k8s.io/v1"
 #: Where the account of a pod's own namespace stands.
 _OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 #: Seconds for a credential plugin's answer: one that waits for a person waits in vain.
@@ -34,21 +35,49 @@ async def read(settings: KueueSettings) -> tuple[client.Configuration, str]:
         BackendUnavailable: names the file, which may be mended meanwhile, or says where it was looked for.
     """
     configuration = client.Configuration()
-    files = _files(settings)
+    files, origin = _files(settings)
     try:
         if not files:
             config.load_incluster_config(configuration)
             return configuration, _own_namespace()
         merged = KubeConfigMerger(os.pathsep.join(files)).config
+        _check_context(settings, merged)
         loader: KubeConfigLoader = _Loader(merged, settings.context or None, config_base_path=None)  # type: ignore[no-untyped-call]
         await loader.load_and_set(configuration)
         return configuration, str(loader.current_context.get("context", {}).get("namespace") or "")
     except config.ConfigException as error:
         where = f"kubeconfig {files[0]}" if files else f"there is no {_DEFAULT}, and this is not a pod"
-        raise BackendUnavailable(f"[kueue] {where}: {error}") from error
+        raise BackendUnavailable(f"[kueue] {where}: {_sentence(error)}. {_next(origin)}") from error
     except Exception as error:  # the loader raises whatever a broken file makes it raise
         said = f"[kueue] kubeconfig {files[0]} cannot be used: {type(error).__name__}: {error}"
-        raise BackendUnavailable(said) from error
+        raise BackendUnavailable(f"{said}. {_next(origin)}") from error
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).rstrip(".")
+
+
+def _next(origin: str) -> str:
+    """Where the file was named, and what to do about what is wrong with it."""
+    named = f"The file is named by {origin}" if origin != _DEFAULT else f"{_DEFAULT} is where it is by default"
+    return f"{named}: mend it, or name another with kubeconfig in [kueue], or with $KUBECONFIG"
+
+
+def _check_context(settings: KueueSettings, merged: Any) -> None:
+    """Refuse a context that is not there; the library's own words name a list in the file, and nothing that is in it.
+
+    Raises:
+        ConfigException: lists those there are.
+    """
+    content = merged.value
+    wanted = settings.context or content.get("current-context")
+    known = [str(each["name"]) for each in content.get("contexts") or ()]
+    if wanted and wanted not in known:
+        named = "context in [kueue]" if settings.context else "its current-context"
+        there_is = f"There is: {', '.join(known)}" if known else "It has none at all"
+        raise config.ConfigException(
+            f"{named} is {wanted!r}, which it does not have.{nearest(wanted, known)} {there_is}"
+        )
 
 
 class _Loader(KubeConfigLoader):
@@ -59,6 +88,11 @@ class _Loader(KubeConfigLoader):
         user = self.current_context["context"]["user"]
         assert self._user is not None
         plugin = self._user["exec"].value
+        if missing := [each for each in ("apiVersion", "command") if not plugin.get(each)]:
+            example = f"; most have {_EXAMPLE}" if "apiVersion" in missing else ""
+            raise config.ConfigException(
+                f"the exec entry of its user {user!r} has no {' and no '.join(missing)}{example}"
+            )
         try:
             status = await _credentials(plugin)
         except config.ConfigException as error:
@@ -120,14 +154,15 @@ async def _run(plugin: Mapping[str, Any]) -> tuple[int | None, str, str]:
     return process.returncode, printed.decode(errors="replace"), said.decode(errors="replace")
 
 
-def _files(settings: KueueSettings) -> list[str]:
-    """The files there are; none means the account of the pod that this runs in."""
+def _files(settings: KueueSettings) -> tuple[list[str], str]:
+    """The files there are, and what names them; none means the account of the pod that this runs in."""
     named = settings.kubeconfig or os.environ.get("KUBECONFIG", "")
+    origin = "kubeconfig in [kueue]" if settings.kubeconfig else "$KUBECONFIG" if named else _DEFAULT
     files = [os.path.expanduser(each) for each in (named or _DEFAULT).split(os.pathsep) if each]
     found = [each for each in files if os.path.exists(each)]
     if named and not found:
-        raise BackendUnavailable(f"[kueue] kubeconfig: there is no file {files[0]}")
-    return found
+        raise BackendUnavailable(f"[kueue] kubeconfig: there is no file {files[0]}. {_next(origin)}")
+    return found, origin
 
 
 def _own_namespace() -> str:

@@ -125,3 +125,23 @@ async def test_credentials_that_stay_refused_are_told_after_one_renewal(user_wit
         await server.close()
     assert {type(each) for each in answers} == {NotAuthorized}
     assert len((tmp_path / "asked").read_text()) == 2
+
+
+async def test_an_error_says_what_names_the_file_and_what_to_do(user_with, tmp_path, monkeypatch):
+    settings = user_with(printing(token="t")).model_copy(update={"context": "her"})
+    with pytest.raises(
+        BackendUnavailable, match=r"context in \[kueue\] is 'her'.* Did you mean 'here'\? There is: here"
+    ):
+        await kubeconfig.read(settings)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
+    named = r"absent. The file is named by \$KUBECONFIG: mend it, or name another with kubeconfig in \[kueue\]"
+    with pytest.raises(BackendUnavailable, match=named):
+        await kubeconfig.read(KueueSettings())
+    with pytest.raises(BackendUnavailable, match=r"The file is named by kubeconfig in \[kueue\]"):
+        await kubeconfig.read(KueueSettings(kubeconfig=str(tmp_path / "absent")))
+
+
+async def test_a_program_without_the_version_of_its_answer_is_told_which_is_usual(user_with):
+    said = "the exec entry of its user 'ada' has no apiVersion; most have apiVersion: client.authentication"
+    with pytest.raises(BackendUnavailable, match=said):
+        await kubeconfig.read(user_with(printing(token="t"), apiVersion=None))
