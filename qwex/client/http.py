@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import h11
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from qwex.client.address import Address
 
@@ -104,8 +104,8 @@ class Connection:
         self.stream = stream
         self.scope = scope
         self._http = h11.Connection(h11.CLIENT)
-        #: Called once when an answer takes long to begin.
-        self.on_slow: Callable[[], None] | None = None
+        #: Awaited once when an answer takes long to begin.
+        self.on_slow: Callable[[], Awaitable[None]] | None = None
 
     async def exchange(self, request: Request, deadline: float | None = None) -> Response:
         """Send ``request``, give the answer's head.
@@ -176,7 +176,7 @@ class Connection:
         try:
             return await self._next(time.monotonic() + PATIENCE)
         except DeadlineError:
-            self.on_slow()
+            await self.on_slow()
             return await self._next(deadline)
 
     async def _next(self, deadline: float | None) -> Any:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import qwex
-from qwex.client import daemon
+from qwex.client import daemon, http
 from qwex.client.address import Address
-from qwex.client.http import SILENCE, Connection, LostError, Request, SilentError
+from qwex.client.http import SILENCE, Connection, DeadlineError, LostError, Request, SilentError
 from qwex.client.problems import error_of
 from qwex.errors import ControllerUnavailable
 
@@ -177,7 +178,7 @@ class Session:
         except OSError as error:
             raise UnreachableError(str(error)) from None
 
-    async def _open(self) -> Connection:
+    async def _open(self, *, watched: bool = True) -> Connection:
         if self.own:
             found = daemon.address(self.settings.folder)
             if found is None:
@@ -185,7 +186,7 @@ class Session:
             self._address = found
         stream = await self.transport.connect(self._address, _CONNECT_SECONDS)
         connection = Connection(stream, self.transport.scope())
-        connection.on_slow = self._say_slow
+        connection.on_slow = self._say_slow if watched else None
         return connection
 
     async def _greet(self, connection: Connection) -> Connection:
@@ -231,7 +232,25 @@ class Session:
             common.append(("content-type", "application/json"))
         return Request(method, self._address.prefix + target, body or b"", (*common, *headers), repeatable)
 
-    def _say_slow(self) -> None:
+    async def _say_slow(self) -> None:
+        """Nothing of one that works on it, and answers others meanwhile."""
+        if not await self._is_alive():
+            self._warn_slow()
+
+    async def _is_alive(self) -> bool:
+        try:
+            connection = await self._open(watched=False)
+        except OSError:
+            return False
+        try:
+            request = self._request("GET", "/healthz", None, (), True)
+            return (await connection.exchange(request, time.monotonic() + http.PATIENCE)).status == 200
+        except (LostError, DeadlineError):
+            return False
+        finally:
+            connection.close()
+
+    def _warn_slow(self) -> None:
         warnings.warn(f"{self._where()} does not answer yet; it is given {SILENCE:.0f} s more", stacklevel=2)
 
     def _where(self) -> str:

@@ -182,7 +182,8 @@ class Scripted:
         self.bodies.append(lines.read(int(headers.get("content-length", 0))))
         method, target, _ = request.decode().split(" ")
         self.requests.append((method, target))
-        data = reply(json.dumps(self.health).encode()) if target == "/healthz" else self.answer(method, target)
+        healthy = target == "/healthz" and self.health
+        data = reply(json.dumps(self.health).encode()) if healthy else self.answer(method, target)
         connection.sendall(data.removesuffix(self.CLOSE))
         return not data.endswith(self.CLOSE)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import warnings
 
 import pytest
 from small_controllers import Scripted, reply
@@ -29,6 +30,7 @@ def test_a_kept_connection_that_was_closed_is_replaced(scripted, scripted_client
 
 def test_a_silent_controller_is_told_of_and_given_up(scripted, scripted_client, monkeypatch):
     scripted_client.health()
+    scripted.health = {}
     over = threading.Event()
     scripted.answer = lambda method, target: reply(b"{}") if over.wait() else b""
     monkeypatch.setattr(http, "PATIENCE", 0.01)
@@ -38,6 +40,30 @@ def test_a_silent_controller_is_told_of_and_given_up(scripted, scripted_client, 
         scripted_client.queues()
     over.set()
     assert [target for _, target in scripted.requests].count("/queues") == 1
+
+
+def test_nothing_is_said_of_a_controller_that_works_on_it(scripted, scripted_client, monkeypatch):
+    scripted_client.health()
+    asked = threading.Event()
+
+    class Health(dict):
+        """Tells when it is asked for."""
+
+        def __bool__(self):
+            asked.set()
+            return True
+
+    scripted.health = Health(scripted.health)
+
+    def answer(method, target):
+        assert asked.wait(30)
+        return reply(b'{"queues":[]}')
+
+    scripted.answer = answer
+    monkeypatch.setattr(http, "PATIENCE", 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert scripted_client.queues() == []
 
 
 def test_half_an_answer_is_asked_again(scripted, scripted_client):
