@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from qwex.client.show import Shown, ShownMany
 from qwex.errors import nearest
+from qwex_magics.values import own
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ def _expanded(text: str, namespace: Mapping[str, Any], problems: Problems) -> st
         name, *attributes = (match["open"] or match["closed"]).split(".")
         if name in namespace:
             return _followed(namespace[name], attributes, match, problems)
-        known = nearest(name, [known for known in namespace if not known.startswith("_")])
+        known = nearest(name, own(namespace))
         problems.append((match[0], f"no variable {name!r} in the notebook.{known} (Single quotes keep text as it is.)"))
         return match[0]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from qwex.errors import CaptureError, nearest
@@ -15,13 +17,22 @@ if TYPE_CHECKING:
     from qwex_magics.line import Problems
     from qwex_magics.story import Story
 
-__all__ = ["fetch", "missing", "pack", "upload"]
+__all__ = ["fetch", "missing", "own", "pack", "upload"]
+
+#: Names that IPython puts into every notebook, beside those of builtins.
+_SHELLS = ("In", "Out", "exit", "quit", "get_ipython")
 
 
 def missing(names: Sequence[str], namespace: Mapping[str, Any]) -> Problems:
     """A problem for each name the notebook does not have."""
-    known = [name for name in namespace if not name.startswith("_")]
+    known = own(namespace)
     return [("-i", f"no variable {n!r} in the notebook.{nearest(n, known)}") for n in names if n not in namespace]
+
+
+def own(namespace: Mapping[str, Any]) -> list[str]:
+    """The notebook's own data by name: not what IPython and Python put beside it, and no modules."""
+    named = (name for name, value in namespace.items() if not isinstance(value, ModuleType))
+    return [name for name in named if not (name.startswith("_") or name in _SHELLS or hasattr(builtins, name))]
 
 
 def pack(names: Sequence[str], namespace: Mapping[str, Any]) -> dict[str, Packed]:

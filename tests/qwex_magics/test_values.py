@@ -16,6 +16,13 @@ def test_names_the_notebook_does_not_have():
     ]
 
 
+def test_no_name_of_pythons_or_ipythons_own_is_suggested():
+    namespace = {"exit": 1, "In": [], "open": open, "threading": threading, "_int": 1}
+    assert values.missing(["exitt", "Inn", "opem", "threadin", "int1"], namespace) == [
+        ("-i", f"no variable {name!r} in the notebook.") for name in ("exitt", "Inn", "opem", "threadin", "int1")
+    ]
+
+
 def test_only_large_values_travel_apart():
     packed = values.pack(["small", "large"], {"small": 1, "large": bytes(INLINE_LIMIT + 1)})
     sent = []
