@@ -67,9 +67,8 @@ def _read(path: Path, spell: Spell) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = nearest(path.name, [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else [])
-        raise InvalidSpec.of(
-            "script", f"no file {str(path)!r}.{near} A command is written: {spell([str(path)])}"
-        ) from None
+        command = spell(str(path).split() or [str(path)])
+        raise InvalidSpec.of("script", f"no file {str(path)!r}.{near} A command is written: {command}") from None
     except UnicodeDecodeError:
         raise InvalidSpec.of("script", f"{path} is not text. Run a program with: {spell([str(path)])}") from None
     except OSError as error:

@@ -88,5 +88,6 @@ def _parsed(argv: Sequence[str]) -> tuple[str, str, dict[str, Any]]:
     if missing := [name for name, value in options.items() if isinstance(value, type)]:
         raise LookupError(f"{command} needs {missing[0]}")
     if len(words) != (command != "zygote"):
-        raise ValueError(f"{command} does not take {' '.join(words) or 'nothing'}")
+        wants = "takes no words" if command == "zygote" else "takes one folder"
+        raise ValueError(f"{command} {wants}, not {' '.join(words) or 'none'}")
     return command, "".join(words), {name[2:].replace("-", "_"): value for name, value in options.items()}

@@ -48,6 +48,10 @@ def run(job: Job, channel: Channel) -> Ended:
 
         if isinstance(error, tracebacks.Reported):
             error = error.error
+        elif isinstance(error, values.OutputError):
+            # Raised here and not by the job's code: there is no line of it to show, and what caused it is in the text.
+            channel.send("error", **tracebacks.describe(error, rendered=[str(error)]))
+            return Ended(1, Outcome("Exception", str(error)))
         else:
             channel.send("error", **tracebacks.describe(error))
         return Ended(1, Outcome("Exception", tracebacks.headline(error)))
@@ -110,11 +114,18 @@ def _command(job: Job) -> Ended:
     try:
         os.execvpe(job.args[0], job.args, os.environ)  # noqa: S606
     except FileNotFoundError:
-        code, message = _NOT_FOUND, f"Command not found: {job.args[0]}"
+        code, message = _NOT_FOUND, f"Command not found: {job.args[0]}{_apart(job.args[0])}"
     except (OSError, ValueError) as error:
         code, message = _NOT_EXECUTABLE, f"{job.args[0]} cannot be run: {getattr(error, 'strerror', None) or error}"
     print(message, file=sys.stderr)  # noqa: T201
     return Ended(code, Outcome("StartFailed", message))
+
+
+def _apart(program: str) -> str:
+    """How to write a command that was given as one word with spaces in it."""
+    if len(program.split()) < 2:
+        return ""
+    return f". Without quotes these are words of their own: -- {program}. For a shell's line: -- sh -c '{program}'"
 
 
 def _exit_code(end: SystemExit) -> int:

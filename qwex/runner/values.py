@@ -19,6 +19,9 @@ __all__ = ["PYTHON", "InputError", "OutputError", "foreign", "load", "save"]
 #: The Python of this process. Code in a pickle is bytecode: another one crashes on it, often without a word.
 PYTHON = "{}.{}".format(*sys.version_info)
 _PROTOCOL = 5
+#: Names that IPython puts beside a cell's own.
+_SHELLS_OWN = ("In", "Out", "exit", "quit", "get_ipython", "open")
+_MOST_NAMES = 20
 
 
 class InputError(Exception):
@@ -101,7 +104,7 @@ def _decode(format: str, data: bytes) -> Any:
 
 def _write(name: str, namespace: dict[str, Any], path: str) -> dict[str, Any]:
     if name not in namespace:
-        raise OutputError(f"output {name!r} is not defined at the end of the job")
+        raise OutputError(f"the job set no value {name!r}; it set: {_listed(namespace)}")
     value = namespace[name]
     try:
         with open(path, "wb") as file:
@@ -118,6 +121,14 @@ def _write(name: str, namespace: dict[str, Any], path: str) -> dict[str, Any]:
         "format": "cloudpickle",
         "python": PYTHON,
     }
+
+
+def _listed(namespace: dict[str, Any]) -> str:
+    """The names that the job's own code gave to data, as far as a line holds them."""
+    module = type(sys)
+    names = [name for name, value in namespace.items() if name[:1] != "_" and not isinstance(value, module)]
+    own = [name for name in names if name not in _SHELLS_OWN]
+    return ", ".join(own[:_MOST_NAMES]) + (", …" if len(own) > _MOST_NAMES else "") or "none"
 
 
 def _dump(value: Any, sink: _Sink) -> None:

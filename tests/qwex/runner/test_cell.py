@@ -138,7 +138,7 @@ def test_functions_of_the_cell_are_saved_by_value(job):
 @pytest.mark.parametrize(
     ("text", "names", "told"),
     [
-        ("a = 1", ["a", "b"], "'b' is not defined"),
+        ("a = 1", ["a", "b"], "set no value 'b'; it set: a"),
         ("import threading\na = 1\nb = threading.Lock()", ["a", "b"], "'b' cannot be saved"),
     ],
 )

@@ -70,6 +70,12 @@ def test_end_is_that_of_python(job):
     assert (job.work / "left").read_text() == "open"
 
 
+def test_an_output_that_is_not_set_is_told_with_those_that_are(job):
+    job.run("script", "import os\nmodel, loss = 1, 2", outputs=["nothere"])
+    assert (job.rc, job.error["evalue"]) == (1, "the job set no value 'nothere'; it set: model, loss")
+    assert job.error["traceback"] == [job.error["evalue"]]
+
+
 def test_script_outputs(job):
     job.run("script", "model = {'w': 1}", outputs=["model"])
     assert job.value("model") == {"w": 1}
