@@ -116,7 +116,10 @@ class AsyncJob(Shown):
         return error
 
     async def cancel(self) -> bool:
-        """Ask the job to end; False when it had ended before."""
+        """Ask the job to end; False when it had ended before.
+
+        One that runs is told to end and has its grace, so it may still run when this returns: ``wait`` for its end.
+        """
         if await self.done():
             return False
         self.record = await self.client.cancel(self.id)
