@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from qwex import wording
 from qwex.backend import Capability
 from qwex.state import JobState, WaitReason, Why
 
@@ -25,10 +26,18 @@ async def why(record: JobRecord, backends: Backends) -> Why:
     if record.reason == WaitReason.BACKEND_UNAVAILABLE.value:
         return _unreachable(record, record.message)
     if record.state is JobState.RUNNING:
-        return Why("it runs")
+        return _runs(record)
     if record.state is JobState.PENDING:
         return Why("it is recorded and on its way to its backend", WaitReason.RECORDED.value)
     return await _explained(record, backends) or _plain(record)
+
+
+def _runs(record: JobRecord) -> Why:
+    """For how long, where, and which attempt it is; the message of a running job is its node, where it has one."""
+    long = wording.ran(record)
+    node = f" on the node {record.message}" if record.message and not record.reason else ""
+    again = wording.attempt(record)
+    return Why(f"it runs{long and f' for {long} now'}{node} in the backend {record.backend}{again and f', {again}'}")
 
 
 async def _explained(record: JobRecord, backends: Backends) -> Why | None:
