@@ -15,6 +15,7 @@ from qwex.controller.explaining import why
 from qwex.controller.job import LiveJob, record_of
 from qwex.controller.merging import merged
 from qwex.controller.origin import Origin
+from qwex.controller.store import Filter
 from qwex.controller.submission import Entry
 from qwex.errors import InvalidSpec, NotFound
 from qwex.spec import JobSpec, validated
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from qwex.config import Settings
     from qwex.controller.auth import Caller
     from qwex.controller.backends import Backends
-    from qwex.controller.store import Filter
     from qwex.controller.streams import Wanted
     from qwex.controller.submission import Submitted
     from qwex.record import JobRecord
@@ -36,6 +36,8 @@ __all__ = ["Listing", "OutputValue", "Service"]
 
 
 _NOWHERE = Origin()
+#: The jobs among which one is looked for by its name.
+_LATE = 100
 
 
 class Listing(NamedTuple):
@@ -264,8 +266,14 @@ class Service:
             row = await self._parts.store.row(run_id)
             found = self._parts.registry.get(run_id) or (LiveJob.of_row(row) if row else None)
         if found is None:
-            raise await elsewhere.missing(run_id, self._parts.backends)
+            raise await self._named(run_id) or await elsewhere.missing(run_id, self._parts.backends)
         return found
+
+    async def _named(self, name: str) -> NotFound | None:
+        """The error of one who gave a job's name for its id; None where no job of late has that name."""
+        page = await self._parts.store.page(Filter(name=name), _LATE, None)
+        newest = next((row["id"] for row in page.rows if row["name"].removesuffix(".py") == name), None)
+        return NotFound(f"no job {name!r}; the newest of that name is {newest}") if newest else None
 
     async def _read(self, run_id: str, wanted: Wanted, caller: Caller) -> LiveJob:
         """The job of a reader; one who does not follow gets all there is by now."""
