@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from qwex.config import Settings
 
-__all__ = ["Flag", "SubmitOptions", "absolute", "flag_of", "flags", "project_defaults", "read_pairs"]
+__all__ = ["Flag", "SubmitOptions", "absolute", "flag_of", "flags", "flags_of", "project_defaults", "read_pairs"]
 
 #: What an option is called in the spec, where the names differ.
 _IN_SPEC = {
@@ -208,6 +208,12 @@ def flag_of(field: str) -> str:
     """``--mem`` of ``resources.memory`` and of ``mem``, ``--env`` of ``env.A``; the field where no flag sets it."""
     option = _option(field).partition(".")[0]
     return f"--{option.replace('_', '-')}" if option in SubmitOptions.model_fields else field
+
+
+def flags_of(part: str) -> str:
+    """``--gpu, --cpu, --mem`` of ``resources``: all that set something in a part of the spec; empty where none does."""
+    names = [name for path, name in _IN_SPEC.items() if path.startswith(f"{part}.")]
+    return ", ".join(map(flag_of, names))
 
 
 def _option(field: str) -> str:

@@ -43,7 +43,9 @@ def _refuse(why: Why | None) -> None:
         raise UnknownQueue(why.summary, problems=[("queue", why.summary)])
     if why and why.reason in _NEVER:
         field, colon, message = why.summary.partition(": ")
-        raise InvalidSpec.of(field, message) if colon else InvalidSpec(why.summary)
+        if colon and " " not in field:
+            raise InvalidSpec.of(field, message)
+        raise InvalidSpec(why.summary, problems=[("resources", why.summary)])
 
 
 def _outlook(why: Why | None) -> str:

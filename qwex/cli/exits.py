@@ -111,4 +111,14 @@ def _lines(error: QwexError) -> list[str]:
         return [f"{len(told)} problems", *(f"  {line}" for line in told)]
     # An error whose problem is all of it names the field before that; others say more than their problem.
     whole = [": ".join(problem) for problem in error.problems] == [error.message]
-    return told if whole else [error.message]
+    return told if whole else [_changed_by(error) + error.message]
+
+
+def _changed_by(error: QwexError) -> str:
+    """The flags before a refusal that is said of a part of the job, as of its resources, and names none itself."""
+    if not isinstance(error, InvalidSpec) or [said for _, said in error.problems] != [error.message]:
+        return ""
+    from qwex.options import flags_of
+
+    flags = flags_of(error.problems[0][0])
+    return f"{flags}: " if flags else ""

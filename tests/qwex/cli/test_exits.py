@@ -83,3 +83,9 @@ def test_an_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
             "problems": [{"field": "gpu", "message": "not a number"}],
         }
     }
+
+
+def test_a_refusal_of_a_part_of_the_job_names_the_flags_that_change_it(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "it asks for more than default can ever give: 16 GPUs, and 8 GPUs is the most. Ask for less"
+    exits.report(errors.InvalidSpec(said, problems=[("resources", said)]))
+    assert capsys.readouterr().err == f"error: --gpu, --cpu, --mem: {said}\n"
