@@ -47,9 +47,10 @@ _LABEL = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 _SENTENCES = {
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
-    "int_parsing": "not a whole number",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number; not {input!r}"),
     "string_too_long": "at most {max_length} characters",
 }
+_LONGEST_SHOWN = 40
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -231,7 +232,7 @@ def validated(build: Any, *args: Any, **kwargs: Any) -> Any:
     try:
         return build(*args, **kwargs)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
+        found = error.errors(include_url=False)
         model = getattr(build, "__self__", build)
         problems = [(_field(e["loc"]), _sentence(e, model)) for e in found[:_MOST_PROBLEMS]]
         if len(found) > _MOST_PROBLEMS:
@@ -250,9 +251,13 @@ def _sentence(error: Any, model: Any) -> str:
     if kind == "string_pattern_mismatch" and context["pattern"] == _LABEL:
         return "letters, digits, '-', '_' and '.' only, a letter or a digit at both ends, at most 63"
     if kind in _SENTENCES:
-        return _SENTENCES[kind].format(**context)
+        return _SENTENCES[kind].format(**context, input=_short(error["input"]))
     message: str = error["msg"]
     return message.removeprefix("Value error, ")
+
+
+def _short(given: Any) -> Any:
+    return given if len(str(given)) <= _LONGEST_SHOWN else f"{str(given)[:_LONGEST_SHOWN]}…"
 
 
 def _no_such_field(location: tuple[int | str, ...], model: Any) -> str:

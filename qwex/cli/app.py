@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,8 @@ __all__ = ["parse"]
 
 _ABOUT = "A notebook cell, a script or a command becomes a queued job and comes back as if it had run here."
 _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
+#: What typer says of a number that is none.
+_NOT_WHOLE = re.compile(r"Invalid value for '?(--[\w-]+)[^:]*: ('.*') is not a valid int(?:eger)?(?: range)?")
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -84,7 +87,7 @@ def _sentence(error: Any, argv: Sequence[str]) -> str:
     named = [word for word in argv[:2] if not word.startswith("-")]
     found = commands.find(argv)
     where = " ".join(["qwex", *named[: found[1] if found else 1 if argv[0] in commands.NAMES else 0]])
-    text = error.format_message().rstrip(".")
+    text = _NOT_WHOLE.sub(r"\1: a whole number; not \2", error.format_message().rstrip("."))
     if found and found[0].rest and ("No such option" in text or "unexpected extra argument" in text):
         text += f". After -- come {found[0].rest}"
     return f"{text}{'' if text.endswith('?') else '.'} See: {where} --help"

@@ -42,8 +42,8 @@ _FLAGS = (
 def _run(given: Given) -> int:
     states = _states(given["state"])
     limit = None if given["all"] else given["limit"] if given["limit"] is not None else _DEFAULT
-    if limit == 0:
-        raise exits.UsageError("--limit: at least 1")
+    if limit is not None and limit < 1:
+        raise exits.UsageError(f"--limit: at least 1, not {limit}")
     filters = {name: given[name] for name in ("user", "queue", "name")}
     connection = client()
     records, cursor, total = _fetch(connection, limit, {**filters, "state": states})

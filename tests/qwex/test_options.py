@@ -77,7 +77,7 @@ def test_all_problems_at_once_by_the_flags() -> None:
     ("given", "field", "told"),
     [
         ({"retries": -1}, "retries", "at least 0"),
-        ({"retry_on": ["x"]}, "retry_on", "not a whole number"),
+        ({"retry_on": ["x"]}, "retry_on", "a whole number; not 'x'"),
         ({"queue": "a b"}, "queue", "letters, digits, '-', '_' and '.' only"),
         ({"tag": ["a b=1"]}, "tag", "letters, digits, '-', '_' and '.' only"),
         ({"priority": 10**7}, "priority", "at most 1000000"),

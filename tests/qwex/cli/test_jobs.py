@@ -45,6 +45,9 @@ def test_list(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
     assert cut.err == "2 of 3; all of them: --all\n"
     assert len(qwex("list", "--limit", "2", "--all").out.splitlines()) == 4
     assert qwex("list", "--limit", "0").code == 2
+    assert "--limit: at least 1, not -5" in qwex("list", "--limit", "-5").err
+    assert f"no job 'c'; the newest of that name is {third}" in qwex("status", "c").err
+    assert qwex("why", first).out.splitlines()[1].startswith("  it runs for ")
     assert qwex("list", "--user", "nobody").err == "no such jobs\n"
 
 

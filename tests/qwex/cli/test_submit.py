@@ -179,3 +179,15 @@ def test_bad_input_is_one_clear_error_and_stores_nothing(qwex: Callable[..., Don
         assert said in done.err, argv
         assert "Traceback" not in done.err, argv
     assert json.loads(qwex("list", "--json").out)["total"] == 0
+
+
+def test_a_number_that_is_none_is_said_in_plain_words(qwex: Callable[..., Done]) -> None:
+    done = qwex("submit", "--priority", "abc", "--", "true")
+    assert (done.code, done.err) == (2, "error: --priority: a whole number; not 'abc'. See: qwex submit --help\n")
+
+
+def test_a_command_in_one_word_is_told_how_to_be_written(qwex: Callable[..., Done]) -> None:
+    assert "A command is written: qwex submit -- echo hi\n" in qwex("submit", "echo hi").err
+    done = qwex("submit", "--wait", "--", "echo hi")
+    assert done.code == 127
+    assert "Without quotes these are words of their own: -- echo hi. For a shell's line: -- sh -c 'echo hi'" in done.err
