@@ -115,6 +115,11 @@ class Backend(ABC, Generic[RequestT]):
     async def start(self) -> None:
         """Take up what an earlier instance left; called once, before any other call."""
 
+    @property
+    def trouble(self) -> str:
+        """Why what it says of its jobs may be old: its place cannot be asked at present; empty when it can."""
+        return ""
+
     async def close(self) -> None:
         """Let go of resources. Jobs go on."""
 

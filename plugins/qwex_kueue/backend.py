@@ -24,12 +24,12 @@ from qwex.errors import (
     UnknownQueue,
 )
 from qwex.spec import validated
-from qwex.state import Position, QueueInfo, Reason, WaitReason
+from qwex.state import Position, QueueInfo, WaitReason
 from qwex_kueue import manifests, names, podevents, preflight, settings, why
 from qwex_kueue.clusterqueues import FRESH, Beyond
-from qwex_kueue.errors import ApiError, Missing
+from qwex_kueue.errors import ApiError
+from qwex_kueue.inquiries import Inquiries
 from qwex_kueue.journal import Journal
-from qwex_kueue.judging import Puzzle
 from qwex_kueue.manifests import KueueRequest
 from qwex_kueue.objects import Job, LocalQueue, Pod, Workload
 from qwex_kueue.output import Output
@@ -97,8 +97,6 @@ class KueueBackend(Backend[KueueRequest]):
         self._controller = _identity(context.folder)
         self._changes = Changes()
         self._tasks: set[asyncio.Task[Any]] = set()
-        #: Run ids and attempts that are being given up.
-        self._given_up: set[tuple[str, int]] = set()
         self._reflectors: list[Reflector[Any]] = []
         self._closing = contextlib.AsyncExitStack()
 
@@ -118,8 +116,9 @@ class KueueBackend(Backend[KueueRequest]):
         self._closing.callback(self._journal.close)
         self._runs = Runs(self._journal, self._settings, self._controller, self._changes.tell)
         self._closing.callback(self._runs.close)
-        self._runs.hopeless = self._give_up
-        self._runs.puzzles = self._look_into
+        self._inquiries = Inquiries(self._server, self._runs, self._writer, self._spawn)
+        self._runs.hopeless = self._inquiries.give_up
+        self._runs.puzzles = self._inquiries.look_into
         self._output = Output(self._server, self._runs)
         self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
         self._runs.again = lambda run: self._spawn(self._writer.number_next(run))
@@ -144,6 +143,11 @@ class KueueBackend(Backend[KueueRequest]):
         await asyncio.gather(*self._tasks, *(each.close() for each in self._reflectors), return_exceptions=True)
         self._changes.end()
         await self._closing.aclose()
+
+    @property
+    def trouble(self) -> str:
+        """Why the watches do not show what is so now."""
+        return next((str(each.problem) for each in self._reflectors if each.problem), "")
 
     def render(self, plan: Plan) -> KueueRequest:
         """The plan as a Job and a Secret."""
@@ -192,7 +196,7 @@ class KueueBackend(Backend[KueueRequest]):
             await self._writer.delete(run.jobs.values())
         except Exception as error:
             log.warning("%s is deleted later: %s", native_id, error)
-            self._give_up(run)
+            self._inquiries.give_up(run)
         self._runs.look(run)
 
     async def status(self, native_ids: Sequence[str]) -> dict[str, JobStatus]:
@@ -245,7 +249,12 @@ class KueueBackend(Backend[KueueRequest]):
         default = self._settings.queue
         # Kueue's own count says that nobody waits in a queue that is stopped.
         holding = Counter((each.queue, each.holds) for each in self._workloads.objects.values())
+        if not self._queues.objects and (why := await preflight.without_queues(self._server)):
+            raise NotFound(why.summary)
         clusters = await self._clusters()
+        unseen = "its quota cannot be read now"
+        if not self._beyond.may_read("clusterqueues"):
+            unseen = "its quota is not yours to see"
         priorities = await self._beyond.priorities()
         return [
             QueueInfo(
@@ -256,7 +265,7 @@ class KueueBackend(Backend[KueueRequest]):
                 clusters[name].lines({}) if name in clusters else (),
                 queue.stopped != "None" or (name in clusters and clusters[name].stopped != "None"),
                 name == default,
-                "" if name in clusters else "its quota is not yours to see",
+                "" if name in clusters else unseen,
                 priorities or self._settings.priorities,
             )
             for name, queue in sorted(self._queues.objects.items())
@@ -337,7 +346,11 @@ class KueueBackend(Backend[KueueRequest]):
     async def _clusters(self) -> dict[str, ClusterQueue]:
         """The cluster queue behind each LocalQueue, where the user may read it."""
         queues = dict(self._queues.objects)
-        found = await asyncio.gather(*(self._beyond.cluster_queue(each.cluster_queue) for each in queues.values()))
+        asked = [self._beyond.cluster_queue(each.cluster_queue) for each in queues.values()]
+        try:
+            found = await asyncio.wait_for(asyncio.gather(*asked), _FIRST_LOOK)
+        except asyncio.TimeoutError:
+            return {}
         return {name: cluster for name, cluster in zip(queues, found, strict=True) if cluster}
 
     async def _cluster_of(self, queue: str, fresh: float = FRESH) -> ClusterQueue | None:
@@ -376,47 +389,6 @@ class KueueBackend(Backend[KueueRequest]):
         metadata = {**request.job["metadata"], "labels": {**labels, **label}}
         return replace(request, job={**request.job, "metadata": metadata})
 
-    def _look_into(self, run: Run, puzzle: Puzzle) -> None:
-        ways = {Puzzle.UNNOTICED: self._find_out, Puzzle.UNMADE: self._find_trouble, Puzzle.UNEXPLAINED: self._verify}
-        self._spawn(ways[puzzle](run))
-
-    async def _find_out(self, run: Run) -> None:
-        """Why Kueue takes no notice of a Job: it is away, or does not look after the namespace."""
-        if job := run.job:
-            there = await self._server.get(f"{self._server.jobs}/{job.name}")
-            if not await preflight.kueue_sees(self._server, manifests.anew(there)):
-                self._runs.refuses(run, preflight.UNMANAGED.format(namespace=self._server.namespace))
-
-    async def _find_trouble(self, run: Run) -> None:
-        """Why a node does not make a pod's containers: what it mounts may not be there, and then it never starts.
-
-        Its own Secret is there in a moment, where a hand-over was interrupted.
-        """
-        if (pod := run.pod(run.attempt)) is None:
-            return
-        said = await podevents.trouble(self._server, pod)
-        missing = podevents.missing(said)
-        if missing and missing not in run.jobs and run.pod(run.attempt) == pod:
-            self._runs.refuses(run, said, Reason.START_FAILED)
-
-    async def _verify(self, run: Run) -> None:
-        """Whether its Job or its pod have been ended, and a watch that lags behind has not shown that yet."""
-        job, pod = run.job, run.pod(run.attempt)
-        if job and pod:
-            now = await self._now(f"{self._server.jobs}/{job.name}", job.uid)
-            self._runs.job_changed(job, Job.of(now) if now else None)
-            now = await self._now(f"{self._server.core}/pods/{pod.name}", pod.uid)
-            self._runs.pod_changed(pod, Pod.of(now) if now else None)
-            self._runs.verified(run)
-
-    async def _now(self, path: str, uid: str) -> dict[str, Any] | None:
-        """An object as the cluster has it; None when it is gone."""
-        try:
-            there = await self._server.get(path)
-        except Missing:
-            return None
-        return there if there["metadata"]["uid"] == uid else None
-
     async def _forget_old(self) -> None:
         """Keep the journal small, day by day.
 
@@ -430,19 +402,6 @@ class KueueBackend(Backend[KueueRequest]):
                 present = {job.run_id for job in jobs} | {pod.run_id for pod in pods}
                 # The controller may not have asked yet how those ended that it knows.
                 self._journal.forget_old(present | self._known)
-
-    def _give_up(self, run: Run) -> None:
-        """Free the quota of a job that cannot go on, however long that takes; asked at each look, it is done once."""
-        attempt = (run.run_id, run.attempt)
-        if attempt not in self._given_up:
-            self._given_up.add(attempt)
-            self._spawn(self._free(run, attempt))
-
-    async def _free(self, run: Run, attempt: tuple[str, int]) -> None:
-        try:
-            await self._writer.delete_at_last(run)
-        finally:
-            self._given_up.discard(attempt)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

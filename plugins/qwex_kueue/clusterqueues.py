@@ -102,6 +102,10 @@ class Beyond:
         raw = await self._remembered(path, lambda: self._server.get(path), refusable="clusterqueues", fresh=fresh)
         return ClusterQueue.of(raw) if raw else None
 
+    def may_read(self, what: str) -> bool:
+        """Whether that kind of object was not refused of late."""
+        return time.monotonic() >= self._refused.get(what, 0.0)
+
     async def places(self, queue: str, wanted: str) -> dict[str, Place]:
         """Positions of the workloads that wait in a LocalQueue, by name; empty where Kueue does not tell.
 
@@ -131,7 +135,7 @@ class Beyond:
         self, key: str, ask: Callable[[], Awaitable[dict[str, Any]]], *, refusable: str, fresh: float = FRESH
     ) -> dict[str, Any] | None:
         """One request for all who ask within a moment; None after a refusal."""
-        if time.monotonic() < self._refused.get(refusable, 0.0):
+        if not self.may_read(refusable):
             return None
         at, answer = self._answers.get(key, (0.0, None))
         if answer is None or (answer.done() and time.monotonic() - at > fresh):

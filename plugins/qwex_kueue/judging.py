@@ -85,10 +85,10 @@ def judged(run: Run, workloads: Mapping[str, Workload], settings: KueueSettings)
     """Where the job stands now. ``workloads`` are those of the namespace, by the uid of their Jobs."""
     job, pod = run.job, run.pod(run.attempt)
     end = _end_of(run, pod)
-    if run.stop:
-        return Judgement(_stopped(run, pod, end))
     if end and end.exit and not end.from_outside:
         return _by_itself(run, pod, end.exit)
+    if run.stop:
+        return Judgement(_stopped(run, pod, end))
     if job is None or job.deleted:
         return _withdrawn(run, job, pod, end)
     workload = workloads.get(job.uid)

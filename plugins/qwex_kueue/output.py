@@ -79,8 +79,8 @@ class Output:
         while True:
             run.changed.clear()
             pod = run.pod(attempt)
-            if pod and run.attempt > attempt and is_away(pod):
-                return None  # it holds up no later attempt
+            if pod and run.attempt > attempt and (is_away(pod) or not pod.node):
+                return None  # it has nothing to say, and holds up no later attempt
             if pod and (_listens(pod) or _has_left(pod)):
                 return pod
             over = run.attempt > attempt or run.had_pod(attempt) or (run.told and run.told.state.terminal)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from qwex.errors import BackendUnavailable, QwexError
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _PAGE = 500
 #: Seconds after which a watch is begun anew; servers end them after half an hour at most.
 _WATCH_SECONDS = (240, 360)
+#: Seconds of a watch that ended too soon to be begun again at once: something between here and there does not keep it.
+_SHORTEST = 1.0
 #: Seconds before the next try after a failure: first and longest.
 _PAUSE = (0.1, 15.0)
 
@@ -100,13 +103,14 @@ class Reflector(Generic[ItemT]):
                     await self._list()
                 self.problem = None
                 self._tried.set()
+                begun = time.monotonic()
                 await self._watch()
-                pause = _PAUSE[0]
-                continue
+                if time.monotonic() - begun > _SHORTEST:
+                    pause = _PAUSE[0]
+                    continue
             except _Expired:
                 self._version = ""
                 self._tried.clear()
-                continue
             except QwexError as error:
                 self._fails(error)
             except Exception as error:

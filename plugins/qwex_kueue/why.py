@@ -37,10 +37,12 @@ REASONS = {
     "Suspended": WaitReason.QUEUE_STOPPED,
     "OnHold": WaitReason.QUEUE_STOPPED,
     "AdmissionGated": WaitReason.STARTING,
-    "PendingEvaluation": WaitReason.HELD_BY_PRIORITY,
+    "PendingEvaluation": WaitReason.RECORDED,
     "DRAResourcesUnresolved": WaitReason.STARTING,
     "Pending": WaitReason.WAITING_FOR_QUOTA,
 }
+#: Its reason before that: Kueue has not come to it.
+_NOT_LOOKED_AT = "PendingEvaluation"
 _UNUSED = re.compile(r"insufficient unused quota for (\S+) in flavor (\S+?), (\S+) more needed")
 _MAXIMUM = re.compile(
     r"insufficient quota for (\S+) in flavor (\S+?), previously considered podsets requests \((\S+)\) \+ "
@@ -48,6 +50,8 @@ _MAXIMUM = re.compile(
 )
 _UNCOVERED = re.compile(r"resource (\S+) unavailable in ClusterQueue")
 _PREEMPTING = re.compile(r"Pending the preemption of (\d+) workload")
+#: What can be done about a pod that no node takes.
+_UNPLACED = "it holds its quota meanwhile: if no node is as large as that, cancel it and ask for less"
 #: Kueue did not look at it: another with the same needs has just failed.
 _BYPASSED = "Bypassed scheduling evaluation"
 _STOPPED = re.compile(r"(LocalQueue|ClusterQueue) (\S+) is (?:stopped|inactive)")
@@ -93,6 +97,8 @@ def explain(known: Known) -> Why:
     if known.workload is None:
         return Why("it is in the cluster, and Kueue has not looked at it yet", WaitReason.RECORDED.value)
     reserved = known.workload.conditions.get("QuotaReserved")
+    if reserved and reserved.reason == _NOT_LOOKED_AT:
+        reserved = None
     asked = known.workload.requests
     reason, summary = _reason(known, reserved, asked)
     low_high, basis = estimate(known.place.in_local, known.admissions) if known.place else (None, "")
@@ -232,7 +238,7 @@ def _starting(known: Known) -> Why:
             reason = WaitReason.IMAGE_PULL if container.reason in IMAGE_TROUBLE else WaitReason.STARTING
             return Why(stuck(container), reason.value)
     if message := unplaced(pod):
-        return Why(message, WaitReason.STARTING.value)
+        return Why(message, WaitReason.STARTING.value, suggestions=(_UNPLACED,))
     if not pod.node:
         return Why("it has its quota, and waits for a node", WaitReason.STARTING.value)
     if known.trouble:

@@ -13,6 +13,7 @@ from qwex.controller.handover import Handover
 from qwex.controller.lifecycle import Lifecycle
 from qwex.controller.notices import Notices
 from qwex.controller.planning import Planner
+from qwex.controller.reading import Reading
 from qwex.controller.reserve import Reserve
 from qwex.controller.store import Store
 from qwex.controller.streams import Streams
@@ -48,10 +49,11 @@ class Parts:
         self.environments = Environments(folder / "environments")
         self.blobs = _blobs(plugins, folder / "blobs")
         self.values = Values(self.blobs)
-        registry, store, max_log = self.registry, self.store, settings.max_log
-        self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, max_log)
+        registry, store = self.registry, self.store
+        self.reading = reading = Reading(registry, backends, self.logs, settings.max_log)
+        self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, reading)
         self.tracking = Tracking(plugins.made(plugins.trackers), self.lifecycle.settled)
-        self.lifecycle.tracking = self.tracking
+        self.lifecycle.tracking = self.reading.tracking = self.tracking
         planner = Planner(store, self.environments, self.blobs)
         self.handover = Handover(backends, planner, self.lifecycle)
         self.lifecycle.start_again = self.handover.again
@@ -68,7 +70,7 @@ class Parts:
             self.tracking,
             settings.max_jobs_per_user,
         )
-        self.streams = Streams(self.logs, self.bus, backends, self.lifecycle.followed)
+        self.streams = Streams(self.logs, self.bus, backends, self.reading.followed)
         backends.on_status = self.lifecycle.on_status
 
     async def close(self) -> None:
@@ -77,7 +79,7 @@ class Parts:
         What reads from a backend stops before the backend does: a connection that is closed on purpose loses nothing.
         """
         self.streams.close()
-        last = (self.lifecycle, self.backends, self.tracking, self.notices, self.store)
+        last = (self.lifecycle, self.reading, self.backends, self.tracking, self.notices, self.store)
         for close in (
             self.backends.watch_no_more,
             self.handover.close,

@@ -77,6 +77,11 @@ class Backends:
         if not task.cancelled() and (error := task.exception()):
             log.info("not started: %s", error)
 
+    def trouble(self, name: str) -> str:
+        """Why a backend cannot say where its jobs stand, or says what may be old; empty when it can."""
+        started = self._started.get(name)
+        return started.trouble if started else self.unavailable.get(name, "")
+
     def watch(self, name: str) -> None:
         """Pass on what the backend says from now on. Safe to repeat."""
         if name not in self._watched:

@@ -10,22 +10,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qwex import events
-from qwex.backend import Capability
 from qwex.controller.job import changed
-from qwex.controller.pump import Pump
 from qwex.controller.retries import may_retry
-from qwex.errors import BackendUnavailable, QwexError
 from qwex.state import TRANSITIONS, JobState, JobStatus, Position, Reason, WaitReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from qwex.backend import Backend
     from qwex.controller.backends import Backends
     from qwex.controller.bus import Bus
     from qwex.controller.eventlog import EventLog, Logs
     from qwex.controller.job import LiveJob
     from qwex.controller.notices import Notices
+    from qwex.controller.reading import Reading
     from qwex.controller.registry import Registry
     from qwex.controller.store import Store
     from qwex.controller.tracking import Tracking
@@ -38,10 +35,6 @@ log = logging.getLogger(__name__)
 #: Seconds without a new record after which the end of an attempt is told without the rest of its output: where the
 #: backend has begun the next one already, and where it has not.
 _DRAIN_SECONDS, _LAST_DRAIN_SECONDS = 10.0, 120.0
-#: Seconds before each further try to tell a backend that output is safe.
-_LET_GO_AGAIN = (1.0, 5.0, 15.0, 60.0, 60.0)
-#: Seconds that a reader who does not follow waits for what a backend that reads on demand has.
-_CATCH_UP_SECONDS = 5.0
 #: Seconds between two looks at whether an end could be written, while the disk is full.
 _PAUSE = 1.0
 #: How often a status that could not be taken in is tried again.
@@ -61,7 +54,7 @@ class Lifecycle:
         backends: Backends,
         notices: Notices,
         values: Values,
-        max_log: int,
+        reading: Reading,
     ) -> None:
         self._registry = registry
         self._store = store
@@ -70,7 +63,7 @@ class Lifecycle:
         self._backends = backends
         self._notices = notices
         self._values = values
-        self._max_log = max_log
+        self._reading = reading
         self._tasks: set[asyncio.Task[None]] = set()
         self.tracking: Tracking
         #: Hands a job to its backend again, for its next attempt.
@@ -123,34 +116,12 @@ class Lifecycle:
     def ended(self, job: LiveJob) -> None:
         """The record of the job's end is in its log."""
         assert job.log is not None
-        self._stop_reading(job)
+        self._reading.stop(job)
         story, job.log = job.log, None
         story.end()
         self._store.writer.update(job.id, job.mutable())
         self._spawn(self._keep(job, story))
         self.tracking.ended(job)
-
-    def followed(self, job: LiveJob) -> None:
-        """Somebody waits for what the job says next."""
-        if job.pump is None and job.record.state is JobState.RUNNING:
-            self._spawn(self._pump(job))
-
-    async def caught_up(self, job: LiveJob) -> None:
-        """Return once what the job has said by now is in its log, or could not be read in time."""
-        if job.record.state is not JobState.RUNNING:
-            return
-        try:
-            backend = await self._backends.get(job.record.backend)
-            if Capability.ON_DEMAND in backend.capabilities:
-                await asyncio.wait_for(self._catch_up(job, backend), _CATCH_UP_SECONDS)
-        except (QwexError, asyncio.TimeoutError) as error:
-            log.warning("what %s says now cannot be read: %s", job.id, error or "no answer in time")
-
-    async def _catch_up(self, job: LiveJob, backend: Backend[Any]) -> None:
-        last = await backend.position(job.record.native_id or job.id)
-        await self._pump(job, even_unfollowed=True)
-        if job.pump:
-            await job.pump.reached(last)
 
     def begin_again(self, job: LiveJob) -> None:
         """The backend had lost a job that had started, and took it as new: it has everything to say once more."""
@@ -160,7 +131,7 @@ class Lifecycle:
 
     def resume(self, job: LiveJob) -> None:
         """A job that ran before this controller started, and may run still: read on."""
-        self._spawn(self._pump(job))
+        self._reading.begin(job)
 
     def settled(self, job: LiveJob) -> None:
         """Every tracker knows of the job's end."""
@@ -168,11 +139,10 @@ class Lifecycle:
         self._store.writer.update(job.id, job.mutable())
 
     async def close(self) -> None:
-        """Stop reading output; jobs go on."""
-        pumps = [job.pump.task for job in self._registry if job.pump]
-        for task in [*self._tasks, *pumps]:
+        """Move nothing any more; jobs go on."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *pumps, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _work_off(self, job: LiveJob) -> None:
         """One status after the other, when the end of an attempt takes time."""
@@ -206,11 +176,11 @@ class Lifecycle:
     async def _end_attempt(self, job: LiveJob, status: JobStatus) -> None:
         attempt = _attempt(job, status)
         is_last = attempt == job.record.attempt
-        whole = await self._drain(job, _LAST_DRAIN_SECONDS if is_last else _DRAIN_SECONDS)
+        whole = await self._reading.drain(job, _LAST_DRAIN_SECONDS if is_last else _DRAIN_SECONDS)
         if not is_last:
             await self._begin_next(job, status, attempt, whole=whole)
         elif await may_retry(job, status, self._store):
-            self._spawn(self._let_go(job, job.position))
+            self._reading.let_go(job)
             if not whole:
                 job.position = Position(attempt + 1, 0)  # a place that does not answer holds up no other attempt
             message = f"{status.message or status.reason}; starting again"
@@ -224,11 +194,11 @@ class Lifecycle:
     async def _begin_next(self, job: LiveJob, status: JobStatus, attempt: int, *, whole: bool) -> None:
         """The backend has a later attempt; what is missing of this one is read on beside that."""
         backend = await self._backends.get(job.record.backend)
-        self._spawn(self._let_go(job, job.position))
+        self._reading.let_go(job)
         unseen = JobStatus(JobState.QUEUED, Reason.REQUEUED.value, "it went back to its queue while nobody watched")
         self._requeue(job, status if status.state is JobState.QUEUED else unseen, attempt)
         if not whole:
-            self._read(job, backend)
+            self._reading.read(job, backend)
         self.on_status(job, replace(status, attempt=attempt))
 
     async def _keep_values(self, job: LiveJob) -> None:
@@ -237,62 +207,13 @@ class Lifecycle:
             message = f"these values could not be read from the backend before they were gone: {', '.join(lost)}"
             self._warn(job, "error", "value-lost", message)
 
-    async def _let_go(self, job: LiveJob, last: Position) -> None:
-        """Tell a backend that keeps nothing for long that all up to ``last`` is on disk here."""
-        backend = await self._backends.get(job.record.backend)
-        if Capability.FLEETING not in backend.capabilities or not last.seq or job.record.native_id is None:
-            return
-        for pause in (*_LET_GO_AGAIN, None):
-            try:
-                if job.log:
-                    await asyncio.to_thread(job.log.sync)
-                await backend.acknowledge(job.record.native_id, last)
-                return
-            except Exception as error:
-                if pause is None or not isinstance(error, BackendUnavailable):
-                    # It then waits for as long as it does for a controller that is away.
-                    log.warning("%s was not told that the output of %s is here: %s", backend.name, job.id, error)
-                    return
-            await asyncio.sleep(pause)
-
-    async def _drain(self, job: LiveJob, seconds: float) -> bool:
-        """Whether all that the attempt said is in the log."""
-        if job.record.native_id is None:
-            return True
-        if job.pump is None:
-            self._read(job, await self._backends.get(job.record.backend))
-        assert job.pump is not None
-        whole = await job.pump.drain(seconds)
-        if not whole:
-            message = f"nothing more of this attempt's output came for {seconds:g} s: its end may be missing"
-            self._warn(job, "warning", "output-lost", message)
-        return whole
-
-    async def _pump(self, job: LiveJob, *, even_unfollowed: bool = False) -> None:
-        """Read what a running attempt says, if somebody wants it or the backend always tells."""
-        backend = await self._backends.get(job.record.backend)
-        wanted = even_unfollowed or job.followers or Capability.ON_DEMAND not in backend.capabilities
-        if wanted and job.record.state is JobState.RUNNING:
-            self._read(job, backend)
-
-    def _read(self, job: LiveJob, backend: Backend[Any]) -> None:
-        """One pump reads an attempt; it stays the job's until the next one begins, also when it has read all."""
-        if job.pump is None:
-            job.log = job.log or self._logs.write(job.record)
-            job.pump = Pump(job, backend, self._max_log, self.tracking)
-
-    def _stop_reading(self, job: LiveJob) -> None:
-        if job.pump:
-            job.pump.task.cancel()
-        job.pump = None
-
     def _advance(self, job: LiveJob, status: JobStatus) -> None:
         self._move(job, status.state, status.reason, status.message, attempt=_attempt(job, status))
         if status.state is JobState.RUNNING and job.pump is None:
-            self._spawn(self._pump(job))
+            self._reading.begin(job)
 
     def _requeue(self, job: LiveJob, status: JobStatus, attempt: int, **spent: int) -> None:
-        self._stop_reading(job)
+        self._reading.stop(job)
         job.exit = None
         self._move(job, JobState.QUEUED, status.reason, status.message, attempt=attempt, spent=spent)
 
@@ -350,7 +271,7 @@ class Lifecycle:
             await asyncio.to_thread(story.sync)
         except OSError as error:
             log.warning("the log of %s is not flushed to disk: %s", job.id, error)
-        self._spawn(self._let_go(job, job.position))
+        self._reading.let_go(job)
         self._logs.release(story)
         while not await self._store.writer.flush(urgent=False):  # noqa: ASYNC110 - only while the disk is full
             await asyncio.sleep(_PAUSE)

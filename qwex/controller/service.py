@@ -180,7 +180,7 @@ class Service:
         """
         job = await self._own(run_id, caller)
         if name not in job.produced:
-            await self._parts.lifecycle.caught_up(job)
+            await self._parts.reading.caught_up(job)
         found = job.produced.get(name)
         if found is None:
             raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
@@ -279,7 +279,7 @@ class Service:
         """The job of a reader; one who does not follow gets all there is by now."""
         job = await self._own(run_id, caller)
         if not wanted.follow:
-            await self._parts.lifecycle.caught_up(job)
+            await self._parts.reading.caught_up(job)
         return job
 
     async def _own(self, run_id: str, caller: Caller) -> LiveJob:
@@ -299,8 +299,8 @@ class Service:
 
     def _as_it_stands(self, record: JobRecord) -> JobRecord:
         """The record; of a job that has not ended with what keeps its backend from being asked."""
-        why = self._parts.backends.unavailable.get(record.backend)
-        if why is None or record.state.terminal:
+        why = self._parts.backends.trouble(record.backend)
+        if not why or record.state.terminal:
             return record
         return dataclasses.replace(record, reason=WaitReason.BACKEND_UNAVAILABLE.value, message=why)
 

@@ -56,7 +56,7 @@ def _up(name: str) -> None:
     program = cluster.kubectl_path()
     print(
         f"""
-Kubernetes and Kueue run, and go on until: make cluster-down
+Kubernetes and Kueue run, and go on until: make cluster-down{"" if name == "qwex" else f" CLUSTER={name}"}
   kubeconfig   {cluster.kubeconfig}
   node         {cluster.layout.node}, a real one with 4 GPUs in name only; kwok0, whose pods only seem to run
   queues       default (4 cpu, 8 GiB, 2 GPUs) and large, in namespace default

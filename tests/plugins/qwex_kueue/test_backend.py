@@ -11,6 +11,7 @@ from qwex_kueue import apiserver
 from qwex_kueue import backend as backend_module
 from qwex_kueue import writer as writer_module
 from qwex_kueue.backend import KueueBackend
+from qwex_kueue.inquiries import Inquiries
 from qwex_kueue.journal import Journal
 from qwex_kueue.judging import Puzzle
 from qwex_kueue.output import Output
@@ -148,12 +149,12 @@ async def test_a_job_is_given_up_once_however_often_it_is_looked_at(server, tmp_
     async with started(tmp_path) as backend:
         backend._runs.job_changed(None, job(controller=backend._controller))
         run = backend._runs.get("train-abc")
-        backend._give_up(run)
-        backend._give_up(run)
+        backend._inquiries.give_up(run)
+        backend._inquiries.give_up(run)
         assert len(freeing(backend)) == 1
         await asyncio.gather(*freeing(backend))
         assert server.deleted == ["/jobs/train-abc"]
-        backend._give_up(run)
+        backend._inquiries.give_up(run)
         await asyncio.gather(*freeing(backend))
         assert len(server.deleted) == 2
 
@@ -193,7 +194,7 @@ async def test_a_pod_that_mounts_what_is_not_there_says_so_and_is_given_up(
         said = f'the volume data of its pod cannot be mounted: secret "{secret}" not found'
         assert (await backend.explain("train-abc")).summary == said
         run = backend._runs.get("train-abc")
-        await backend._find_trouble(run)
+        await backend._inquiries._find_trouble(run)
         status = (await backend.status(["train-abc"]))["train-abc"]
         assert status.state.value == state
         if state == "FAILED":
@@ -209,7 +210,7 @@ async def test_a_pod_that_starts_while_its_events_are_read_is_not_given_up(serve
     async with started(tmp_path) as backend:
         run = backend._runs.get("train-abc")
         server.answers.clear()
-        asking = asyncio.create_task(backend._find_trouble(run))
+        asking = asyncio.create_task(backend._inquiries._find_trouble(run))
         await asyncio.sleep(0)
         run.take_pod(pod(state=RUNNING, job_uid="job-1"))
         server.answers.set()
@@ -224,9 +225,9 @@ async def test_who_does_not_make_a_pod_and_who_does_not_see_a_job_is_asked(serve
     async def ask(self, run, what):
         asked.append(what)
 
-    monkeypatch.setattr(KueueBackend, "_find_trouble", lambda self, run: ask(self, run, "events"))
-    monkeypatch.setattr(KueueBackend, "_find_out", lambda self, run: ask(self, run, "Kueue"))
-    monkeypatch.setattr(KueueBackend, "_verify", lambda self, run: ask(self, run, "its objects"))
+    monkeypatch.setattr(Inquiries, "_find_trouble", lambda self, run: ask(self, run, "events"))
+    monkeypatch.setattr(Inquiries, "_find_out", lambda self, run: ask(self, run, "Kueue"))
+    monkeypatch.setattr(Inquiries, "_verify", lambda self, run: ask(self, run, "its objects"))
     server.answers.set()
     async with started(tmp_path) as backend:
         before = set(backend._tasks)

@@ -168,6 +168,12 @@ async def test_a_pod_on_a_node_that_does_not_answer_holds_up_no_later_attempt(ru
     assert agents.told == [("train-abc-pod-2", 5)]
 
 
+async def test_a_pod_that_had_no_node_yet_holds_up_no_later_attempt(runs):
+    runs.pod_changed(None, pod(node="", deleted=True))
+    runs.job_changed(None, job(attempt=2, name="train-abc--2"))
+    assert [lines async for lines in Output(Server(), runs).records(runs.get("train-abc"), 1, 0)] == []
+
+
 async def test_a_pod_that_nobody_asked_for_is_let_go_at_its_end(runs, monkeypatch):
     agents = Agents()
     monkeypatch.setattr(output_module, "Agent", agents)

@@ -561,6 +561,15 @@ async def test_a_cancelled_job_is_cancelled_whatever_its_pod_said(cluster):
     assert cluster.told[-1] == ("CANCELLED", "CancelledByUser", 1)
 
 
+async def test_a_job_that_had_ended_when_it_was_cancelled_has_its_own_end(cluster):
+    """Nobody could know: its pod could not be asked."""
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=RUNNING))
+    cluster.runs.stops(cluster.runs.get("train-abc"), "CancelledByUser", "cancelled by its user")
+    cluster.runs.ended(cluster.runs.get("train-abc"), 1, DONE)
+    assert cluster.told[-1] == ("SUCCEEDED", "", 1)
+
+
 async def test_a_job_that_is_cancelled_in_its_first_moment_was_running(cluster):
     cluster.hand_over()
     cluster.show("pod", "p", pod())

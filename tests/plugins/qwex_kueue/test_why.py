@@ -57,6 +57,18 @@ def test_a_workload_without_conditions_is_held_by_those_before_it():
     assert answer.reason == WaitReason.HELD_BY_PRIORITY.value
 
 
+def test_a_job_that_kueue_has_not_come_to_is_not_said_to_be_behind_others():
+    answer = explain(Known("default", waiting("PendingEvaluation")))
+    assert answer.reason == WaitReason.RECORDED.value
+    assert "has not looked at it yet" in answer.summary
+
+
+def test_a_pod_that_no_node_takes_comes_with_what_to_do():
+    unplaced = pod(condition("PodScheduled", "False", "Unschedulable", "0/1 nodes are available"), node="")
+    (suggestion,) = explain(Known("default", workload(condition("Admitted")), unplaced)).suggestions
+    assert "ask for less" in suggestion
+
+
 def test_a_place_that_is_not_known_is_not_said_to_be_behind_others():
     answer = explain(Known("default", workload()))
     assert (answer.reason, answer.position) == (WaitReason.RECORDED.value, None)

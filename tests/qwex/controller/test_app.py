@@ -264,7 +264,7 @@ def test_what_is_installed(daemon):
     assert backend["options"]["type"] == "object"
     (plugin,) = daemon.call("GET", "/plugins")[2]["plugins"]
     assert (plugin["module"], sorted(plugin["backends"]), plugin["error"]) == ("scripted", ["fleeting", "scripted"], "")
-    assert daemon.call("GET", "/queues")[2] == {"queues": []}
+    assert daemon.call("GET", "/queues")[2] == {"queues": [], "away": {}}
 
 
 def test_health_and_metrics(daemon):

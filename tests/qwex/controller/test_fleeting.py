@@ -118,7 +118,7 @@ async def test_values_are_kept_before_their_place_is_let_go(fleeting, monkeypatc
 
 
 async def test_a_place_is_let_go_later_when_it_could_not_be_told(fleeting, monkeypatch):
-    monkeypatch.setattr("qwex.controller.lifecycle._LET_GO_AGAIN", (0.01,) * 5)
+    monkeypatch.setattr("qwex.controller.reading._LET_GO_AGAIN", (0.01,) * 5)
     async with fleeting() as it:
         script = await running(it)
         script.hold("acknowledge")
