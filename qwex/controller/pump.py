@@ -51,6 +51,14 @@ class Pump:
         self._draining = asyncio.Event()
         self.task = asyncio.create_task(self._run())
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nobody reads any more, though the attempt's end was not read: another pump may find more.
+
+        While it is drained, what it could not read is told, and no other takes its place.
+        """
+        return self.task.done() and self._job.exit is None and not self._draining.is_set()
+
     async def reached(self, last: Position) -> None:
         """Return once the log has the record ``last``, or nothing more will come."""
         wake = asyncio.Event()
@@ -102,8 +110,8 @@ class Pump:
 
     def _end(self) -> None:
         """There is no more. A place that is gone took the end with it, if nobody had read that before."""
-        job = self._job
-        if job.exit is None and job.record.started_at and Capability.FLEETING in self._backend.capabilities:
+        job, fleeting = self._job, Capability.FLEETING in self._backend.capabilities
+        if self._draining.is_set() and job.exit is None and job.record.started_at and fleeting:
             message = "its place was gone before all that it said was read: the end of its output may be missing"
             self._log.append(self._notice("output-lost", message), essential=True)
 

@@ -54,7 +54,7 @@ class Reading:
 
     def followed(self, job: LiveJob) -> None:
         """Somebody waits for what the job says next."""
-        if job.pump is None and job.record.state is JobState.RUNNING:
+        if _is_unread(job) and job.record.state is JobState.RUNNING:
             self._spawn(self._pump(job))
 
     async def caught_up(self, job: LiveJob) -> None:
@@ -76,7 +76,7 @@ class Reading:
         """Read the present attempt to its end; False, and said in the log, when nothing came of it for so long."""
         if job.record.native_id is None:
             return True
-        if job.pump is None:
+        if _is_unread(job):
             self.read(job, await self._backends.get(job.record.backend))
         assert job.pump is not None
         whole = await job.pump.drain(seconds)
@@ -89,7 +89,7 @@ class Reading:
 
     def read(self, job: LiveJob, backend: Backend[Any]) -> None:
         """Read the present attempt, whatever its state."""
-        if job.pump is None:
+        if _is_unread(job):
             job.log = job.log or self._logs.write(job.record)
             job.pump = Pump(job, backend, self._max_log, self.tracking)
 
@@ -138,3 +138,8 @@ class Reading:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_unread(job: LiveJob) -> bool:
+    """Whether nobody reads what the present attempt says."""
+    return job.pump is None or job.pump.stopped
