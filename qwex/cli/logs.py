@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qwex.cli import exits
 from qwex.cli.command import JSON_LINES, Command, Flag, Given, Word
 from qwex.cli.connect import client
-from qwex.cli.screen import note
+from qwex.cli.screen import note, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,9 +52,13 @@ def _print(client: Client, record: JobRecord, after: int, *, as_json: bool) -> i
             _print_array(events)
             return exits.OK
         for event in events:
+            text = text_of(event.type, event.data)
             if again := next_attempt(event):
                 note(again, "yellow")
-            write_text(sys.stdout, event, text_of(event.type, event.data))
+            elif event.type == "notice":
+                note(safe(text.rstrip("\n")), "yellow")
+            else:
+                write_text(sys.stdout, event, text)
     if not record.state.terminal and sys.stdout.isatty():
         note(f"{record.id} is {record.state}; follow it: qwex logs {record.id} --follow", "dim")
     return exits.OK

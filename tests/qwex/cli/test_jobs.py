@@ -211,6 +211,18 @@ def test_logs(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
     assert json.loads(qwex("logs", run_id, "--offset", str(last), "--json").out) == []
 
 
+@pytest.mark.parametrize("follow", [[], ["--follow"]])
+def test_what_qwex_says_of_the_output_is_not_in_it(
+    qwex: Callable[..., Done], submit: Callable[..., str], monkeypatch: pytest.MonkeyPatch, follow: list[str]
+) -> None:
+    monkeypatch.setenv("QWEX_MAX_LOG", "20000")
+    run_id = submit("--", "seq", "20000")
+    qwex("wait", run_id)
+    printed = qwex("logs", run_id, *follow)
+    assert "[qwex] the log has reached 20,000 bytes" in printed.err
+    assert "[qwex]" not in printed.out
+
+
 def test_a_jobs_own_output_is_left_as_it_is(qwex: Callable[..., Done], submit: Callable[..., str]) -> None:
     run_id = submit("--", "printf", r"\033[31mred\033[0m\n")
     qwex("wait", run_id)
