@@ -272,6 +272,18 @@ async def test_a_retry_that_an_unreachable_backend_gets_later_does_not_wait_for_
         assert (record.attempt, record.message) == (2, "")
 
 
+async def test_a_job_that_runs_does_not_say_that_it_waits_for_its_backend(stage, home):
+    async with stage() as it:
+        await it.submit("one")
+        it.script("one").say("RUNNING")
+        await it.until("one", "RUNNING")
+        (home / "scripted" / "unavailable").touch()
+        (job,) = it.service._parts.registry
+        await it.service._parts.handover.again(job)
+        record = await it.service.get("one")
+        assert (record.state, record.reason, record.message) == (JobState.RUNNING, "", "")
+
+
 async def test_a_wish_to_cancel_reaches_its_backend_later(stage, monkeypatch):
     async with stage() as it:
         monkeypatch.setattr("qwex.controller.cancelling._AGAIN", (0.01,))
