@@ -13,6 +13,8 @@ from qwex.controller.records import find, last_position
 from qwex.state import JobState, JobStatus, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from qwex.backend import Backend
     from qwex.controller.backends import Backends
     from qwex.controller.eventlog import EventLog, Logs
@@ -61,45 +63,64 @@ async def _adopt_all(
     name: str, jobs: list[LiveJob], backends: Backends, handover: Handover, lifecycle: Lifecycle
 ) -> None:
     pause = _PAUSE[0]
-    while True:
-        try:
-            backend = await backends.get(name)
-            backends.watch(name)
-            left = []
-            for first in range(0, len(jobs), _MANY):
-                left += await _adopt(backend, jobs[first : first + _MANY], handover, lifecycle)
-            if not left:
-                return
-            jobs = left
-        except Exception as error:
-            log.warning("jobs of %s wait to be taken up again: %s", name, str(error) or type(error).__name__)
+    while jobs := await _round(name, jobs, backends, handover, lifecycle):
         await asyncio.sleep(pause)
         pause = min(pause * 2, _PAUSE[1])
 
 
+async def _round(
+    name: str, jobs: list[LiveJob], backends: Backends, handover: Handover, lifecycle: Lifecycle
+) -> list[LiveJob]:
+    """Take up as many as that works with; the others."""
+    left: list[LiveJob] = []
+    try:
+        backend = await backends.get(name)
+        backends.watch(name)
+        while jobs:
+            left += await _adopt(backend, jobs[:_MANY], handover, lifecycle)
+            jobs = jobs[_MANY:]
+    except Exception as error:
+        log.warning("jobs of %s wait to be taken up again: %s", name, str(error) or type(error).__name__)
+    return left + jobs
+
+
 async def _adopt(backend: Backend[Any], jobs: list[LiveJob], handover: Handover, lifecycle: Lifecycle) -> list[LiveJob]:
     """Take jobs up; those with which that did not work, and which keep no other from it."""
-    for job in jobs:
-        if job.record.native_id is None and not job.record.state.terminal:
-            # The row was not told of the backend's answer. The log may still be far ahead of it, so what the backend
-            # says of a job that it perhaps took as new is looked at below.
-            await handover.again(job)
-        elif job.record.native_id:
-            backend.adopt(job.record.native_id)
-    known = await backend.status([job.record.native_id for job in jobs if job.record.native_id])
-    left = []
-    for job in jobs:
-        native_id = job.record.native_id
-        if native_id is None or job.record.state.terminal:
-            continue
-        try:
-            await _take_up(job, known.get(native_id), handover, lifecycle)
-            if job.cancelling:
-                await backend.cancel(native_id)
-        except Exception as error:
-            log.warning("%s waits to be taken up again: %s", job.id, str(error) or type(error).__name__)
+    left = [job for job in jobs if not await _works(job, _introduce(job, backend, handover))]
+    there = {job.record.native_id: job for job in jobs if job.record.native_id and job not in left}
+    known = await backend.status(list(there))
+    for native_id, job in there.items():
+        if not await _works(job, _catch_up(job, known.get(native_id), backend, handover, lifecycle)):
             left.append(job)
     return left
+
+
+async def _works(job: LiveJob, work: Awaitable[None]) -> bool:
+    try:
+        await work
+    except Exception as error:
+        log.warning("%s waits to be taken up again: %s", job.id, str(error) or type(error).__name__)
+        return False
+    return True
+
+
+async def _introduce(job: LiveJob, backend: Backend[Any], handover: Handover) -> None:
+    if job.record.native_id:
+        backend.adopt(job.record.native_id)
+    elif not job.record.state.terminal:
+        # The row was not told of the backend's answer. The log may still be far ahead of it, so what the backend says
+        # of a job that it perhaps took as new is looked at afterwards.
+        await handover.again(job)
+
+
+async def _catch_up(
+    job: LiveJob, status: JobStatus | None, backend: Backend[Any], handover: Handover, lifecycle: Lifecycle
+) -> None:
+    if job.record.state.terminal:
+        return
+    await _take_up(job, status, handover, lifecycle)
+    if job.cancelling and job.record.native_id:
+        await backend.cancel(job.record.native_id)
 
 
 async def _take_up(job: LiveJob, status: JobStatus | None, handover: Handover, lifecycle: Lifecycle) -> None:

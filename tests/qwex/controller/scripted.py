@@ -58,6 +58,10 @@ class ScriptedBackend(Backend[dict]):
         self._known.add(native_id)
         return native_id
 
+    def adopt(self, native_id):
+        self._script(native_id).check("adopt")
+        super().adopt(native_id)
+
     async def cancel(self, native_id):
         script = self._script(native_id)
         script.check("cancel")

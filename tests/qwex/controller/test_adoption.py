@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 
 import pytest
 from frames import states
+from scripted import ScriptedBackend
+
+from qwex.backend import Backend
+from qwex.errors import BackendUnavailable
 
 WHOLE = ["PENDING", "QUEUED", "RUNNING", "SUCCEEDED"]
 
@@ -83,6 +88,54 @@ def test_a_job_that_cannot_be_taken_up_yet_keeps_no_other_from_it(daemon):
     daemon.wait("two", "SUCCEEDED")
     daemon.script("one").let_go("cancel")
     daemon.wait("one", "CANCELLED")
+
+
+def test_a_job_that_the_backend_does_not_take_back_yet_keeps_no_other_from_it(daemon):
+    run_ids = ("first", "second", "third")
+    submit(daemon, *run_ids)
+    for run_id in run_ids:
+        daemon.script(run_id).say("RUNNING")
+        daemon.wait(run_id, "RUNNING")
+    daemon.stop()  # so that the rows have what the backend calls them
+    daemon.script("second").hold("adopt")
+    for run_id in run_ids:
+        daemon.script(run_id).finish()
+    daemon.start()
+    daemon.wait("first", "SUCCEEDED")
+    daemon.wait("third", "SUCCEEDED")
+    daemon.script("second").let_go("adopt")
+    daemon.wait("second", "SUCCEEDED")
+
+
+@pytest.mark.anyio
+async def test_what_was_taken_up_is_not_taken_up_again_for_those_behind_it(stage, monkeypatch):
+    async with stage() as it:
+        for run_id in ("one", "two"):
+            await it.submit(run_id)
+            it.script(run_id).say("RUNNING")
+            await it.until(run_id, "RUNNING")
+    monkeypatch.setattr("qwex.controller.adoption._MANY", 1)
+    monkeypatch.setattr("qwex.controller.adoption._PAUSE", (0.01, 0.01))
+    taken, tries, again = [], [], asyncio.Event()
+
+    def adopt(self, native_id):
+        taken.append(native_id)
+        Backend.adopt(self, native_id)
+        if len(taken) == 3:
+            again.set()
+
+    async def status(self, native_ids, status=ScriptedBackend.status):
+        if native_ids == ["native-two"]:  # nobody else asks for this one alone
+            tries.append(native_ids)
+            if len(tries) == 1:
+                raise BackendUnavailable("the place is away")
+        return await status(self, native_ids)
+
+    monkeypatch.setattr(ScriptedBackend, "adopt", adopt)
+    monkeypatch.setattr(ScriptedBackend, "status", status)
+    async with stage():
+        await asyncio.wait_for(again.wait(), 10)
+        assert taken == ["native-one", "native-two", "native-two"]
 
 
 def test_killed_again_and_again_while_a_job_prints(daemon):
