@@ -6,12 +6,14 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from qwex_kueue import names
+from qwex_kueue.amounts import quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["problems"]
+__all__ = ["OTHER_LABELS", "problems", "taken_labels"]
 
+OTHER_LABELS = "use a prefix of your own"
 _RETRIES = "a job starts again by its retries"
 _PROGRAM = "for another interpreter set python; what has to be done first goes into an init container, or the image"
 _ASKED = "jobs ask for it with --cpu, --mem and --gpu; other resources may be added"
@@ -47,13 +49,18 @@ def problems(template: Mapping[str, Any], counted: Collection[str]) -> Iterator[
     if not isinstance(metadata, dict) or not isinstance(spec, dict):
         yield f"{'spec' if isinstance(metadata, dict) else 'metadata'} is a table"
         return
-    for label in metadata.get("labels") or ():
-        if label.startswith("qwex.dev/"):
-            yield _own(f"metadata.labels.{label}", "use a prefix of your own")
+    for label in taken_labels(metadata.get("labels") or ()):
+        yield _own(f"metadata.labels.{label}", OTHER_LABELS)
     yield from _taken("spec", spec, _POD)
     for kind in _OWN:
         yield from _containers(f"spec.{kind}", spec.get(kind, []), _OWN[kind], counted)
     yield from _volumes(spec.get("volumes", []))
+
+
+def taken_labels(labels: Iterable[str]) -> Iterator[str]:
+    """Those that qwex, or Kueue, goes by."""
+    taken = (names.QUEUE, names.PRIORITY_CLASS)
+    return (label for label in labels if label in taken or label.startswith("qwex.dev/"))
 
 
 def _containers(where: str, containers: Any, own: str, counted: Collection[str]) -> Iterator[str]:
@@ -61,10 +68,21 @@ def _containers(where: str, containers: Any, own: str, counted: Collection[str])
         yield f"{where} is a list of tables, each with a name"
         return
     for each in containers:
+        yield from _amounts(f"{where}[{each['name']}].resources", each.get("resources"))
         if each["name"] == own:
             yield from _container(f"{where}[{own}]", each, counted if own == names.JOB else ())
         elif each["name"] in _OWN.values():
             yield f"{where}[{each['name']}] is qwex's own, and stands elsewhere: see a job with --dry-run"
+
+
+def _amounts(where: str, resources: Any) -> Iterator[str]:
+    for kind in ("requests", "limits"):
+        asked = resources.get(kind) if isinstance(resources, dict) else None
+        for name, text in (asked if isinstance(asked, dict) else {}).items():
+            try:
+                quantity(str(text))
+            except ValueError:
+                yield f"{where}.{kind}.{name} is a quantity such as 500m or 2Gi, not {text!r}"
 
 
 def _container(where: str, container: Mapping[str, Any], counted: Collection[str]) -> Iterator[str]:
@@ -77,7 +95,7 @@ def _container(where: str, container: Mapping[str, Any], counted: Collection[str
         yield f"{where}.volumeMounts is a list of tables, each with a mountPath"
         return
     for each in mounts:
-        path = posixpath.normpath(each["mountPath"])
+        path = "/" + posixpath.normpath(each["mountPath"]).lstrip("/")
         if any(_is_in(folder, path) or _is_in(path, folder) for folder in _FOLDERS) or _is_in(_WORK, path):
             yield _own(f"{where}.volumeMounts {path}", f"mount it elsewhere, or beneath {_WORK}")
 

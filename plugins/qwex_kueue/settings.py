@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
@@ -38,7 +39,9 @@ class KueueSettings(BaseModel):
 
     kubeconfig: str = Field("", description="file; default $KUBECONFIG, ~/.kube/config, or the pod's own account")
     context: str = Field("", description="context of the kubeconfig; default its current one")
-    namespace: str = Field("", description="namespace of the jobs; default the context's")
+    namespace: str = Field(
+        "", pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", description="namespace of the jobs; default the context's"
+    )
     queue: str = Field("default", min_length=1, description="LocalQueue of jobs that name none")
     image: str = Field("", description="image of jobs that name none; it needs Python 3.9 or newer and nothing else")
     pull_policy: str = Field("", pattern="^(|Always|IfNotPresent|Never)$", description="imagePullPolicy")
@@ -71,12 +74,23 @@ class KueueSettings(BaseModel):
         "1Mi", description="bytes of a job's code, inputs and variables; they travel in a Secret, which holds no more"
     )
 
+    @field_validator("labels")
+    @classmethod
+    def _no_others_labels(cls, labels: dict[str, str]) -> dict[str, str]:
+        if taken := sorted(podtemplate.taken_labels(labels)):
+            raise ValueError(f"{', '.join(taken)}: qwex or Kueue goes by it; {podtemplate.OTHER_LABELS}")
+        return labels
+
     @field_validator("pod_template")
     @classmethod
     def _leaves_what_is_qwexs_own(cls, template: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         counted = ("cpu", "memory", info.data.get("gpu_resource", ""))
         if found := list(podtemplate.problems(template, counted)):
             raise ValueError("; ".join(found))
+        try:
+            json.dumps(template)
+        except TypeError as error:
+            raise ValueError("a date or a time in it is written as text, in quotes") from error
         return template
 
 

@@ -112,7 +112,8 @@ class Pump:
         """There is no more. A place that is gone took the end with it, if nobody had read that before."""
         job, fleeting = self._job, Capability.FLEETING in self._backend.capabilities
         if self._draining.is_set() and job.exit is None and job.record.started_at and fleeting:
-            message = "its place was gone before all that it said was read: the end of its output may be missing"
+            missing = "the end of" if job.position.attempt == self._attempt else "all of"
+            message = f"its place was gone before all that it said was read: {missing} its output may be missing"
             self._log.append(self._notice("output-lost", message), essential=True)
 
     async def _pause(self, seconds: float) -> None:

@@ -74,9 +74,12 @@ class Recorder:
         self._emit()
 
     def finish(self) -> None:
-        """Write what is left; nothing follows."""
+        """Write what is left; nothing follows. Threads of the worker that still wait for an answer wait no more."""
         if self._control is not None:
             self._receive()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
         for stream in self._streams:
             stream.drain()
             stream.end()

@@ -229,5 +229,7 @@ class Supervisor:
             time.sleep(_RETRY_EVERY)
         self._log.close()
         if self._usage is not None:
+            # It has said how it ended; whatever its threads do now, nobody waits for that.
+            os.kill(self._worker, signal.SIGKILL)
             os.waitpid(self._worker, 0)
         return end.code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from qwex_kueue import settings
 
@@ -53,6 +55,9 @@ def mounts(path):
         (mounts("/qwex/job/"), r"\[job\]\.volumeMounts /qwex/job is qwex's own: mount it elsewhere, or beneath /qw"),
         (mounts("/qwex/runner/lib"), "volumeMounts /qwex/runner/lib is"),
         (mounts("/qwex"), "volumeMounts /qwex is"),
+        (mounts("//qwex/./job"), "volumeMounts /qwex/job is"),
+        (asks(requests={"ephemeral-storage": "lots"}), r"requests\.ephemeral-storage is a quantity such as .* 'lots'"),
+        ({"containers": [{"name": "x", "resources": {"limits": {"cpu": "b"}}}]}, r"\[x\]\.resources\.limits\.cpu is a"),
         (mounts("/qwex/work"), "volumeMounts /qwex/work is"),
         (job(volumeMounts=None), r"\[job\]\.volumeMounts is a list of tables, each with a mountPath"),
         ({"restartPolicy": "Always"}, r"spec\.restartPolicy is qwex's own: a job starts again by its retries"),
@@ -100,6 +105,23 @@ def test_labels_by_which_pods_are_found_are_qwexs_own():
         ConfigError, match=r"metadata\.labels\.qwex\.dev/run-id is qwex's own: use a prefix of your own"
     ):
         settings.read({"pod_template": {"metadata": {"labels": {"qwex.dev/run-id": "x", "team": "y"}}}})
+
+
+@pytest.mark.parametrize("label", ["qwex.dev/user", "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"])
+def test_labels_that_jobs_are_queued_by_are_not_the_sites(label):
+    with pytest.raises(ConfigError, match="use a prefix of your own"):
+        settings.read({"labels": {label: "x"}})
+
+
+def test_a_date_is_told_to_be_text():
+    template = {"metadata": {"annotations": {"since": datetime.date(2026, 1, 1)}}}
+    with pytest.raises(ConfigError, match="written as text"):
+        settings.read({"pod_template": template})
+
+
+def test_a_namespace_is_a_name():
+    with pytest.raises(ConfigError, match="namespace"):
+        settings.read({"namespace": "../x"})
 
 
 def test_every_problem_is_said_at_once():

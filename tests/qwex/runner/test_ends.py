@@ -58,6 +58,23 @@ def test_whoever_reads_the_end_can_tell_whether_the_job_made_it_itself(job, ends
     assert job.exit["terminated"] is terminated
 
 
+@pytest.mark.parametrize("turn", range(8))
+def test_threads_that_go_on_do_not_keep_the_job_from_its_end(job, turn):
+    """They print in the moment in which the worker says how it ended, and wait for the order of their lines."""
+    text = """
+        import sys, threading, time
+        def prints():
+            while True:
+                print("err", file=sys.stderr)
+                print("out")
+        for _ in range(4):
+            threading.Thread(target=prints, daemon=True).start()
+        time.sleep(0.05)
+    """
+    job.write("script", text).start().join(20)
+    assert job.exit["reason"] == ""
+
+
 def test_what_ignores_sigterm_is_killed_after_the_grace(job):
     text = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + WAIT
     job.write("script", text, limits={"grace": 0.1}).start().until_prints("ready")
