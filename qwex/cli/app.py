@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,8 +23,6 @@ __all__ = ["parse"]
 
 _ABOUT = "A notebook cell, a script or a command becomes a queued job and comes back as if it had run here."
 _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
-#: What typer says of a number that is none.
-_NOT_WHOLE = re.compile(r"Invalid value for '?(--[\w-]+)[^:]*: ('.*') is not a valid int(?:eger)?(?: range)?")
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -87,10 +84,22 @@ def _sentence(error: Any, argv: Sequence[str]) -> str:
     named = [word for word in argv[:2] if not word.startswith("-")]
     found = commands.find(argv)
     where = " ".join(["qwex", *named[: found[1] if found else 1 if argv[0] in commands.NAMES else 0]])
-    text = _NOT_WHOLE.sub(r"\1: a whole number; not \2", error.format_message().rstrip("."))
+    text = error.format_message().rstrip(".")
+    if " valid int" in text:
+        text = _not_whole(error.param, argv) or text
     if found and found[0].rest and ("No such option" in text or "unexpected extra argument" in text):
         text += f". After -- come {found[0].rest}"
     return f"{text}{'' if text.endswith('?') else '.'} See: {where} --help"
+
+
+def _not_whole(param: Any, argv: Sequence[str]) -> str:
+    """What is wrong with a flag that takes a number; typer's words for it are other ones by its version."""
+    flag = next((option for option in param.opts if option.startswith("--")), param.opts[0])
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        name, given, value = word.partition("=")
+        if name in param.opts:
+            return f"{flag}: a whole number; not {value if given else following!r}"
+    return ""
 
 
 def _application(names: Sequence[str]) -> typer.Typer:
