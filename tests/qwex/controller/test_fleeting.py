@@ -147,7 +147,7 @@ async def test_who_asks_while_an_attempt_ends_does_not_keep_the_next_from_being_
         await asked.wait()
         monkeypatch.setattr("qwex.controller.lifecycle.may_retry", _answering(answers, reading))
         script.finish("first\n", code=1, reason="ExitCode")
-        await it.until("one", "QUEUED", reason="Retry")
+        await it.handed_over("one", 2)
         await it.run("one", "second\n")
         await it.until("one", "SUCCEEDED")
         assert await it.text("one") == "first\nsecond\n"
