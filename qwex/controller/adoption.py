@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from qwex.controller.eventlog import whole_lines
 from qwex.controller.job import LiveJob, changed
-from qwex.controller.lifecycle import times
 from qwex.controller.records import find, last_position
+from qwex.controller.times import times, true_times
 from qwex.state import JobState, JobStatus, Reason
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def _fold_state(job: LiveJob, said: dict[str, Any]) -> None:
 
 def _finish(job: LiveJob, logs: Logs, lifecycle: Lifecycle) -> None:
     """The job's end is in its log, and was not in its row."""
-    exit = job.exit or {}
-    job.record = changed(job.record, peak_memory=exit.get("peak_memory"), cpu_time=exit.get("cpu_time"))
+    exit, record = job.exit or {}, job.record
+    used = {name: exit.get(name) for name in ("peak_memory", "cpu_time")}
+    job.record = changed(record, **used, **true_times(record, exit, record.ended_at or time.time()))
     lifecycle.ended(job)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qwex import events
 from qwex.controller.job import changed
 from qwex.controller.retries import may_retry
+from qwex.controller.times import times, true_times
 from qwex.state import TRANSITIONS, JobState, JobStatus, Position, Reason, WaitReason
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Lifecycle:
         exit = job.exit or {}
         code = status.exit_code if status.exit_code is not None else exit.get("code")
         used: dict[str, Any] = {name: exit.get(name) for name in ("peak_memory", "cpu_time")}
-        used |= _true_times(job, exit)
+        used |= true_times(job.record, exit, time.time())
         self._move(job, status.state, status.reason, status.message, exit_code=code, **used)
         self.ended(job)
 
@@ -283,30 +284,6 @@ class Lifecycle:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _true_times(job: LiveJob, exit: Mapping[str, Any]) -> dict[str, Any]:
-    """When an attempt began and ended whose record says how long it took, though nobody may have seen either.
-
-    The record is of another clock, which may differ from this one.
-    """
-    record, duration = job.record, exit.get("duration")
-    if duration is None:
-        return {}
-    if record.started_at is None:
-        return {"started_at": exit["ts"] - duration} if "ts" in exit else {}
-    ended_at = min(record.started_at + duration, time.time())
-    waited_until = record.admitted_at or record.queued_at or record.created_at
-    return {"started_at": max(ended_at - duration, waited_until), "ended_at": ended_at}
-
-
-def times(state: JobState, now: float) -> dict[str, Any]:
-    """The times of a record that a move to ``state`` sets."""
-    if state is JobState.QUEUED:
-        return {"queued_at": now, "admitted_at": None, "started_at": None}
-    if state.terminal:
-        return {"ended_at": now}
-    return {"admitted_at": now} if state is JobState.ADMITTED else {"started_at": now}
 
 
 def _attempt(job: LiveJob, status: JobStatus) -> int:

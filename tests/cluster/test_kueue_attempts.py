@@ -42,10 +42,10 @@ def retried(client):
     return client.submit(JobSpec(source=source, args=args, resources=SMALL, retries={"failures": 3}))
 
 
-MOMENTS = [None, ("ADMITTED", 1), ("RUNNING", 1), ("QUEUED", 2), ("RUNNING", 2), ("QUEUED", 3), ("RUNNING", 4)]
+STORIES = [None, ("ADMITTED", 1), ("RUNNING", 1), ("QUEUED", 2), ("RUNNING", 2), ("QUEUED", 3), ("RUNNING", 4)]
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+@pytest.mark.parametrize("moment", STORIES, ids=str)
 def test_every_attempt_of_a_job_that_nobody_follows_is_in_its_log(client, cluster, namespace, home, moment):
     """Its controller is killed as soon as its story has come to the moment, wherever the job is by then."""
     job = retried(client)

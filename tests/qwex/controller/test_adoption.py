@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 
 import pytest
 from frames import states
@@ -73,6 +74,18 @@ def test_a_job_that_ended_meanwhile_took_as_long_as_it_says(daemon):
     daemon.start()
     record = daemon.wait("one", "SUCCEEDED")
     assert record["ended_at"] - record["started_at"] == pytest.approx(0.001, abs=1e-4)
+
+
+def test_a_job_that_nobody_saw_run_ended_when_it_says(daemon):
+    submit(daemon, "one")
+    script = daemon.script("one")
+    daemon.stop()  # so that the row has when the job was queued
+    script.record("exit", code=0, signal=None, reason="", message="", duration=0.001)
+    script.say("SUCCEEDED", exit_code=0)
+    ended_at = json.loads(script.lines(1)[-1])["ts"]
+    daemon.start()
+    record = daemon.wait("one", "SUCCEEDED")
+    assert (record["started_at"], record["ended_at"]) == pytest.approx((ended_at - 0.001, ended_at), abs=1e-4)
 
 
 def test_a_job_that_cannot_be_taken_up_yet_keeps_no_other_from_it(daemon):
@@ -270,12 +283,15 @@ def test_a_log_ahead_of_its_row(daemon):
     daemon.wait("one", "RUNNING")
     daemon.stop()
     log = next(daemon.home.glob("logs/*/one.jsonl"))
-    end = {"type": "state", "ts": 5.0, "attempt": 1, "state": "FAILED", "reason": "Signal", "message": "m"}
+    now = {"ts": time.time(), "attempt": 1}
+    exit = {"type": "exit", **now, "seq": 1, "code": 137, "duration": 0.001}
+    end = {"type": "state", **now, "state": "FAILED", "reason": "Signal", "message": "m", "exit_code": 137}
     with open(log, "a") as file:
-        file.write(json.dumps({**end, "exit_code": 137}, separators=(",", ":")) + "\n")
+        file.writelines(json.dumps(said, separators=(",", ":")) + "\n" for said in (exit, end))
     daemon.start()
     record = daemon.call("GET", "/jobs/one")[2]
     assert (record["state"], record["reason"], record["exit_code"]) == ("FAILED", "Signal", 137)
+    assert record["ended_at"] - record["started_at"] == pytest.approx(0.001, abs=1e-4)
     restart(daemon)
     assert daemon.call("GET", "/jobs/one")[2] == record
 
