@@ -250,7 +250,7 @@ class KueueBackend(Backend[KueueRequest]):
         # Kueue's own count says that nobody waits in a queue that is stopped.
         holding = Counter((each.queue, each.holds) for each in self._workloads.objects.values())
         if not self._queues.objects and (why := await preflight.without_queues(self._server)):
-            raise NotFound(why.summary)
+            raise UnknownQueue(why.summary, problems=[("queue", why.summary)])
         clusters = await self._clusters()
         unseen = "its quota cannot be read now"
         if not self._beyond.may_read("clusterqueues"):
