@@ -40,7 +40,7 @@ PARTS = (
             Turn("kubectl", "kubectl", rounds=3, quick=1, size=50),
             Turn("qwex", "tally", rounds=1),
         ),
-        150,
+        220,
     ),
     ("memory", memory.part, (Turn("qwex", "running", rounds=1, size=5000),), 150),
     (
