@@ -165,7 +165,8 @@ class ApiServer:
                 async for line in response.content:
                     yield json.loads(line)
             except (*_TRANSPORT, ValueError) as error:
-                raise BackendUnavailable(f"the watch of {self.address} was cut: {error}") from error
+                # Said as a request says it: either may be the first to notice that the server stopped.
+                raise self._away(f"its watch was cut ({type(error).__name__})") from error
 
     async def websocket(self, path: str, protocol: str, **query: Any) -> Frames:
         """A websocket to a subresource."""
@@ -274,7 +275,7 @@ class ApiServer:
         await asyncio.sleep(_LEFT_OPEN)
         await api.close()
 
-    def _away(self, error: BaseException, *, in_doubt: bool = False) -> BackendUnavailable:
+    def _away(self, error: BaseException | str, *, in_doubt: bool = False) -> BackendUnavailable:
         what = str(error) or type(error).__name__
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             what = f"its certificate is not trusted ({error}); see certificate-authority in the kubeconfig"

@@ -98,3 +98,26 @@ async def test_a_session_of_former_credentials_is_closed_in_time(tmp_path, monke
         assert before.closed
         assert not server._former
         say.put_nowait(None)
+
+
+@pytest.mark.anyio
+async def test_a_server_that_stops_under_a_watch_is_told_as_one_that_cannot_be_reached(tmp_path):
+    async def cut(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"number": 1}\n')
+        request.transport.abort()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", cut)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    server = await ApiServer.connect(kubeconfig(tmp_path / "kubeconfig", address, "token"))
+    watch = server.lines("/things", {"watch": "1"})
+    with pytest.raises(BackendUnavailable, match=f"API server {address} cannot be reached: its watch was cut"):
+        _ = [event async for event in watch]
+    await server.close()
+    await runner.cleanup()
