@@ -11,16 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from qwex.controller import problems
-from qwex.controller.auth import LOCAL, Caller, Tokens, local_caller
+from qwex.controller.auth import LOCAL, Tokens, local_caller
 from qwex.controller.bodies import BatchBody, OriginBody, PreflightBody, ResubmitBody, SubmitBody
 from qwex.controller.operations import OPERATIONS
 from qwex.controller.origin import Origin
-from qwex.controller.store import Filter
-from qwex.controller.streams import Wanted
+from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, text_of, user_of
 from qwex.controller.submission import Entry
-from qwex.controller.web import Endless, Json, body, flag, limited, moment, natural
-from qwex.errors import InvalidSpec, NotFound, QwexError, nearest
-from qwex.state import JobState
+from qwex.controller.web import Endless, Json, body, limited
+from qwex.errors import NotFound, QwexError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from qwex.config import Settings
+    from qwex.controller.auth import Caller
     from qwex.controller.idle import Idle
     from qwex.controller.service import Service
 
@@ -37,8 +36,6 @@ __all__ = ["App"]
 log = logging.getLogger(__name__)
 
 _OPEN = frozenset(operation.path for operation in OPERATIONS if operation.open)
-_PAGE = 50
-_LONGEST_PAGE = 1000
 
 
 class App:
@@ -95,68 +92,59 @@ class Api:
     async def submit(self, request: Request) -> Response:
         asked = await body(request, SubmitBody, self._settings.max_body)
         entry = Entry(asked.spec, asked.run_id, request.headers.get("idempotency-key"))
-        (done,) = await self._service.submit([entry], _caller(request), _origin(asked.origin))
+        (done,) = await self._service.submit([entry], caller_of(request), _origin(asked.origin))
         return Json(vars(done.record), 201 if done.created else 200)
 
     async def submit_many(self, request: Request) -> Response:
         asked = await body(request, BatchBody, self._settings.max_body)
         entries = [Entry(one.spec, one.run_id) for one in asked.jobs]
-        done = await self._service.submit(entries, _caller(request), _origin(asked.origin))
+        done = await self._service.submit(entries, caller_of(request), _origin(asked.origin))
         return Json({"jobs": [vars(one.record) for one in done]}, 201 if all(one.created for one in done) else 200)
 
     async def list(self, request: Request) -> Response:
-        limit = natural(request.query_params.get("limit"), "limit", _PAGE, _LONGEST_PAGE)
-        page = await self._service.page(_filter(request), max(limit, 1), request.query_params.get("cursor"))
+        page = await self._service.page(filter_of(request), *page_of(request))
         jobs = [vars(record) for record in page.records]
         return Json({"jobs": jobs, "next_cursor": page.next_cursor, "total": page.total})
 
     async def get(self, request: Request) -> Response:
-        return Json(vars(await self._service.get(_id(request))))
+        return Json(vars(await self._service.get(run_id_of(request))))
 
     async def cancel(self, request: Request) -> Response:
-        return Json(vars(await self._service.cancel(_id(request), _caller(request))), 202)
+        return Json(vars(await self._service.cancel(run_id_of(request), caller_of(request))), 202)
 
     async def spec(self, request: Request) -> Response:
-        return Response(await self._service.spec(_id(request), _caller(request)), media_type="application/json")
+        return Response(await self._service.spec(run_id_of(request), caller_of(request)), media_type="application/json")
 
     async def events(self, request: Request) -> Response:
-        query = request.query_params
-        last = request.headers.get("last-event-id") or query.get("after")
-        wanted = Wanted(
-            natural(last, "after", 0),
-            flag(query.get("follow"), "follow", True),
-            flag(query.get("why"), "why", False),
-            frozenset(word.encode() for word in query.get("types", "").split(",") if word),
-        )
-        return Endless(await self._service.events(_id(request), wanted, _caller(request)), "text/event-stream")
+        wanted = events_of(request)
+        return Endless(await self._service.events(run_id_of(request), wanted, caller_of(request)), "text/event-stream")
 
     async def logs(self, request: Request) -> Response:
-        query = request.query_params
-        wanted = Wanted(natural(query.get("offset"), "offset", 0), flag(query.get("follow"), "follow", False))
-        text, last = await self._service.logs(_id(request), wanted, _caller(request))
+        wanted = text_of(request)
+        text, last = await self._service.logs(run_id_of(request), wanted, caller_of(request))
         headers = {} if wanted.follow else {"x-qwex-last-event": str(last)}
         return Endless(text, "text/plain", headers)
 
     async def why(self, request: Request) -> Response:
-        return Json((await self._service.why(_id(request))).as_dict())
+        return Json((await self._service.why(run_id_of(request))).as_dict())
 
     async def value(self, request: Request) -> Response:
-        found = await self._service.value(_id(request), request.path_params["name"], _caller(request))
+        found = await self._service.value(run_id_of(request), request.path_params["name"], caller_of(request))
         headers = {"x-qwex-digest": found.digest, "x-qwex-format": found.format, "x-qwex-python": found.python}
         return Endless(await _begun(found.chunks), "application/octet-stream", headers)
 
     async def resubmit(self, request: Request) -> Response:
         asked = await body(request, ResubmitBody, self._settings.max_body)
-        done = await self._service.resubmit(_id(request), asked.changes, _caller(request))
+        done = await self._service.resubmit(run_id_of(request), asked.changes, caller_of(request))
         return Json(vars(done.record), 201)
 
     async def preflight(self, request: Request) -> Response:
         asked = await body(request, PreflightBody, self._settings.max_body)
-        expected, rendered = await self._service.preflight(asked.spec, _caller(request), _origin(asked.origin))
+        expected, rendered = await self._service.preflight(asked.spec, caller_of(request), _origin(asked.origin))
         return Json({"why": expected.as_dict() if expected else None, "rendered": rendered})
 
     async def elsewhere(self, request: Request) -> Response:
-        return Json({"jobs": [vars(record) for record in await self._service.elsewhere(_filter(request))]})
+        return Json({"jobs": [vars(record) for record in await self._service.elsewhere(filter_of(request))]})
 
     async def queues(self, _: Request) -> Response:
         queues, away = await self._service.queues()
@@ -169,7 +157,7 @@ class Api:
         return Json({"plugins": self._service.plugins()})
 
     async def changes(self, request: Request) -> Response:
-        return Endless(self._service.changes(_user(request)), "text/event-stream")
+        return Endless(self._service.changes(user_of(request)), "text/event-stream")
 
     async def has_blob(self, request: Request) -> Response:
         if not await self._service.has_blob(request.path_params["digest"]):
@@ -202,49 +190,8 @@ class Api:
         return Response(self._openapi, media_type="application/json")
 
 
-def _caller(request: Request) -> Caller:
-    caller: Caller = request.scope["qwex.caller"]
-    return caller
-
-
 def _origin(said: OriginBody) -> Origin:
     return Origin(said.environment, said.cwd, said.python)
-
-
-def _id(request: Request) -> str:
-    run_id: str = request.path_params["id"]
-    return run_id
-
-
-def _user(request: Request) -> str | None:
-    """The user asked for; ``me`` is the caller."""
-    user = request.query_params.get("user")
-    return _caller(request).user if user == "me" else user or None
-
-
-def _filter(request: Request) -> Filter:
-    query = request.query_params
-    key, equals, value = query.get("tag", "").partition("=")
-    return Filter(
-        user=_user(request),
-        states=_states(request),
-        queue=query.get("queue") or None,
-        name=query.get("name") or None,
-        group=query.get("group") or None,
-        backend=query.get("backend") or None,
-        tag=(key, value if equals else None) if key else None,
-        since=moment(query.get("since"), "since"),
-    )
-
-
-def _states(request: Request) -> tuple[str, ...]:
-    given = [*request.query_params.getlist("state"), *request.query_params.getlist("status")]
-    words = [word.strip().upper() for part in given for word in part.split(",") if word.strip()]
-    known = [state.value for state in JobState]
-    for word in words:
-        if word not in known:
-            raise InvalidSpec.of("state", f"no state {word!r}.{nearest(word, known)} States: {', '.join(known)}")
-    return tuple(words)
 
 
 async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -12,14 +12,11 @@ import qwex
 from qwex.controller import adoption, elsewhere, lines
 from qwex.controller.assembly import Parts
 from qwex.controller.explaining import why
-from qwex.controller.job import LiveJob, record_of
 from qwex.controller.merging import merged
 from qwex.controller.origin import Origin
-from qwex.controller.store import Filter
 from qwex.controller.submission import Entry
 from qwex.errors import InvalidSpec, NotFound
 from qwex.spec import JobSpec, validated
-from qwex.state import WaitReason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -27,25 +24,18 @@ if TYPE_CHECKING:
     from qwex.config import Settings
     from qwex.controller.auth import Caller
     from qwex.controller.backends import Backends
+    from qwex.controller.finding import Listing
+    from qwex.controller.job import LiveJob
+    from qwex.controller.store import Filter
     from qwex.controller.streams import Wanted
     from qwex.controller.submission import Submitted
     from qwex.record import JobRecord
     from qwex.state import QueueInfo, Why
 
-__all__ = ["Listing", "OutputValue", "Service"]
+__all__ = ["OutputValue", "Service"]
 
 
 _NOWHERE = Origin()
-#: The jobs among which one is looked for by its name.
-_LATE = 100
-
-
-class Listing(NamedTuple):
-    """A page of records."""
-
-    records: list[JobRecord]
-    next_cursor: str | None
-    total: int
 
 
 class OutputValue(NamedTuple):
@@ -107,10 +97,7 @@ class Service:
 
     async def page(self, wanted: Filter, limit: int, cursor: str | None) -> Listing:
         """Jobs, newest first."""
-        await self._parts.store.writer.flush()
-        page = await self._parts.store.page(wanted, limit, cursor)
-        records = [self._as_it_stands(self._newest(record_of(row))) for row in page.rows]
-        return Listing(records, page.next_cursor, page.total)
+        return await self._parts.finding.page(wanted, limit, cursor)
 
     async def elsewhere(self, wanted: Filter) -> list[JobRecord]:
         """Jobs in the places of the backends in use that other controllers look after, newest first."""
@@ -122,16 +109,16 @@ class Service:
         Raises:
             NotFound: there is no such job.
         """
-        return self._as_it_stands((await self._job(run_id)).record)
+        return self._parts.finding.as_it_stands((await self._parts.finding.job(run_id)).record)
 
     async def spec(self, run_id: str, caller: Caller) -> str:
         """A job's spec as JSON, with every default and a site's changes."""
-        await self._own(run_id, caller)
-        return (await self._spec(run_id)).model_dump_json()
+        await self._parts.finding.own(run_id, caller)
+        return (await self._parts.finding.spec(run_id)).model_dump_json()
 
     async def cancel(self, run_id: str, caller: Caller) -> JobRecord:
         """Ask a job to end; no effect when it has. The wish is durable before this returns."""
-        job = await self._own(run_id, caller)
+        job = await self._parts.finding.own(run_id, caller)
         if not job.record.state.terminal:
             await self._parts.cancelling.cancel(job)
         return job.record
@@ -142,8 +129,8 @@ class Service:
         Raises:
             InvalidSpec: the changed spec is not one; lists every problem.
         """
-        job = await self._own(run_id, caller)
-        raw = (await self._spec(run_id)).model_dump(mode="json", exclude_defaults=True)
+        job = await self._parts.finding.own(run_id, caller)
+        raw = (await self._parts.finding.spec(run_id)).model_dump(mode="json", exclude_defaults=True)
         # One that named no backend goes to its own all the same: the default may be another by now.
         raw.setdefault("backend", job.record.backend)
         if changes.get("backend") not in (None, job.record.backend):
@@ -178,7 +165,7 @@ class Service:
         Raises:
             NotFound: it has none of that name, or not yet.
         """
-        job = await self._own(run_id, caller)
+        job = await self._parts.finding.own(run_id, caller)
         if name not in job.produced:
             await self._parts.reading.caught_up(job)
         found = job.produced.get(name)
@@ -260,49 +247,12 @@ class Service:
         """How many jobs that have not ended are in each state."""
         return Counter(job.record.state.value for job in self._parts.registry)
 
-    async def _job(self, run_id: str) -> LiveJob:
-        found = self._parts.registry.get(run_id)
-        if found is None:
-            row = await self._parts.store.row(run_id)
-            found = self._parts.registry.get(run_id) or (LiveJob.of_row(row) if row else None)
-        if found is None:
-            raise await self._named(run_id) or await elsewhere.missing(run_id, self._parts.backends)
-        return found
-
-    async def _named(self, name: str) -> NotFound | None:
-        """The error of one who gave a job's name for its id; None where no job of late has that name."""
-        page = await self._parts.store.page(Filter(name=name), _LATE, None)
-        newest = next((row["id"] for row in page.rows if row["name"].removesuffix(".py") == name), None)
-        return NotFound(f"no job {name!r}; the newest of that name is {newest}") if newest else None
-
     async def _read(self, run_id: str, wanted: Wanted, caller: Caller) -> LiveJob:
         """The job of a reader; one who does not follow gets all there is by now."""
-        job = await self._own(run_id, caller)
+        job = await self._parts.finding.own(run_id, caller)
         if not wanted.follow:
             await self._parts.reading.caught_up(job)
         return job
-
-    async def _own(self, run_id: str, caller: Caller) -> LiveJob:
-        job = await self._job(run_id)
-        caller.require(job.record)
-        return job
-
-    async def _spec(self, run_id: str) -> JobSpec:
-        text = await self._parts.store.spec(run_id)
-        if text is None:
-            raise NotFound(f"no job {run_id!r}. See them with: qwex list")
-        return JobSpec.model_validate_json(text)
-
-    def _newest(self, record: JobRecord) -> JobRecord:
-        live = self._parts.registry.get(record.id)
-        return live.record if live else record
-
-    def _as_it_stands(self, record: JobRecord) -> JobRecord:
-        """The record; of a job that has not ended with what keeps its backend from being asked."""
-        why = self._parts.backends.trouble(record.backend)
-        if not why or record.state.terminal:
-            return record
-        return dataclasses.replace(record, reason=WaitReason.BACKEND_UNAVAILABLE.value, message=why)
 
     def _job_ended(self, job: LiveJob) -> None:
         self.ended[job.record.state.value] += 1
