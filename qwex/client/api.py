@@ -203,9 +203,13 @@ class AsyncClient:
                 if text := text_of(event.type, event.data):
                     yield text
 
-    def watch(self) -> AsyncGenerator[JobRecord, None]:
-        """Every job you may see as its state changes, from now on; not what changes while the connection is lost."""
-        return changes(self.session)
+    def watch(self, keep: bool = True) -> AsyncGenerator[JobRecord, None]:
+        """Every job you may see as its state changes, from now on; not what changes while the connection is lost.
+
+        With ``keep=False`` an idle controller of your own ends all the same. A client that was made with
+        ``start=False`` raises ``ControllerUnavailable`` then; another starts it anew.
+        """
+        return changes(self.session, keep=keep)
 
     async def value(self, run_id: str, name: str) -> bytes:
         """The bytes of an output value, whole and as the job wrote them.

@@ -91,12 +91,12 @@ async def follow(
             await patience.lost(error, deadline)
 
 
-async def changes(session: Session) -> AsyncGenerator[JobRecord, None]:
-    """Every job of which a state changes, from now on."""
+async def changes(session: Session, *, keep: bool = True) -> AsyncGenerator[JobRecord, None]:
+    """Every job of which a state changes, from now on; without ``keep`` an idle controller may end meanwhile."""
     patience = Patience(session)
     while True:
         try:
-            async with aclosing(session.stream("/events")) as body:
+            async with aclosing(session.stream("/events" if keep else "/events?keep=0")) as body:
                 async for frame in frames(body):
                     patience.heard()
                     yield JobRecord.from_dict(json.loads(frame.data))

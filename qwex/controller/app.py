@@ -17,7 +17,7 @@ from qwex.controller.operations import OPERATIONS
 from qwex.controller.origin import Origin
 from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, text_of, user_of
 from qwex.controller.submission import Entry
-from qwex.controller.web import Endless, Json, body, limited
+from qwex.controller.web import Endless, Json, body, flag, limited
 from qwex.errors import NotFound, QwexError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class App:
             await send(message)
 
         scope["app"] = self
-        with self._idle.request():
+        with self._idle.request() as scope["qwex.asked"]:
             try:
                 scope["qwex.caller"] = self._caller(scope)
                 await self._router(scope, receive, watched)
@@ -157,6 +157,7 @@ class Api:
         return Json({"plugins": self._service.plugins()})
 
     async def changes(self, request: Request) -> Response:
+        request.scope["qwex.asked"].keeps = flag(request.query_params.get("keep"), "keep", True)
         return Endless(self._service.changes(user_of(request)), "text/event-stream")
 
     async def has_blob(self, request: Request) -> Response:

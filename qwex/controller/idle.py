@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Idle"]
+__all__ = ["Asked", "Idle"]
+
+
+class Asked:
+    """A request that is being answered."""
+
+    #: Whether it keeps the controller from ending, and counts as someone who asked.
+    keeps = True
 
 
 class Idle:
-    """Counts requests being answered, and calls ``end`` after ``seconds`` without any and without work."""
+    """Knows the requests being answered, and calls ``end`` after ``seconds`` without any that keeps it and no work."""
 
     def __init__(self, seconds: float, is_working: Callable[[], bool], end: Callable[[], None]) -> None:
-        self.requests = 0
+        self._asked: set[Asked] = set()
         self._seconds = seconds
         self._is_working = is_working
         self._end = end
@@ -38,18 +45,25 @@ class Idle:
         """Something happened."""
         self._since = self._loop.time()
 
+    @property
+    def requests(self) -> int:
+        """How many requests are being answered."""
+        return len(self._asked)
+
     @contextmanager
-    def request(self) -> Iterator[None]:
+    def request(self) -> Iterator[Asked]:
         """A request is being answered."""
-        self.requests += 1
+        asked = Asked()
+        self._asked.add(asked)
         try:
-            yield
+            yield asked
         finally:
-            self.requests -= 1
-            self.touch()
+            self._asked.remove(asked)
+            if asked.keeps:
+                self.touch()
 
     def _look(self) -> None:
-        if self.requests or self._is_working():
+        if any(asked.keeps for asked in self._asked) or self._is_working():
             self.touch()
         due = self._since + self._seconds
         if due <= self._loop.time():

@@ -62,6 +62,10 @@ _LOGS = (
     Parameter("follow", "integer", "1 goes on to the job's end"),
     Parameter("offset", "integer", "id of the last record already seen"),
 )
+_CHANGES = (
+    Parameter("user", "string", "only that user's; me is the caller"),
+    Parameter("keep", "integer", "0 lets an idle controller of one's own end, and the stream with it (default 1)"),
+)
 _KEY = (Parameter("Idempotency-Key", "string", "the same key and spec twice is one job"),)
 _EVENT_STREAM = "text/event-stream"
 _BYTES = "application/octet-stream"
@@ -93,7 +97,7 @@ OPERATIONS = (
         "changes",
         "Every state change of every job from now on",
         media=_EVENT_STREAM,
-        parameters=(Parameter("user", "string", "only that user's; me is the caller"),),
+        parameters=_CHANGES,
     ),
     Operation("HEAD", "/blobs/{digest}", "has_blob", "Whether bytes are stored", media=_BYTES),
     Operation("PUT", "/blobs/{digest}", "put_blob", "Store bytes by their digest", media=_BYTES, status=201),

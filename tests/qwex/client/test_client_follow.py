@@ -192,14 +192,25 @@ def test_wait_gives_up_in_time(scripted, scripted_client):
     assert job.done() is False
 
 
-def test_changes_go_on_after_a_loss(scripted, scripted_client):
-    def change(number: int) -> bytes:
-        data = json.dumps({**RECORD, "id": f"j-{number}", "state": "RUNNING"}).encode()
-        frame = b": subscribed\n\nevent: job\ndata: %b\n\n" % data
-        return b"%x\r\n%b\r\n" % (len(frame), frame)
+def change(number: int) -> bytes:
+    """A chunk that tells of a job."""
+    data = json.dumps({**RECORD, "id": f"j-{number}", "state": "RUNNING"}).encode()
+    frame = b": subscribed\n\nevent: job\ndata: %b\n\n" % data
+    return b"%x\r\n%b\r\n" % (len(frame), frame)
 
+
+def test_changes_go_on_after_a_loss(scripted, scripted_client):
     numbers = iter(range(1, 9))
     scripted.answer = lambda method, target: HEAD + change(next(numbers)) + change(next(numbers)) + Scripted.CLOSE
     changes = scripted_client.watch()
     assert [next(changes).id for _ in range(4)] == ["j-1", "j-2", "j-3", "j-4"]
+    assert ("GET", "/events") in scripted.requests
+    changes.close()
+
+
+def test_whoever_only_looks_on_says_so(scripted, scripted_client):
+    scripted.answer = lambda method, target: HEAD + change(1) + Scripted.CLOSE
+    changes = scripted_client.watch(keep=False)
+    assert next(changes).id == "j-1"
+    assert scripted.requests[-1] == ("GET", "/events?keep=0")
     changes.close()

@@ -83,6 +83,18 @@ def test_it_ends_when_idle_and_not_before(home, new, monkeypatch):
     assert new.process.wait(30) == 0
 
 
+def test_it_ends_under_those_who_only_look_on(home, new, monkeypatch):
+    monkeypatch.setenv("QWEX_IDLE_TIMEOUT", "0.2")
+    assert new.start() == "ready"
+    connection = new.connect()
+    connection.request("GET", "/events?keep=0")
+    answer = connection.getresponse()
+    assert answer.readline() == b": subscribed\n"
+    assert new.process.wait(30) == 0
+    answer.read()
+    connection.close()
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"garbage" * 1000, "cannot be used"), (b"SQLite format 3\0" + bytes(5000), "cannot be used")],
