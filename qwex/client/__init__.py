@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qwex.client.api import AsyncClient, Page
+    from qwex.client.api import AsyncClient
     from qwex.client.function import RemoteFunction, map, remote  # noqa: A004
     from qwex.client.job import AsyncJob, AsyncJobs
+    from qwex.client.listing import Page
     from qwex.client.sdk import attach, jobs, queues, submit
     from qwex.client.sync import Client, Job, Jobs, as_completed
 
@@ -30,8 +31,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncClient": "api",
+    "Page": "listing",
     **dict.fromkeys(("RemoteFunction", "map", "remote"), "function"),
-    **dict.fromkeys(("AsyncClient", "Page"), "api"),
     **dict.fromkeys(("AsyncJob", "AsyncJobs"), "job"),
     **dict.fromkeys(("Client", "Job", "Jobs", "as_completed"), "sync"),
 }

@@ -6,16 +6,18 @@ import os
 import sys
 import warnings
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from qwex import config
 from qwex.client.answers import queue_of, why_of
 from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
+from qwex.client.listing import Page, query
 from qwex.client.session import Session
 from qwex.errors import CaptureError, InvalidSpec, NotFound
 from qwex.record import JobRecord
+from qwex.state import JobState
 
 if TYPE_CHECKING:
     import builtins
@@ -32,15 +34,7 @@ if TYPE_CHECKING:
     from qwex.state import Why
 from qwex.textlog import TEXT_TYPES, text_of
 
-__all__ = ["AsyncClient", "Page"]
-
-
-class Page(NamedTuple):
-    """Some of the jobs, newest first; ``next_cursor`` leads to the rest, ``total`` counts all that match."""
-
-    records: list[JobRecord]
-    next_cursor: str | None
-    total: int
+__all__ = ["AsyncClient"]
 
 
 class AsyncClient:
@@ -114,20 +108,37 @@ class AsyncClient:
         state: Sequence[str] | str = (),
         queue: str | None = None,
         name: str | None = None,
+        match: str | None = None,
         group: str | None = None,
         since: float | None = None,
+        order: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
         """Jobs, newest first; ``user="me"`` for one's own, ``since`` in seconds since the epoch.
 
-        ``name`` finds jobs whose name or id begins so.
+        ``name`` finds jobs whose name or id begins so, ``match`` those whose name or id contains it. ``order="ended"``
+        gives those that have not ended, then the newest end first.
         """
-        states = state if isinstance(state, str) else ",".join(str(one) for one in state)
-        asked = {"user": user, "state": states, "queue": queue, "name": name, "group": group, "since": since}
-        query = {key: value for key, value in {**asked, "cursor": cursor}.items() if value not in (None, "")}
-        raw = (await self.session.call("GET", f"/jobs?{urlencode({**query, 'limit': limit})}")).json()
-        return Page([JobRecord.from_dict(job) for job in raw["jobs"]], raw.get("next_cursor"), raw["total"])
+        asked = {"user": user, "state": state, "queue": queue, "name": name, "match": match, "group": group}
+        wanted = query(**asked, since=since, order=order, cursor=cursor, limit=limit)
+        return Page.of((await self.session.call("GET", f"/jobs?{wanted}")).json())
+
+    async def counts(
+        self,
+        *,
+        user: str | None = None,
+        state: Sequence[str] | str = (),
+        queue: str | None = None,
+        name: str | None = None,
+        match: str | None = None,
+        group: str | None = None,
+        since: float | None = None,
+    ) -> dict[JobState, int]:
+        """How many jobs are in each state; of those that ``list`` would give."""
+        asked = {"user": user, "state": state, "queue": queue, "name": name, "match": match, "group": group}
+        raw = (await self.session.call("GET", f"/counts?{query(**asked, since=since)}")).json()
+        return {JobState(name): count for name, count in raw.items()}
 
     async def elsewhere(
         self,
@@ -139,10 +150,8 @@ class AsyncClient:
         group: str | None = None,
     ) -> builtins.list[JobRecord]:
         """Jobs that other controllers have in the places this one uses, as far as they can be seen; newest first."""
-        states = state if isinstance(state, str) else ",".join(str(one) for one in state)
-        asked = {"user": user, "state": states, "queue": queue, "name": name, "group": group}
-        query = urlencode({key: value for key, value in asked.items() if value})
-        raw = (await self.session.call("GET", f"/elsewhere?{query}")).json()
+        wanted = query(user=user, state=state, queue=queue, name=name, group=group)
+        raw = (await self.session.call("GET", f"/elsewhere?{wanted}")).json()
         return [JobRecord.from_dict(job) for job in raw["jobs"]]
 
     async def cancel(self, run_id: str) -> JobRecord:
@@ -180,6 +189,11 @@ class AsyncClient:
         """The plugins the controller has loaded, and those that failed with the reason."""
         found: builtins.list[dict[str, Any]] = (await self.session.call("GET", "/plugins")).json()["plugins"]
         return found
+
+    async def whoami(self) -> dict[str, Any]:
+        """Whom the controller takes you for: ``user``, and ``own`` where it is your own."""
+        raw: dict[str, Any] = (await self.session.call("GET", "/whoami")).json()
+        return raw
 
     async def health(self) -> dict[str, Any]:
         """The controller's status, version and pid."""

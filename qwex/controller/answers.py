@@ -8,9 +8,23 @@ from typing import Any
 # Read by pydantic when the schema is made, so they are imported for real.
 from qwex.plugins import PluginInfo  # noqa: TC001
 from qwex.record import JobRecord  # noqa: TC001
-from qwex.state import QueueInfo, Why  # noqa: TC001
+from qwex.state import JobState, QueueInfo, Why
 
-__all__ = ["Backends", "Health", "JobList", "JobPage", "Plugins", "Preflight", "Problem", "Queues"]
+__all__ = [
+    "Backends",
+    "Counts",
+    "Health",
+    "JobList",
+    "JobPage",
+    "Plugins",
+    "Preflight",
+    "Problem",
+    "Queues",
+    "Whoami",
+]
+
+#: How many jobs are in each state, those that none is in too.
+Counts = dict[JobState, int]
 
 
 @dataclass(frozen=True)
@@ -22,7 +36,7 @@ class JobList:
 
 @dataclass(frozen=True)
 class JobPage:
-    """Jobs, newest first; ``total`` counts all that match, ``next_cursor`` leads to the rest."""
+    """Jobs in the order asked for; ``total`` counts all that match, ``next_cursor`` leads to the rest."""
 
     jobs: list[JobRecord]
     next_cursor: str | None
@@ -68,6 +82,14 @@ class Plugins:
     """The plugins, those that failed too."""
 
     plugins: list[PluginInfo]
+
+
+@dataclass(frozen=True)
+class Whoami:
+    """The caller; ``own`` says that this is their own controller, asked over its socket."""
+
+    user: str
+    own: bool
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,9 @@ class Api:
         expected, rendered = await self._service.preflight(asked.spec, caller_of(request), _origin(asked.origin))
         return Json({"why": expected.as_dict() if expected else None, "rendered": rendered})
 
+    async def counts(self, request: Request) -> Response:
+        return Json(await self._service.counts(filter_of(request)))
+
     async def elsewhere(self, request: Request) -> Response:
         return Json({"jobs": [vars(record) for record in await self._service.elsewhere(filter_of(request))]})
 
@@ -169,6 +172,10 @@ class Api:
         digest = request.path_params["digest"]
         await self._service.put_blob(digest, limited(request, self._settings.max_blob, "blob"))
         return Json({"digest": digest}, 201)
+
+    async def whoami(self, request: Request) -> Response:
+        caller = caller_of(request)
+        return Json({"user": caller.user, "own": caller.is_local})
 
     async def health(self, _: Request) -> Response:
         return Json(self._service.health())

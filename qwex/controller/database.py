@@ -37,7 +37,7 @@ def connect(url: str) -> Engine:
         raise ConfigError(f"database: {error}. It is a SQLAlchemy URL, such as sqlite:////path/to/file.") from None
     if engine.dialect.name == "sqlite":
         _make_private(engine)
-        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "connect", _set_up)
     return engine
 
 
@@ -123,6 +123,8 @@ def _make_private(engine: Engine) -> None:
             raise ConfigError(f"the database {path} cannot be opened: {error.strerror}") from None
 
 
-def _set_pragmas(connection: Any, _: object) -> None:
+def _set_up(connection: Any, _: object) -> None:
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").close()
+    # SQLite's own knows the letters from A to Z.
+    connection.create_function("lower", 1, str.lower, deterministic=True)

@@ -10,7 +10,7 @@ from qwex.controller.job import LiveJob, record_of
 from qwex.controller.store import Filter
 from qwex.errors import NotFound
 from qwex.spec import JobSpec
-from qwex.state import WaitReason
+from qwex.state import JobState, WaitReason
 
 if TYPE_CHECKING:
     from qwex.controller.auth import Caller
@@ -41,12 +41,18 @@ class Finding:
         self._store = store
         self._backends = backends
 
-    async def page(self, wanted: Filter, limit: int, cursor: str | None) -> Listing:
-        """Some of the jobs that match."""
+    async def page(self, wanted: Filter, limit: int, cursor: str | None, order: str = "created") -> Listing:
+        """Some of the jobs that match, in one of the store's orders."""
         await self._store.writer.flush()
-        page = await self._store.page(wanted, limit, cursor)
+        page = await self._store.page(wanted, limit, cursor, order)
         records = [self.as_it_stands(self._newest(record_of(row))) for row in page.rows]
         return Listing(records, page.next_cursor, page.total)
+
+    async def counts(self, wanted: Filter) -> dict[str, int]:
+        """How many of the jobs that match are in each state."""
+        await self._store.writer.flush()
+        found = await self._store.counts(wanted)
+        return {state.value: found.get(state.value, 0) for state in JobState}
 
     async def job(self, run_id: str) -> LiveJob:
         """Any job.

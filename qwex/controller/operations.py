@@ -41,6 +41,7 @@ _FILTER = (
     Parameter("state", "string", "states, comma separated or repeated; status is another name for it"),
     Parameter("queue", "string", "jobs in that queue"),
     Parameter("name", "string", "jobs whose name or id begins so"),
+    Parameter("match", "string", "jobs whose name or id contains it, in capitals or not"),
     Parameter("group", "string", "jobs of that array"),
     Parameter("backend", "string", "jobs of that backend"),
     Parameter("tag", "string", "jobs with that tag: key or key=value"),
@@ -49,7 +50,8 @@ _FILTER = (
 _PAGE = (
     *_FILTER,
     Parameter("limit", "integer", "at most so many, 1000 at most (default 50)"),
-    Parameter("cursor", "string", "next_cursor of the page before"),
+    Parameter("cursor", "string", "next_cursor of the page before, in the same order"),
+    Parameter("order", "string", "created (default), or ended: those that have not ended, then the newest end first"),
 )
 _EVENTS = (
     Parameter("Last-Event-ID", "integer", "go on after the record with that id"),
@@ -87,6 +89,7 @@ OPERATIONS = (
         "POST", "/jobs/{id}/resubmit", "resubmit", "The same job again", bodies.ResubmitBody, "JobRecord", status=201
     ),
     Operation("POST", "/preflight", "preflight", "What would happen", bodies.PreflightBody, "Preflight"),
+    Operation("GET", "/counts", "counts", "How many jobs are in each state", None, "Counts", parameters=_FILTER),
     Operation("GET", "/elsewhere", "elsewhere", "Jobs of other controllers", None, "JobList", parameters=_FILTER),
     Operation("GET", "/queues", "queues", "The queues", None, "Queues"),
     Operation("GET", "/backends", "backends", "The backends", None, "Backends"),
@@ -101,6 +104,7 @@ OPERATIONS = (
     ),
     Operation("HEAD", "/blobs/{digest}", "has_blob", "Whether bytes are stored", media=_BYTES),
     Operation("PUT", "/blobs/{digest}", "put_blob", "Store bytes by their digest", media=_BYTES, status=201),
+    Operation("GET", "/whoami", "whoami", "Whom the controller takes the caller for", None, "Whoami"),
     Operation("GET", "/healthz", "health", "Whether it answers", None, "Health", open=True),
     Operation("GET", "/readyz", "ready", "Whether it takes jobs", None, "Health", open=True),
     Operation("GET", "/metrics", "metrics", "Figures for Prometheus", media="text/plain", open=False),

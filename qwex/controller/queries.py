@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qwex.controller.store import Filter
+from qwex.controller.store import ORDERS, Filter
 from qwex.controller.streams import Wanted
 from qwex.controller.web import flag, moment, natural
 from qwex.errors import InvalidSpec, nearest
@@ -48,6 +48,7 @@ def filter_of(request: Request) -> Filter:
         states=_states(request),
         queue=query.get("queue") or None,
         name=query.get("name") or None,
+        match=query.get("match") or None,
         group=query.get("group") or None,
         backend=query.get("backend") or None,
         tag=(key, value if equals else None) if key else None,
@@ -55,10 +56,14 @@ def filter_of(request: Request) -> Filter:
     )
 
 
-def page_of(request: Request) -> tuple[int, str | None]:
-    """How many of them, and after which."""
+def page_of(request: Request) -> tuple[int, str | None, str]:
+    """How many of them, after which, and in which order."""
     query = request.query_params
-    return max(natural(query.get("limit"), "limit", _PAGE, _LONGEST_PAGE), 1), query.get("cursor")
+    limit = natural(query.get("limit"), "limit", _PAGE, _LONGEST_PAGE)
+    order = query.get("order") or "created"
+    if order not in ORDERS:
+        raise InvalidSpec.of("order", f"no order {order!r}.{nearest(order, list(ORDERS))} Orders: {', '.join(ORDERS)}")
+    return max(limit, 1), query.get("cursor") or None, order
 
 
 def events_of(request: Request) -> Wanted:

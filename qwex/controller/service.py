@@ -95,9 +95,13 @@ class Service:
         self.submitted += sum(one.created for one in done)
         return done
 
-    async def page(self, wanted: Filter, limit: int, cursor: str | None) -> Listing:
-        """Jobs, newest first."""
-        return await self._parts.finding.page(wanted, limit, cursor)
+    async def page(self, wanted: Filter, limit: int, cursor: str | None, order: str = "created") -> Listing:
+        """Jobs, newest first; in the order ``ended`` those that have not ended, then the newest end first."""
+        return await self._parts.finding.page(wanted, limit, cursor, order)
+
+    async def counts(self, wanted: Filter) -> dict[str, int]:
+        """How many jobs are in each state."""
+        return await self._parts.finding.counts(wanted)
 
     async def elsewhere(self, wanted: Filter) -> list[JobRecord]:
         """Jobs in the places of the backends in use that other controllers look after, newest first."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, literal, or_, select, tuple_
 
 from qwex.controller import database
 from qwex.controller.problems import StoreUnavailable
-from qwex.controller.tables import RECORD, jobs
+from qwex.controller.tables import END, RECORD, jobs
 from qwex.controller.writer import Writer
 from qwex.errors import InvalidSpec
 from qwex.state import TERMINAL
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
     from qwex.record import JobRecord
 
-__all__ = ["Filter", "Page", "Store"]
+__all__ = ["ORDERS", "Filter", "Page", "Store"]
 
-#: Digits of a row's number that any database can hold.
-_DIGITS = 18
+#: What pages may be sorted by, each from its largest value on; a cursor is the values of a page's last row.
+ORDERS = {"created": (jobs.c.seq,), "ended": (END, jobs.c.seq)}
+#: One of a cursor's values, as any database can hold it.
+_VALUE = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
 
 T = TypeVar("T")
 
@@ -43,7 +46,10 @@ class Filter:
     user: str | None = None
     states: tuple[str, ...] = ()
     queue: str | None = None
+    #: The name or the id begins so.
     name: str | None = None
+    #: The name or the id contains it, in capitals or not.
+    match: str | None = None
     group: str | None = None
     backend: str | None = None
     #: ``(key, value)``; without a value any will do.
@@ -58,13 +64,14 @@ class Filter:
             all(value is None or getattr(record, field) == value for field, value in wanted.items())
             and (not self.states or record.state.value in self.states)
             and (self.name is None or record.name.startswith(self.name) or record.id.startswith(self.name))
+            and (self.match is None or any(self.match.lower() in text.lower() for text in (record.name, record.id)))
             and (self.since is None or record.created_at >= self.since)
             and self.tag is None
         )
 
 
 class Page(NamedTuple):
-    """Rows, newest first; ``next_cursor`` leads to the rest, ``total`` counts all that match."""
+    """Rows in order; ``next_cursor`` leads to the rest, ``total`` counts all that match."""
 
     rows: list[dict[str, Any]]
     next_cursor: str | None
@@ -115,19 +122,27 @@ class Store:
         """Jobs that have ended, and whose trackers do not know it yet. Blocks; for the start."""
         return self._at_start(select(*_KEPT).where(~_LIVE, jobs.c.settled.is_(False)).order_by(jobs.c.seq))
 
-    async def page(self, wanted: Filter, limit: int, cursor: str | None) -> Page:
-        """Some of the jobs that match.
+    async def page(self, wanted: Filter, limit: int, cursor: str | None, order: str = "created") -> Page:
+        """Some of the jobs that match, in one of ``ORDERS``.
 
         Raises:
-            InvalidSpec: the cursor is not one that an earlier page gave.
+            InvalidSpec: the cursor is not one that an earlier page in that order gave.
         """
-        if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _DIGITS):
-            raise InvalidSpec.of("cursor", "not a cursor of an earlier page")
-        matching = _matching(select(jobs.c.seq, *_SHOWN), wanted).order_by(jobs.c.seq.desc()).limit(limit + 1)
-        if cursor:
-            matching = matching.where(jobs.c.seq < int(cursor))
+        columns = ORDERS[order]
+        places = [column.label(f"_{number}") for number, column in enumerate(columns)]
+        matching = _matching(select(*places, *_SHOWN), wanted)
+        matching = matching.order_by(*(column.desc() for column in columns)).limit(limit + 1)
+        if cursor is not None:
+            values = _values(cursor, len(columns))
+            # The first says nothing that the second does not; it is the one that databases look up in the index.
+            matching = matching.where(columns[0] <= values[0], tuple_(*columns) < tuple_(*values))
         counting = _matching(select(func.count()).select_from(jobs), wanted)
         return await self._read(lambda connection: _page(connection, matching, counting, limit))
+
+    async def counts(self, wanted: Filter) -> dict[str, int]:
+        """How many of the jobs that match are in each state; without the states that none is in."""
+        query = _matching(select(jobs.c.state, func.count()), wanted).group_by(jobs.c.state)
+        return dict(await self._read(lambda connection: [(row[0], row[1]) for row in connection.execute(query)]))
 
     async def _one(self, query: Select[Any]) -> dict[str, Any] | None:
         rows = await self._read(lambda connection: _rows(connection, query))
@@ -156,8 +171,19 @@ def _rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
 
 def _page(connection: Connection, matching: Select[Any], counting: Select[Any], limit: int) -> Page:
     rows = _rows(connection, matching)
-    more = str(rows[limit - 1]["seq"]) if len(rows) > limit else None
+    more = _cursor(rows[limit - 1]) if len(rows) > limit else None
     return Page(rows[:limit], more, connection.execute(counting).scalar_one())
+
+
+def _cursor(row: dict[str, Any]) -> str:
+    return "-".join(str(value) for name, value in row.items() if name.startswith("_"))
+
+
+def _values(cursor: str, count: int) -> list[Any]:
+    parts = cursor.split("-")
+    if len(parts) != count or not all(_VALUE.fullmatch(part) for part in parts):
+        raise InvalidSpec.of("cursor", "not a cursor of an earlier page in this order")
+    return [literal(float(part) if "." in part else int(part)) for part in parts]
 
 
 def _matching(query: Select[Any], wanted: Filter) -> Select[Any]:
@@ -166,8 +192,11 @@ def _matching(query: Select[Any], wanted: Filter) -> Select[Any]:
             query = query.where(jobs.c[name] == value)
     if wanted.name is not None:
         # train finds the job that was named "train the model", and one without a name by its id, train-7k3f9q.
-        named = (column.startswith(wanted.name, autoescape=True) for column in (jobs.c.name, jobs.c.id))
-        query = query.where(or_(*named))
+        begins = (column.startswith(wanted.name, autoescape=True) for column in (jobs.c.name, jobs.c.id))
+        query = query.where(or_(*begins))
+    if wanted.match is not None:
+        has = jobs.c.name.icontains(wanted.match, autoescape=True)
+        query = query.where(or_(has, jobs.c.id.contains(wanted.match.lower(), autoescape=True)))
     if wanted.states:
         query = query.where(jobs.c.state.in_(wanted.states))
     if wanted.since is not None:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    literal_column,
+)
 
-__all__ = ["MUTABLE", "RECORD", "REVISION", "jobs", "metadata"]
+__all__ = ["END", "MUTABLE", "RECORD", "REVISION", "jobs", "metadata"]
 
 #: The newest migration in ``migrations/versions``.
-REVISION = "0001"
+REVISION = "0002"
 
 _JSON = JSON(none_as_null=True)
 
@@ -56,11 +69,18 @@ jobs = Table(
     Column("settled", Boolean, nullable=False),
     Index("jobs_by_state", "state", "seq"),
     Index("jobs_by_user", "user", "seq"),
+    Index("jobs_by_user_and_state", "user", "state"),
     Index("jobs_by_group", "group", "seq"),
     Index("jobs_by_time", "created_at"),
     Index("jobs_by_key", "user", "idempotency_key", unique=True),
     sqlite_autoincrement=True,
 )
+
+#: When a job ended; later than any that has, of one that has not (the year 10000). Written as in its index, so that
+#: databases see that the two are the same.
+END = func.coalesce(jobs.c.ended_at, literal_column("253402300800.0"))
+Index("jobs_by_end", END, jobs.c.seq)
+Index("jobs_by_user_and_end", jobs.c.user, END, jobs.c.seq)
 
 #: The columns that make a ``JobRecord``, in its order.
 RECORD = tuple(column.name for column in jobs.columns)[1 : jobs.columns.keys().index("spec")]

@@ -138,6 +138,19 @@ def test_the_same_run_id_is_one_job(client):
     assert client.list(name=None).total == 1
 
 
+def test_what_is_asked_of_many_jobs(client):
+    done = qwex.submit(["true"], name="Ended first")
+    assert done.wait(60)
+    waits = [qwex.submit(["sleep", "600"], name=f"sleeps {n}", cpu=2) for n in range(2)]
+    page = client.list(order="ended", limit=2)
+    rest = client.list(order="ended", cursor=page.next_cursor)
+    assert [record.id for record in (*page.records, *rest.records)] == [waits[1].id, waits[0].id, done.id]
+    assert [record.id for record in client.list(match="FIRST").records] == [done.id]
+    assert client.counts(state=JobState.SUCCEEDED) == {**dict.fromkeys(JobState, 0), JobState.SUCCEEDED: 1}
+    assert sum(client.counts(match="sleeps").values()) == 2
+    assert client.whoami()["own"] is True
+
+
 def test_a_large_argument_travels(client):
     data = os.urandom(300_000)
     assert qwex.submit(lambda data: data[::-1], data).result(timeout=60) == data[::-1]

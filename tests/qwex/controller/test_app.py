@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import socket
@@ -127,6 +128,9 @@ def test_list_page_by_page(daemon):
         ("name=b", ["b"]),
         ("name=irst", []),
         ("name=%25", []),
+        ("match=IRST", ["a"]),
+        ("match=S", ["b", "a"]),
+        ("match=%25", []),
         ("group=g", ["b"]),
         ("tag=k", ["b", "a"]),
         ("tag=k=1", ["a"]),
@@ -144,7 +148,39 @@ def test_filters(daemon, query, found):
     assert ([job["id"] for job in page["jobs"]], page["total"]) == (found, len(found))
 
 
-@pytest.mark.parametrize("query", ["state=quued", "limit=5000", "limit=-1", "cursor=x", "since=yesterday", "limit=x"])
+def test_the_newest_end_first(daemon):
+    for name in ("first", "second", "third", "fourth"):
+        submit(daemon, name)
+    for name in ("third", "first"):
+        finish(daemon, name)
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = daemon.call("GET", f"/jobs?order=ended&limit=1{cursor and f'&cursor={cursor}'}")[2]
+        assert page["total"] == 4
+        seen += [job["id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+    assert seen == ["fourth", "second", "first", "third"]
+
+
+def test_counts(daemon):
+    submit(daemon, "a")
+    submit(daemon, "b", tags={"k": "1"})
+    submit(daemon, "c")
+    finish(daemon, "c")
+    nothing = dict.fromkeys(("PENDING", "QUEUED", "ADMITTED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"), 0)
+    assert daemon.call("GET", "/counts")[2] == {**nothing, "QUEUED": 2, "SUCCEEDED": 1}
+    assert daemon.call("GET", "/counts?tag=k")[2] == {**nothing, "QUEUED": 1}
+    assert daemon.call("GET", "/counts?user=nobody")[2] == nothing
+    refused(daemon.call("GET", "/counts?state=quued"), 400, "invalid-spec")
+
+
+def test_whoami(daemon):
+    assert daemon.call("GET", "/whoami")[2] == {"user": getpass.getuser(), "own": True}
+
+
+@pytest.mark.parametrize(
+    "query", ["state=quued", "limit=5000", "limit=-1", "cursor=x", "since=yesterday", "limit=x", "order=end"]
+)
 def test_wrong_filters_are_named(daemon, query):
     problem = refused(daemon.call("GET", f"/jobs?{query}"), 400, "invalid-spec")
     assert problem["problems"][0]["field"] == query.partition("=")[0]

@@ -210,7 +210,7 @@ def test_a_shared_controller(shared, home):
         "origin": {"environment": {"A": "b"}},
     }
     assert shared("GET", "/healthz")[0] == 200
-    for path in ("/jobs", "/events", "/metrics", "/plugins", "/nowhere"):
+    for path in ("/jobs", "/counts", "/events", "/metrics", "/plugins", "/whoami", "/nowhere"):
         status, problem = shared("GET", path)
         assert (status, problem["code"]) == (401, "not-authorized")
     assert shared("GET", "/jobs", "eve")[0] == 401
@@ -221,6 +221,7 @@ def test_a_shared_controller(shared, home):
     assert shared("GET", "/jobs?user=me", "ann")[1]["total"] == 1
     assert shared("GET", "/jobs?user=me", "bob")[1]["total"] == 0
     assert shared("GET", "/jobs/one", "bob")[0] == 200
+    assert shared("GET", "/whoami", "bob")[1] == {"user": "bob", "own": False}
     others = [("GET", "/spec"), ("GET", "/events"), ("GET", "/logs"), ("GET", "/values/x"), ("DELETE", "")]
     for method, path in others:
         assert shared(method, f"/jobs/one{path}", "bob")[0] == 403
