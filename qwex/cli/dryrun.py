@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from qwex import yamltext
 from qwex.cli import describe, exits
 from qwex.cli.screen import note, print_json, safe, say
 from qwex.errors import InvalidSpec, UnknownQueue
@@ -63,26 +64,4 @@ def _read(rendered: str) -> Any:
 def _readable(rendered: str) -> str:
     """Data as YAML with its texts as blocks; what is text already, such as a batch script, as it is."""
     data = _read(rendered)
-    return rendered if isinstance(data, str) else _yaml(data)
-
-
-def _yaml(data: Any) -> str:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Writes a text of several lines as a block, whatever spaces end its lines."""
-
-        def analyze_scalar(self, scalar: str) -> Any:
-            found: Any = super().analyze_scalar(scalar)
-            found.allow_block = found.allow_block or _prints(scalar)
-            return found
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, "|" if "\n" in value else None)
-
-    Dumper.add_representer(str, text)
-    return str(yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120))
-
-
-def _prints(text: str) -> bool:
-    return all(sign.isprintable() or sign in "\n\t" for sign in text)
+    return rendered if isinstance(data, str) else yamltext.dump(data)

@@ -101,6 +101,15 @@ class AsyncClient:
         raw: dict[str, Any] = (await self.session.call("GET", _path(run_id, "spec"))).json()
         return raw
 
+    async def description(self, run_id: str) -> str:
+        """The same as YAML without the defaults: a file that ``qwex submit`` and ``qwex.submit`` take.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        headers = (("accept", "application/yaml"),)
+        return (await self.session.call("GET", _path(run_id, "spec"), headers=headers)).body.decode()
+
     async def list(
         self,
         *,

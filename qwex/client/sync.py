@@ -85,6 +85,7 @@ class Client(Face):
 
     close = blocking(AsyncClient.close)
     spec = blocking(AsyncClient.spec)
+    description = blocking(AsyncClient.description)
     list = blocking(AsyncClient.list)
     counts = blocking(AsyncClient.counts)
     elsewhere = blocking(AsyncClient.elsewhere)

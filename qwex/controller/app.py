@@ -13,7 +13,7 @@ from starlette.routing import Route, Router
 from qwex.controller import problems
 from qwex.controller.auth import LOCAL, Tokens, local_caller
 from qwex.controller.bodies import BatchBody, OriginBody, PreflightBody, ResubmitBody, SubmitBody
-from qwex.controller.operations import OPERATIONS
+from qwex.controller.operations import OPERATIONS, YAML
 from qwex.controller.origin import Origin
 from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, text_of, user_of
 from qwex.controller.submission import Entry
@@ -113,6 +113,8 @@ class Api:
         return Json(vars(await self._service.cancel(run_id_of(request), caller_of(request))), 202)
 
     async def spec(self, request: Request) -> Response:
+        if YAML in request.headers.get("accept", ""):
+            return Response(await self._service.description(run_id_of(request), caller_of(request)), media_type=YAML)
         return Response(await self._service.spec(run_id_of(request), caller_of(request)), media_type="application/json")
 
     async def events(self, request: Request) -> Response:

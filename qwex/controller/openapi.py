@@ -70,7 +70,10 @@ def _answer(operation: Operation) -> dict[str, Any]:
         schema = {"type": "object"}
     else:
         schema = {"type": "string"}
-    return {"description": operation.summary, "content": {operation.media: {"schema": schema}}}
+    content = {operation.media: {"schema": schema}}
+    if operation.text:
+        content[operation.text] = {"schema": {"type": "string"}}
+    return {"description": operation.summary, "content": content}
 
 
 def _refusal() -> dict[str, Any]:

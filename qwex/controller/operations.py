@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from qwex.controller import bodies
 
-__all__ = ["OPERATIONS", "Operation", "Parameter"]
+__all__ = ["OPERATIONS", "YAML", "Operation", "Parameter"]
 
 
 class Parameter(NamedTuple):
@@ -30,6 +30,8 @@ class Operation:
     #: Name of a class in ``answers``, ``JobRecord``, ``Why`` or ``JobSpec``; empty for an answer without JSON.
     answer: str = ""
     media: str = "application/json"
+    #: The media type of the same as text, for those who accept it.
+    text: str = ""
     status: int = 200
     parameters: tuple[Parameter, ...] = ()
     #: Whether anyone may ask.
@@ -69,6 +71,8 @@ _CHANGES = (
     Parameter("keep", "integer", "0 lets an idle controller of one's own end, and the stream with it (default 1)"),
 )
 _KEY = (Parameter("Idempotency-Key", "string", "the same key and spec twice is one job"),)
+#: RFC 9512.
+YAML = "application/yaml"
 _EVENT_STREAM = "text/event-stream"
 _BYTES = "application/octet-stream"
 
@@ -80,7 +84,7 @@ OPERATIONS = (
     Operation("GET", "/jobs", "list", "List jobs, newest first", None, "JobPage", parameters=_PAGE),
     Operation("GET", "/jobs/{id}", "get", "A job's record", None, "JobRecord"),
     Operation("DELETE", "/jobs/{id}", "cancel", "Ask a job to end", None, "JobRecord", status=202),
-    Operation("GET", "/jobs/{id}/spec", "spec", "A job's spec", None, "JobSpec"),
+    Operation("GET", "/jobs/{id}/spec", "spec", "A job's spec", None, "JobSpec", text=YAML),
     Operation("GET", "/jobs/{id}/events", "events", "A job's story", media=_EVENT_STREAM, parameters=_EVENTS),
     Operation("GET", "/jobs/{id}/logs", "logs", "A job's output as text", media="text/plain", parameters=_LOGS),
     Operation("GET", "/jobs/{id}/why", "why", "Why a job waits", None, "Why"),

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import qwex
+from qwex import yamltext
 from qwex.controller import adoption, elsewhere, lines
 from qwex.controller.assembly import Parts
 from qwex.controller.explaining import why
@@ -119,6 +120,12 @@ class Service:
         """A job's spec as JSON, with every default and a site's changes."""
         await self._parts.finding.own(run_id, caller)
         return (await self._parts.finding.spec(run_id)).model_dump_json()
+
+    async def description(self, run_id: str, caller: Caller) -> str:
+        """A job's spec as YAML without the defaults, for people and for ``qwex submit``."""
+        await self._parts.finding.own(run_id, caller)
+        spec = await self._parts.finding.spec(run_id)
+        return yamltext.dump(spec.model_dump(mode="json", exclude_defaults=True))
 
     async def cancel(self, run_id: str, caller: Caller) -> JobRecord:
         """Ask a job to end; no effect when it has. The wish is durable before this returns."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from qwex.client import Client
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -106,6 +108,17 @@ def test_a_described_job_changed_by_flags(qwex: Callable[..., Done], tmp_path: P
     (tmp_path / "job.yaml").write_text("source: {kind: command}\nargs: [sh, -c, 'echo $A']\nenv: {A: file}\n")
     assert qwex("submit", "job.yaml", "--wait").out == "file\n"
     assert qwex("submit", "job.yaml", "--wait", "-e", "A=flag").out == "flag\n"
+
+
+def test_a_jobs_description_submits_the_same_job(qwex: Callable[..., Done], home: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sys\n\nprint('lr', sys.argv[2])\nprint(__file__)\n")
+    done = qwex("submit", "train.py", "--wait", "--quiet", "-e", "A=on", "--time", "15m", "--", "--lr", "0.1")
+    with Client(start=False) as client:
+        first = client.list().records[0].id
+        (tmp_path / "job.yaml").write_text(client.description(first))
+        assert qwex("submit", "job.yaml", "--wait", "--quiet").out == done.out
+        again = client.list().records[0].id
+        assert (first != again, client.spec(first)) == (True, client.spec(again))
 
 
 def test_dry_run_stores_nothing(qwex: Callable[..., Done]) -> None:

@@ -9,6 +9,7 @@ import socket
 import struct
 
 import pytest
+import yaml
 from frames import parse_frames
 
 
@@ -41,6 +42,19 @@ def test_submit_and_get(daemon):
     refused(daemon.call("POST", "/jobs", daemon.job("one", name="other")), 409, "conflict")
     assert daemon.call("GET", "/jobs/one/spec")[2]["args"] == ["true"]
     refused(daemon.call("GET", "/jobs/two"), 404, "not-found")
+
+
+def test_a_spec_as_yaml_is_the_same_job(daemon):
+    source = {"kind": "cell", "text": "x = y + 1\n\nprint(x)  \n", "name": "In [3]", "line_offset": 2}
+    value = {"data": "gARLAi4=", "size": 5, "python": "3.12"}
+    spec = {"source": source, "inputs": {"y": value}, "outputs": ["x"], "env": {"TOKEN": "s3cret"}, "timeout": 90}
+    daemon.call("POST", "/jobs", {"run_id": "one", "spec": spec})
+    status, headers, text = daemon.call("GET", "/jobs/one/spec", headers={"Accept": "application/yaml"})
+    assert (status, headers["content-type"]) == (200, "application/yaml")
+    assert b"  text: |\n    x = y + 1\n\n    print(x)  \n" in text
+    assert b"retries" not in text
+    assert daemon.call("POST", "/jobs", {"run_id": "two", "spec": yaml.safe_load(text)})[0] == 201
+    assert daemon.call("GET", "/jobs/two/spec")[2] == daemon.call("GET", "/jobs/one/spec")[2]
 
 
 def test_idempotency_key(daemon):
