@@ -210,14 +210,21 @@ class AsyncClient:
         return raw
 
     def events(
-        self, run_id: str, after: int = 0, follow: bool = True, why: bool = False, types: Sequence[str] = ()
+        self,
+        run_id: str,
+        after: int = 0,
+        follow: bool = True,
+        why: bool = False,
+        types: Sequence[str] = (),
+        tail: int | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The job's events after number ``after``, each once, whatever happens to connection and controller.
 
         ``follow`` goes on to the job's end, ``why`` adds events of type "why" (id 0) while it waits, ``types`` leaves
-        the others out.
+        the others out. Without ``after``, ``tail`` leaves out output that lies more bytes before the present end of the
+        log; the ids tell that something is left out.
         """
-        return follow_events(self.session, run_id, after=after, live=follow, why=why, types=types)
+        return follow_events(self.session, run_id, after=after, live=follow, why=why, types=types, tail=tail)
 
     async def logs(self, run_id: str, follow: bool = False, offset: int = 0) -> AsyncGenerator[str, None]:
         """The job's output as text, from the event after number ``offset``; ``follow`` goes on to its end."""

@@ -63,11 +63,13 @@ async def follow(
     live: bool = True,
     why: bool = False,
     types: Sequence[str] = (),
+    tail: int | None = None,
     deadline: float | None = None,
 ) -> AsyncGenerator[Event, None]:
     """Every event after number ``after``, each once; live ones too, until the job's end.
 
-    ``types`` leaves the others out, ``why`` adds events of type "why" (id 0) while the job waits.
+    ``types`` leaves the others out, ``why`` adds events of type "why" (id 0) while the job waits. Without ``after``,
+    ``tail`` leaves out output that lies more bytes before the present end of the log.
 
     Raises:
         DeadlineError: ``deadline`` (monotonic seconds) has passed.
@@ -76,7 +78,7 @@ async def follow(
     wanted = {*types, "state", "why"} if types else set()
     while True:
         try:
-            async with aclosing(_read(session, _Asked(run_id, after, live, why, wanted), deadline)) as events:
+            async with aclosing(_read(session, _Asked(run_id, after, live, why, wanted, tail), deadline)) as events:
                 async for event in events:
                     patience.heard()
                     after = event.id or after
@@ -111,6 +113,7 @@ class _Asked(NamedTuple):
     live: bool
     why: bool
     types: set[str]
+    tail: int | None
 
     @property
     def target(self) -> str:
@@ -119,6 +122,8 @@ class _Asked(NamedTuple):
             query["why"] = 1
         if self.types:
             query["types"] = ",".join(sorted(self.types))
+        if self.tail is not None:
+            query["tail"] = self.tail
         return f"/jobs/{quote(self.run_id, safe='')}/events?{urlencode(query)}"
 
 

@@ -130,10 +130,15 @@ class AsyncJob(Shown):
         return await self.client.why(self.id)
 
     def events(
-        self, after: int = 0, follow: bool = True, why: bool = False, types: Sequence[str] = ()
+        self,
+        after: int = 0,
+        follow: bool = True,
+        why: bool = False,
+        types: Sequence[str] = (),
+        tail: int | None = None,
     ) -> AsyncIterator[Event]:
         """The job's events after number ``after``; see ``AsyncClient.events``."""
-        return self.client.events(self.id, after, follow, why, types)
+        return self.client.events(self.id, after, follow, why, types, tail)
 
     def logs(self, follow: bool = False, offset: int = 0) -> AsyncIterator[str]:
         """The job's output as text; ``follow`` goes on to its end."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from qwex import events
@@ -107,6 +107,13 @@ class EventLog:
     def locate(self, after: int) -> tuple[int, int]:
         """A line number not greater than ``after``, and the offset just behind that line."""
         return self._index[bisect_right(self._index, (after, 1 << 62)) - 1]
+
+    def lines_before(self, offset: int) -> int:
+        """How many of the lines on disk begin before that offset."""
+        if offset <= 0:
+            return 0
+        line, known = self._index[bisect_left(self._index, offset, key=lambda entry: entry[1]) - 1]
+        return line + os.pread(self.fd, offset - 1 - known, known).count(b"\n") + 1
 
     def subscribe(self, wake: asyncio.Event) -> None:
         """Set ``wake`` whenever the log grows or ends."""

@@ -55,12 +55,18 @@ _PAGE = (
     Parameter("cursor", "string", "next_cursor of the page before, in the same order"),
     Parameter("order", "string", "created (default), or ended: those that have not ended, then the newest end first"),
 )
+_TAIL = (
+    "of the output up to now (stream, display, update_display, clear_output, result) only the last so many bytes, from "
+    "a record's start; all other records, and all that follow. The ids tell that something is left out. No effect for "
+    "a reader that resumes (Last-Event-ID, after)"
+)
 _EVENTS = (
     Parameter("Last-Event-ID", "integer", "go on after the record with that id"),
     Parameter("after", "integer", "the same, as a parameter"),
     Parameter("follow", "integer", "0 ends at the present end, 1 (default) with the job"),
     Parameter("why", "integer", "1 adds events of type why, without an id, while the job waits"),
     Parameter("types", "string", "only records of these types, comma separated"),
+    Parameter("tail", "integer", _TAIL),
 )
 _LOGS = (
     Parameter("follow", "integer", "1 goes on to the job's end"),

@@ -75,6 +75,7 @@ def events_of(request: Request) -> Wanted:
         flag(query.get("follow"), "follow", True),
         flag(query.get("why"), "why", False),
         frozenset(word.encode() for word in query.get("types", "").split(",") if word),
+        tail=natural(query["tail"], "tail", 0) if query.get("tail") else None,
     )
 
 

@@ -13,7 +13,7 @@ from qwex.state import Position
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DROPPABLE", "damaged", "find", "last_position", "type_of"]
+__all__ = ["DROPPABLE", "are_streams", "damaged", "find", "last_position", "type_of"]
 
 #: Output that a full log or disk may lose; all other records are part of the job's state.
 DROPPABLE = frozenset(type.encode() for type in OUTPUT_TYPES - {"error"})
@@ -22,6 +22,7 @@ _POSITION = re.compile(rb'\{"type":"[^"]*","ts":[^,]*,"attempt":(\d+),"seq":(\d+
 
 
 _HEAD = b'{"type":"'
+_STREAM = _HEAD + b'stream"'
 
 
 def type_of(line: bytes) -> bytes:
@@ -29,6 +30,11 @@ def type_of(line: bytes) -> bytes:
     if not (line.startswith(_HEAD) and line.endswith((b"}", b"}\n"))):
         return b""
     return line[len(_HEAD) : line.find(b'"', len(_HEAD))]
+
+
+def are_streams(lines: bytes) -> bool:
+    """Whether all of ``lines`` (whole lines) are records of type ``stream``, at a fraction of the cost of each type."""
+    return lines.count(b"\n" + _STREAM) + lines.startswith(_STREAM) == lines.count(b"\n")
 
 
 def damaged(number: int) -> bytes:

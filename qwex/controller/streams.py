@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from qwex.controller.eventlog import Cursor
 from qwex.controller.explaining import why
-from qwex.controller.records import damaged, type_of
+from qwex.controller.records import DROPPABLE, are_streams, damaged, type_of
 from qwex.controller.textlog import text_of_lines
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class Wanted:
     types: frozenset[bytes] = frozenset()
     #: The last number; None means the end.
     until: int | None = None
+    #: Of the output only what lies in so many bytes before the log's present end, for readers that begin at its start;
+    #: None means all.
+    tail: int | None = None
 
 
 class Streams:
@@ -66,7 +69,10 @@ class Streams:
             teller = _Teller(wanted.why)
             while True:
                 if lines := reading.read():
-                    yield _frames(lines, reading.line - lines.count(b"\n"), wanted.types)
+                    if frames := _frames(lines, reading.line - lines.count(b"\n"), wanted.types, reading.hidden):
+                        yield frames
+                    else:
+                        await asyncio.sleep(0)  # others have their turn while a long log is passed over
                     continue
                 if self._closing or reading.over:
                     return
@@ -135,6 +141,10 @@ class _Reading:
         self._cursor = Cursor(log, wanted.after)
         #: The number of the last record that was read.
         self.line = 0
+        #: Output up to that number is left out. Whoever reads on gets all that was said meanwhile.
+        self.hidden = 0
+        if wanted.tail is not None and not wanted.after:
+            self.hidden = log.lines_before(log.size - wanted.tail)
 
     def __enter__(self) -> _Reading:
         self._log.subscribe(self._wake)
@@ -207,13 +217,18 @@ async def _woken(wake: asyncio.Event, seconds: float | None) -> bool:
     return True
 
 
-def _frames(lines: bytes, number: int, types: frozenset[bytes]) -> bytes:
-    """The lines after number ``number`` as frames; one that is no record becomes a notice that says so."""
+def _frames(lines: bytes, number: int, types: frozenset[bytes], hidden: int) -> bytes:
+    """The lines after number ``number`` as frames; one that is no record becomes a notice that says so.
+
+    Of ``types``, if there are any; no output up to number ``hidden``.
+    """
+    if number + lines.count(b"\n") <= hidden and are_streams(lines):
+        return b""
     told = ((id, line, type_of(line)) for id, line in enumerate(lines.split(b"\n")[:-1], number + 1))
     return b"".join(
         b"id: %d\nevent: %b\ndata: %b\n\n" % ((id, type, line) if type else (id, b"notice", damaged(id)))
         for id, line, type in told
-        if type in types or not types
+        if (type in types or not types) and (id > hidden or type not in DROPPABLE)
     )
 
 

@@ -69,6 +69,13 @@ def test_no_event_is_lost_or_doubled(scripted, scripted_client, step):
     assert [event["text"] for event in events if event.type == "stream"] == [f"line {n}\n\n" for n in range(1, 6)]
 
 
+def test_a_tail_is_asked_for(scripted, scripted_client):
+    scripted.answer = breaking(10_000)
+    list(scripted_client.events("j-1", tail=0))
+    (target,) = [target for _, target in scripted.requests if "/events" in target]
+    assert parse_qs(urlsplit(target).query)["tail"] == ["0"]
+
+
 def test_text_is_whole_too(scripted, scripted_client):
     scripted.answer = breaking(13)
     assert "".join(scripted_client.logs("j-1", follow=True)) == TEXT

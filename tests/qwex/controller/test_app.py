@@ -207,7 +207,10 @@ def test_events_resume_where_the_reader_was(daemon):
     assert [id for id, _, _ in frames] == list(range(1, len(frames) + 1))
     assert parse_frames(daemon.call("GET", "/jobs/one/events", headers={"Last-Event-ID": "3"})[2]) == frames[3:]
     assert daemon.frames("one", "?after=4&types=state") == [f for f in frames[4:] if f[1] == "state"]
-    refused(daemon.call("GET", "/jobs/one/events?after=x"), 400, "invalid-spec")
+    assert daemon.frames("one", "?tail=0") == [frame for frame in frames if frame[1] != "stream"]
+    assert daemon.frames("one", "?tail=0&after=3") == frames[3:]
+    for query in ("after=x", "tail=x", "tail=-1"):
+        refused(daemon.call("GET", f"/jobs/one/events?{query}"), 400, "invalid-spec")
     refused(daemon.call("GET", "/jobs/none/events"), 404, "not-found")
 
 

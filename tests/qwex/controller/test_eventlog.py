@@ -61,6 +61,17 @@ def test_read_from_any_line(log, after):
     assert read_all(log, after) == b"".join(whole[after:])
 
 
+def test_lines_that_begin_before_an_offset(log):
+    for number in range(1500):
+        log.append(line(number, number))
+    whole = log.path.read_bytes()
+    ends = [at for at, sign in enumerate(whole) if sign == ord("\n")]
+    for end in (*ends[:2], *ends[699:702], ends[-1]):
+        begun = whole[: end + 1].count(b"\n")
+        assert [log.lines_before(at) for at in (end, end + 1, end + 2)] == [begun, begun, min(begun + 1, 1502)]
+    assert log.lines_before(0) == log.lines_before(-5) == 0
+
+
 def test_a_reader_that_opens_it_again_finds_the_same_lines(log):
     log.append(b"".join(line(n, 900) for n in range(2000)))
     again = EventLog(log.path, b"", lambda: None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qwex.controller.records import find, last_position, type_of
+import pytest
+
+from qwex.controller.records import are_streams, find, last_position, type_of
 from qwex.events import encode
 from qwex.state import Position
 
@@ -31,3 +33,16 @@ def test_last_position_is_the_runners():
 
 def test_what_a_job_prints_is_no_position():
     assert last_position(line("stream", 4, text='{"type":"x","ts":1,"attempt":9,"seq":9}')) == Position(2, 4)
+
+
+@pytest.mark.parametrize(
+    ("lines", "are"),
+    [
+        (b'{"type":"stream","n":1}\n{"type":"stream","n":2}\n', True),
+        (b'{"type":"stream","n":1}\n{"type":"state","n":2}\n', False),
+        (b'{"type":"state","n":1}\n{"type":"stream","n":2}\n', False),
+        (b'{"type":"stream","text":"{\\"type\\":\\"stream\\""}\nbroken\n', False),
+    ],
+)
+def test_lines_that_are_streams_alone(lines, are):
+    assert are_streams(lines) is are
