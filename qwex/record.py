@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from qwex.state import JobState
+from qwex.state import JobState, Why
 
-__all__ = ["JobRecord"]
+__all__ = ["Glance", "JobRecord"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,23 @@ class JobRecord:
 
     def as_dict(self) -> dict[str, Any]:
         """The record as the API shows it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a row in a list shows of a job beside its record."""
+
+    id: str
+    #: The last line of the present attempt's output, as plain text; empty without any, and of another user's job.
+    line: str
+    #: From 0 to 1, where that line is a progress bar.
+    progress: float | None
+    #: Of a job that has not started.
+    why: Why | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain dictionary, ready for JSON."""
         return asdict(self)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from qwex.record import Glance
 from qwex.state import QueueInfo, QuotaLine, Why
 
-__all__ = ["queue_of", "why_of"]
+__all__ = ["glance_of", "queue_of", "why_of"]
 
 
 def why_of(raw: dict[str, Any]) -> Why:
@@ -15,6 +16,11 @@ def why_of(raw: dict[str, Any]) -> Why:
     known = _known(Why, raw)
     eta = tuple(known["eta"]) if known.get("eta") else None
     return Why(**{**known, "quota": _quota(raw), "eta": eta, "suggestions": tuple(known.get("suggestions") or ())})
+
+
+def glance_of(raw: dict[str, Any]) -> Glance:
+    """The ``Glance`` in an answer."""
+    return Glance(**{**_known(Glance, raw), "why": why_of(raw["why"]) if raw["why"] else None})
 
 
 def queue_of(raw: dict[str, Any]) -> QueueInfo:

@@ -7,10 +7,10 @@ import sys
 import warnings
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from qwex import config
-from qwex.client.answers import queue_of, why_of
+from qwex.client.answers import glance_of, queue_of, why_of
 from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
 from qwex.client.listing import Page, query
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from qwex.client.show import Queues
     from qwex.config import Settings
     from qwex.events import Event
+    from qwex.record import Glance
     from qwex.spec import JobSpec
     from qwex.state import Why
 from qwex.textlog import TEXT_TYPES, text_of
@@ -148,6 +149,12 @@ class AsyncClient:
         asked = {"user": user, "state": state, "queue": queue, "name": name, "match": match, "group": group}
         raw = (await self.session.call("GET", f"/counts?{query(**asked, since=since)}")).json()
         return {JobState(name): count for name, count in raw.items()}
+
+    async def glance(self, run_ids: Iterable[str]) -> builtins.list[Glance]:
+        """The last line of each job's output, its progress, and why it waits; jobs that there are not are left out."""
+        wanted = urlencode([("id", run_id) for run_id in run_ids])
+        raw = (await self.session.call("GET", f"/glance?{wanted}")).json()
+        return [glance_of(job) for job in raw["jobs"]]
 
     async def elsewhere(
         self,

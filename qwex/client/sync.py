@@ -88,6 +88,7 @@ class Client(Face):
     description = blocking(AsyncClient.description)
     list = blocking(AsyncClient.list)
     counts = blocking(AsyncClient.counts)
+    glance = blocking(AsyncClient.glance)
     elsewhere = blocking(AsyncClient.elsewhere)
     cancel = blocking(AsyncClient.cancel)
     why = blocking(AsyncClient.why)

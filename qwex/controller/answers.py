@@ -7,12 +7,13 @@ from typing import Any
 
 # Read by pydantic when the schema is made, so they are imported for real.
 from qwex.plugins import PluginInfo  # noqa: TC001
-from qwex.record import JobRecord  # noqa: TC001
+from qwex.record import Glance, JobRecord  # noqa: TC001
 from qwex.state import JobState, QueueInfo, Why
 
 __all__ = [
     "Backends",
     "Counts",
+    "Glances",
     "Health",
     "JobList",
     "JobPage",
@@ -41,6 +42,13 @@ class JobPage:
     jobs: list[JobRecord]
     next_cursor: str | None
     total: int
+
+
+@dataclass(frozen=True)
+class Glances:
+    """What rows show of jobs beside their records, in the order asked for."""
+
+    jobs: list[Glance]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from qwex.controller.auth import LOCAL, Tokens, local_caller
 from qwex.controller.bodies import BatchBody, OriginBody, PreflightBody, ResubmitBody, SubmitBody
 from qwex.controller.operations import OPERATIONS, YAML
 from qwex.controller.origin import Origin
-from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, text_of, user_of
+from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, run_ids_of, text_of, user_of
 from qwex.controller.submission import Entry
 from qwex.controller.web import Endless, Json, body, flag, limited
 from qwex.errors import NotFound, QwexError
@@ -147,6 +147,10 @@ class Api:
 
     async def counts(self, request: Request) -> Response:
         return Json(await self._service.counts(filter_of(request)))
+
+    async def glance(self, request: Request) -> Response:
+        seen = await self._service.glance(run_ids_of(request), caller_of(request))
+        return Json({"jobs": [one.as_dict() for one in seen]})
 
     async def elsewhere(self, request: Request) -> Response:
         return Json({"jobs": [vars(record) for record in await self._service.elsewhere(filter_of(request))]})

@@ -10,6 +10,7 @@ from qwex.controller.cancelling import Cancelling
 from qwex.controller.environments import Environments
 from qwex.controller.eventlog import Logs
 from qwex.controller.finding import Finding
+from qwex.controller.glancing import Glancing
 from qwex.controller.handover import Handover
 from qwex.controller.lifecycle import Lifecycle
 from qwex.controller.notices import Notices
@@ -52,6 +53,7 @@ class Parts:
         self.values = Values(self.blobs)
         registry, store = self.registry, self.store
         self.finding = Finding(registry, store, backends)
+        self.glancing = Glancing(self.finding, self.logs, backends)
         self.reading = reading = Reading(registry, backends, self.logs, settings.max_log)
         self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, reading)
         self.tracking = Tracking(plugins.made(plugins.trackers), self.lifecycle.settled)

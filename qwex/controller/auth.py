@@ -37,13 +37,17 @@ class Caller:
     #: Came over the Unix socket: the controller's own user, its administrator.
     is_local: bool = False
 
+    def may_read(self, record: JobRecord) -> bool:
+        """Whether the job is the caller's to read whole and to change."""
+        return self.is_local or record.user == self.user
+
     def require(self, record: JobRecord) -> None:
         """Refuse unless the job is the caller's to read whole and to change.
 
         Raises:
             NotAuthorized: it is another user's.
         """
-        if not self.is_local and record.user != self.user:
+        if not self.may_read(record):
             raise NotAuthorized(f"the job {record.id} belongs to {record.user}; only they may do this")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from qwex.record import JobRecord
 
-__all__ = ["Cursor", "EventLog", "Logs", "seeds", "whole_lines"]
+__all__ = ["Cursor", "EventLog", "Logs", "seeds", "tail", "whole_lines"]
 
 _CHUNK = 1 << 18
 #: Bytes between two entries of the index from line numbers to offsets.
@@ -257,6 +257,21 @@ def seeds(record: JobRecord) -> bytes:
         for state, ts in moves
         if ts is not None
     )
+
+
+def tail(path: Path, size: int) -> bytes:
+    """The whole lines in the last ``size`` bytes of a log's file; empty without one. Blocks; safe from any thread."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        offset = max(os.fstat(fd).st_size - size, 0)
+        data = os.pread(fd, size, offset)
+    finally:
+        os.close(fd)
+    begin = data.find(b"\n") + 1 if offset else 0
+    return data[begin : data.rfind(b"\n") + 1]
 
 
 def whole_lines(fd: int, offset: int = 0) -> Iterator[tuple[int, bytes]]:

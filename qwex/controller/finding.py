@@ -13,6 +13,8 @@ from qwex.spec import JobSpec
 from qwex.state import JobState, WaitReason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qwex.controller.auth import Caller
     from qwex.controller.backends import Backends
     from qwex.controller.registry import Registry
@@ -67,6 +69,13 @@ class Finding:
         if found is None:
             raise await self._named(run_id) or await elsewhere.missing(run_id, self._backends)
         return found
+
+    async def records(self, run_ids: Sequence[str]) -> list[JobRecord]:
+        """Those of the jobs that there are, in that order, as they stand."""
+        live = {run_id: job.record for run_id in run_ids if (job := self._registry.get(run_id))}
+        rows = await self._store.rows([run_id for run_id in run_ids if run_id not in live])
+        found = {**{row["id"]: self._newest(record_of(row)) for row in rows}, **live}
+        return [self.as_it_stands(found[run_id]) for run_id in run_ids if run_id in found]
 
     async def own(self, run_id: str, caller: Caller) -> LiveJob:
         """A job that is the caller's to read whole and to change.

@@ -72,6 +72,7 @@ _LOGS = (
     Parameter("follow", "integer", "1 goes on to the job's end"),
     Parameter("offset", "integer", "id of the last record already seen"),
 )
+_GLANCED = (Parameter("id", "string", "a job; repeated, up to 200; those that there are not are left out"),)
 _CHANGES = (
     Parameter("user", "string", "only that user's; me is the caller"),
     Parameter("keep", "integer", "0 lets an idle controller of one's own end, and the stream with it (default 1)"),
@@ -100,6 +101,7 @@ OPERATIONS = (
     ),
     Operation("POST", "/preflight", "preflight", "What would happen", bodies.PreflightBody, "Preflight"),
     Operation("GET", "/counts", "counts", "How many jobs are in each state", None, "Counts", parameters=_FILTER),
+    Operation("GET", "/glance", "glance", "Last line, progress and why of jobs", None, "Glances", parameters=_GLANCED),
     Operation("GET", "/elsewhere", "elsewhere", "Jobs of other controllers", None, "JobList", parameters=_FILTER),
     Operation("GET", "/queues", "queues", "The queues", None, "Queues"),
     Operation("GET", "/backends", "backends", "The backends", None, "Backends"),

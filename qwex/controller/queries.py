@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from qwex.controller.auth import Caller
 
-__all__ = ["caller_of", "events_of", "filter_of", "page_of", "run_id_of", "text_of", "user_of"]
+__all__ = ["caller_of", "events_of", "filter_of", "page_of", "run_id_of", "run_ids_of", "text_of", "user_of"]
 
 _PAGE = 50
 _LONGEST_PAGE = 1000
+_MOST_GLANCED = 200
 
 
 def caller_of(request: Request) -> Caller:
@@ -31,6 +32,14 @@ def run_id_of(request: Request) -> str:
     """The job in the path."""
     run_id: str = request.path_params["id"]
     return run_id
+
+
+def run_ids_of(request: Request) -> list[str]:
+    """The jobs to glance at, each once."""
+    run_ids = list(dict.fromkeys(request.query_params.getlist("id")))
+    if len(run_ids) > _MOST_GLANCED:
+        raise InvalidSpec.of("id", f"{len(run_ids):,} jobs; at most {_MOST_GLANCED} at once")
+    return run_ids
 
 
 def user_of(request: Request) -> str | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from qwex.controller.store import Filter
     from qwex.controller.streams import Wanted
     from qwex.controller.submission import Submitted
-    from qwex.record import JobRecord
+    from qwex.record import Glance, JobRecord
     from qwex.state import QueueInfo, Why
 
 __all__ = ["OutputValue", "Service"]
@@ -103,6 +103,10 @@ class Service:
     async def counts(self, wanted: Filter) -> dict[str, int]:
         """How many jobs are in each state."""
         return await self._parts.finding.counts(wanted)
+
+    async def glance(self, run_ids: Sequence[str], caller: Caller) -> list[Glance]:
+        """What a row shows of each job beside its record; of jobs that there are not, nothing."""
+        return await self._parts.glancing.glance(run_ids, caller)
 
     async def elsewhere(self, wanted: Filter) -> list[JobRecord]:
         """Jobs in the places of the backends in use that other controllers look after, newest first."""

@@ -18,7 +18,7 @@ from qwex.errors import InvalidSpec
 from qwex.state import TERMINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -100,6 +100,11 @@ class Store:
     async def row(self, run_id: str) -> dict[str, Any] | None:
         """Everything about one job but its spec."""
         return await self._one(select(*_KEPT).where(jobs.c.id == run_id))
+
+    async def rows(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """What is shown of those of the jobs that there are, in any order."""
+        query = select(*_SHOWN).where(jobs.c.id.in_(run_ids))
+        return await self._read(lambda connection: _rows(connection, query)) if run_ids else []
 
     async def by_key(self, user: str, key: str) -> dict[str, Any] | None:
         """The job that was submitted with that idempotency key."""

@@ -149,6 +149,9 @@ def test_what_is_asked_of_many_jobs(client):
     assert client.counts(state=JobState.SUCCEEDED) == {**dict.fromkeys(JobState, 0), JobState.SUCCEEDED: 1}
     assert sum(client.counts(match="sleeps").values()) == 2
     assert client.whoami()["own"] is True
+    glances = client.glance([waits[1].id, "nobody-abc234", done.id])
+    assert [(glance.id, glance.line) for glance in glances] == [(waits[1].id, ""), (done.id, "")]
+    assert (glances[0].why, glances[1].why) == (waits[1].why(), None)
 
 
 def test_a_large_argument_travels(client):

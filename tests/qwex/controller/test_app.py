@@ -188,6 +188,19 @@ def test_counts(daemon):
     refused(daemon.call("GET", "/counts?state=quued"), 400, "invalid-spec")
 
 
+def test_glance(daemon):
+    submit(daemon, "a")
+    submit(daemon, "b")
+    finish(daemon, "b", "3/4 [==>.]\n")
+    seen = daemon.call("GET", "/glance?id=b&id=none&id=a&id=b")[2]["jobs"]
+    assert seen[0] == {"id": "b", "line": "3/4 [==>.]", "progress": 0.75, "why": None}
+    assert seen[1] == {"id": "a", "line": "", "progress": None, "why": daemon.call("GET", "/jobs/a/why")[2]}
+    assert len(seen) == 2
+    assert daemon.call("GET", "/glance")[2] == {"jobs": []}
+    problem = refused(daemon.call("GET", "/glance?" + "&".join(f"id=job-{n}" for n in range(201))), 400, "invalid-spec")
+    assert problem["problems"][0]["field"] == "id"
+
+
 def test_whoami(daemon):
     assert daemon.call("GET", "/whoami")[2] == {"user": getpass.getuser(), "own": True}
 

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from qwex.controller.eventlog import Cursor, EventLog, Logs, seeds
+from qwex.controller.eventlog import Cursor, EventLog, Logs, seeds, tail
 from qwex.events import parse
 from qwex.record import JobRecord
 from qwex.state import JobState
@@ -70,6 +70,17 @@ def test_lines_that_begin_before_an_offset(log):
         begun = whole[: end + 1].count(b"\n")
         assert [log.lines_before(at) for at in (end, end + 1, end + 2)] == [begun, begun, min(begun + 1, 1502)]
     assert log.lines_before(0) == log.lines_before(-5) == 0
+
+
+@pytest.mark.parametrize(("size", "lines"), [(0, 0), (5, 0), (60, 1), (10**9, 4)])
+def test_the_whole_lines_at_the_end(log, size, lines):
+    assert tail(log.path, size) == b""
+    for number in range(3):
+        log.append(line(number))
+    with log.path.open("ab") as torn:
+        torn.write(b'{"type":"str')
+    whole = log.path.read_bytes().splitlines(keepends=True)[:-1]
+    assert tail(log.path, size) == b"".join(whole[len(whole) - lines :])
 
 
 def test_a_reader_that_opens_it_again_finds_the_same_lines(log):
