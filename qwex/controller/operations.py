@@ -97,7 +97,13 @@ OPERATIONS = (
     Operation("GET", "/jobs/{id}/why", "why", "Why a job waits", None, "Why"),
     Operation("GET", "/jobs/{id}/values/{name}", "value", "An output value's bytes", media=_BYTES),
     Operation(
-        "POST", "/jobs/{id}/resubmit", "resubmit", "The same job again", bodies.ResubmitBody, "JobRecord", status=201
+        "POST",
+        "/jobs/{id}/resubmit",
+        "resubmit",
+        "The same job again, tagged qwex.resubmit-of",
+        bodies.ResubmitBody,
+        "JobRecord",
+        status=201,
     ),
     Operation("POST", "/preflight", "preflight", "What would happen", bodies.PreflightBody, "Preflight"),
     Operation("GET", "/counts", "counts", "How many jobs are in each state", None, "Counts", parameters=_FILTER),

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from qwex.record import Glance, JobRecord
     from qwex.state import QueueInfo, Why
 
-__all__ = ["OutputValue", "Service"]
+__all__ = ["RESUBMIT_OF", "OutputValue", "Service"]
 
-
+#: The tag of a job that was made from another.
+RESUBMIT_OF = "qwex.resubmit-of"
 _NOWHERE = Origin()
 
 
@@ -139,7 +140,7 @@ class Service:
         return job.record
 
     async def resubmit(self, run_id: str, changes: Mapping[str, Any], caller: Caller) -> Submitted:
-        """The same job again, as a new one, with changes to its spec.
+        """The same job again, as a new one, with changes to its spec, and a tag that says which it was made from.
 
         Raises:
             InvalidSpec: the changed spec is not one; lists every problem.
@@ -153,6 +154,7 @@ class Service:
             raw.pop("cwd", None)
             raw.get("runtime", {}).pop("python", None)
         spec = validated(JobSpec.model_validate, merged(raw, changes))
+        spec = spec.model_copy(update={"tags": {**spec.tags, RESUBMIT_OF: run_id}})
         environment = self._parts.environments.find(job.environment) if caller.is_local else None
         return (await self.submit([Entry(spec)], caller, Origin(environment)))[0]
 

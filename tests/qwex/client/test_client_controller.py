@@ -131,6 +131,17 @@ def test_resubmit_why_queues_and_preflight(client):
     assert client.plugins()
 
 
+def test_a_cell_again_with_more_memory(client):
+    source = {"kind": "cell", "text": "y = x + b' again'", "name": "In [1]"}
+    blob = {"digest": client.put_blob(b"once"), "size": 4, "format": "bytes"}
+    spec = {"source": source, "inputs": {"x": blob}, "outputs": ["y"], "resources": {"cpu": "2", "memory": "64Mi"}}
+    job = client.submit(spec)
+    again = job.resubmit(resources={"memory": "128Mi"})
+    assert again.record.resources == {"cpu": "2", "memory": "128Mi", "gpu": None}
+    assert again.record.tags == {"qwex.resubmit-of": job.id}
+    assert (job.result(60), again.result(60)) == ({"y": b"once again"}, {"y": b"once again"})
+
+
 def test_the_same_run_id_is_one_job(client):
     spec = {"source": {"kind": "command"}, "args": ["true"]}
     for _ in range(2):

@@ -18,6 +18,7 @@ from qwex.controller.origin import Origin
 from qwex.controller.store import Filter
 from qwex.controller.submission import LOGIN, Entry
 from qwex.errors import BackendUnavailable, Conflict, InvalidSpec, NotAuthorized, TooLarge, UnknownBackend
+from qwex.spec import JobSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +134,33 @@ async def test_resubmit(stage):
         assert json.loads(await it.service.spec(again.id, ME))["resources"]["cpu"] == "2"
         with pytest.raises(InvalidSpec, match="no such field"):
             await it.service.resubmit("one", {"nonsense": 1}, ME)
+
+
+async def test_resubmit_says_what_it_was_made_from(stage):
+    async with stage() as it:
+        await it.submit("one", tags={"team": "vision"})
+        again = (await it.service.resubmit("one", {}, ME)).record
+        assert again.tags == {"team": "vision", "qwex.resubmit-of": "one"}
+        third = (await it.service.resubmit(again.id, {"tags": {"team": None, "run": "3"}}, ME)).record
+        assert third.tags == {"run": "3", "qwex.resubmit-of": again.id}
+        found = await it.service.page(Filter(tag=("qwex.resubmit-of", "one")), 5, None)
+        assert [record.id for record in found.records] == [again.id]
+        with pytest.raises(InvalidSpec, match="tags"):
+            await it.service.resubmit("one", {"tags": "x"}, ME)
+
+
+async def test_resubmit_with_more_memory_keeps_all_else(stage):
+    value = {"data": base64.b64encode(b"x").decode(), "size": 1, "format": "bytes"}
+    cell = {"kind": "cell", "text": "y = x\n", "name": "In [3]", "execution_count": 3}
+    resources = {"cpu": "2", "memory": "1Gi", "gpu": "A100:1"}
+    given = {"source": cell, "inputs": {"x": value}, "outputs": ["y"], "resources": resources}
+    async with stage() as it:
+        await it.service.submit([Entry(JobSpec(**given), "one")], ME)
+        again = (await it.service.resubmit("one", {"resources": {"memory": "2Gi"}}, ME)).record
+        assert (again.resources, again.outputs) == ({**resources, "memory": "2Gi"}, ("y",))
+        before, after = [json.loads(await it.service.spec(run_id, ME)) for run_id in ("one", again.id)]
+        changed = {"resources": {**resources, "memory": "2Gi"}, "tags": again.tags, "backend": "scripted"}
+        assert after == {**before, **changed}
 
 
 async def test_resubmit_goes_to_the_jobs_own_backend(stage):
