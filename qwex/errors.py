@@ -135,9 +135,16 @@ class BackendUnavailable(QwexError):
 
 
 class ControllerUnavailable(QwexError):
-    """No controller answers at the configured address, and none could be started there."""
+    """No controller answers at the configured address, and none could be started there.
+
+    ``command`` is what to run to see more, or to mend it; empty where no command does.
+    """
 
     code = "controller-unavailable"
+
+    def __init__(self, message: str, *, problems: Sequence[tuple[str, str]] = (), command: str = "") -> None:
+        super().__init__(message, problems=problems)
+        self.command = command
 
 
 class PluginError(QwexError):

@@ -33,6 +33,7 @@ _END_SECONDS = 10.0
 _HELD = 3
 #: Seconds before starting again while an ending daemon still holds the lock.
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+_LOGS = "qwex controller logs"
 #: Daemons this process started, kept so that one that ended is reaped.
 _children: list[subprocess.Popen[bytes]] = []
 
@@ -72,9 +73,8 @@ def ensure(folder: Path) -> None:
             if answers(folder) or _start(folder):
                 return
             time.sleep(pause)
-    raise ControllerUnavailable(
-        f"a controller holds {folder / 'controller.lock'} but does not answer. See {folder / 'controller.log'}."
-    )
+    held = f"a controller holds {folder / 'controller.lock'} but does not answer"
+    raise ControllerUnavailable(f"{held}. See {folder / 'controller.log'}.", command=_LOGS)
 
 
 def end(folder: Path, pid: int) -> None:
@@ -121,7 +121,7 @@ def _start(folder: Path) -> bool:
         return True
     if not said and (child.wait() == _HELD or child.returncode < 0):
         return False  # another holds the lock, or somebody killed it while it started: look again
-    raise ControllerUnavailable(_failure(folder, said))
+    raise ControllerUnavailable(_failure(folder, said), command=_LOGS)
 
 
 def _spawn(folder: Path, ready: int) -> subprocess.Popen[bytes]:
@@ -158,7 +158,7 @@ def _first_line(pipe: io.FileIO) -> str:
     deadline = time.monotonic() + _START_SECONDS
     while b"\n" not in said:
         if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
-            raise ControllerUnavailable(f"your controller was not ready after {_START_SECONDS:g} s")
+            raise ControllerUnavailable(f"your controller was not ready after {_START_SECONDS:g} s", command=_LOGS)
         data = pipe.read(4096)
         if not data:
             break

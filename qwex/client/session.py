@@ -6,7 +6,8 @@ import json
 import time
 import warnings
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import qwex
 from qwex.client import daemon, http
@@ -16,9 +17,9 @@ from qwex.client.problems import error_of
 from qwex.errors import ControllerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from qwex.client.http import Transport
+    from qwex.client.http import Response, Transport
     from qwex.config import Settings
 
 __all__ = ["Answer", "Session"]
@@ -29,6 +30,7 @@ _CONNECT_SECONDS = 10.0
 _PAUSES = (0.0, 0.1, 0.5)
 _API = 1
 _BUSY = "/jobs?state=PENDING,QUEUED,ADMITTED,RUNNING&limit=1"
+T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -54,18 +56,27 @@ class UnreachableError(LostError):
     """No connection could be made, so nothing was sent."""
 
 
+def _warn(said: str) -> None:
+    warnings.warn(said, stacklevel=3)
+
+
 class Session:
     """Connections to the controller that ``settings`` name; one's own is started when it is not there.
+
+    With ``start=False`` it is neither started nor replaced. ``tell`` is called with what a user should know.
 
     Safe to share between threads (each exchange has a connection to itself) and across a fork (the child makes its
     own connections).
     """
 
-    def __init__(self, transport: Transport, settings: Settings, *, start: bool = True) -> None:
+    def __init__(
+        self, transport: Transport, settings: Settings, *, start: bool = True, tell: Callable[[str], None] = _warn
+    ) -> None:
         self.transport = transport
         self.settings = settings
         self.own = not settings.url
         self._start = start
+        self._tell = tell
         self._address = Address.parse(settings.url) if settings.url else Address()
         self._greeted = False
         #: What one's own controller said of itself; empty before the first connection, and of one started here.
@@ -94,15 +105,31 @@ class Session:
             ControllerUnavailable: it cannot be reached.
         """
         request = self._request(method, target, body, headers, repeatable)
-        for pause in (*_PAUSES, None):
-            try:
-                return await self._once(request)
-            except LostError as lost:
-                again = repeatable or isinstance(lost, UnreachableError)
-                if pause is None or not again or isinstance(lost, SilentError):
-                    raise ControllerUnavailable(self._unavailable(lost)) from None
-            await self.transport.sleep(pause)
-        raise AssertionError("unreachable")
+        answer = await self._insist(lambda: self._whole(request), repeatable=repeatable)
+        if answer.status >= 400:
+            raise error_of(answer.status, answer.body)
+        return answer
+
+    @asynccontextmanager
+    async def exchange(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        repeatable: bool = True,
+    ) -> AsyncGenerator[Response, None]:
+        """An answer, refusals too, whose body is to be read as it comes; when left before its end, that ends it.
+
+        Raises:
+            ControllerUnavailable: the controller cannot be reached.
+            LostError: the connection ended before the body did.
+        """
+        request = self._request(method, target, body, headers, repeatable)
+        async with AsyncExitStack() as stack:
+            begun = stack.enter_async_context
+            yield await self._insist(lambda: begun(self._answer(request)), repeatable=repeatable)
 
     async def stream(
         self, target: str, *, headers: tuple[tuple[str, str], ...] = (), deadline: float | None = None
@@ -114,34 +141,36 @@ class Session:
             DeadlineError: ``deadline`` (monotonic seconds) has passed.
             QwexError: the controller refused.
         """
-        connection = await self._acquire(fresh=False)
-        whole = False
-        try:
-            response = await connection.exchange(self._request("GET", target, None, headers, True), deadline)
+        async with self._answer(self._request("GET", target, None, headers, True), deadline) as response:
             if response.status >= 400:
                 raise error_of(response.status, await response.body())
             async for chunk in response.chunks(deadline):
                 yield chunk
-            whole = True
-        finally:
-            self._release(connection, whole=whole)
 
-    async def _once(self, request: Request) -> Answer:
+    async def _insist(self, once: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
+        """What ``once`` gives; where its connection was lost, it is tried again if nothing can be done twice."""
+        for pause in (*_PAUSES, None):
+            try:
+                return await once()
+            except LostError as lost:
+                again = repeatable or isinstance(lost, UnreachableError)
+                if pause is None or not again or isinstance(lost, SilentError):
+                    raise self._unavailable(lost) from None
+            await self.transport.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def _whole(self, request: Request) -> Answer:
+        async with self._answer(request) as response:
+            return Answer(response.status, response.headers, await response.body())
+
+    @asynccontextmanager
+    async def _answer(self, request: Request, deadline: float | None = None) -> AsyncGenerator[Response, None]:
+        """An answer on a connection that is kept once the body was read to its end, else closed."""
         connection = await self._acquire(fresh=not request.repeatable)
-        whole = False
         try:
-            answer = await self._exchange(connection, request)
-            whole = True
+            yield await connection.exchange(request, deadline)
         finally:
-            self._release(connection, whole=whole)
-        if answer.status >= 400:
-            raise error_of(answer.status, answer.body)
-        return answer
-
-    @staticmethod
-    async def _exchange(connection: Connection, request: Request) -> Answer:
-        response = await connection.exchange(request)
-        return Answer(response.status, response.headers, await response.body())
+            self._release(connection)
 
     async def _acquire(self, *, fresh: bool) -> Connection:
         """A connection for one exchange; ``fresh`` where a kept one that turns out closed could not be replaced."""
@@ -158,8 +187,8 @@ class Session:
         connection = await self._connect()
         return connection if self._greeted or not self.own else await self._greet(connection)
 
-    def _release(self, connection: Connection, *, whole: bool) -> None:
-        if whole and connection.reusable:
+    def _release(self, connection: Connection) -> None:
+        if connection.reusable:
             self._idle.append(connection)
         else:
             connection.close()
@@ -171,7 +200,7 @@ class Session:
             if not self.own:
                 raise UnreachableError(str(error)) from None
             if not self._start:
-                raise ControllerUnavailable("your controller is not running") from None
+                raise ControllerUnavailable("your controller is not running", command="qwex controller start") from None
         await self.transport.run(daemon.ensure, self.settings.folder)
         try:
             return await self._open()
@@ -190,28 +219,32 @@ class Session:
         return connection
 
     async def _greet(self, connection: Connection) -> Connection:
-        """Make sure that the daemon is of this version: restart an idle one, say so of a busy one."""
+        """Make sure that the daemon is of this version: restart an idle one where that may be, say so of a busy one."""
         health = await self._ask(connection, "/healthz")
         if health.get("version") == qwex.__version__:
             self._greeted = True
             self.greeting = health
             return connection
         other = f"your controller is qwex {health.get('version')}, this is {qwex.__version__}"
-        if not (await self._ask(connection, _BUSY)).get("total"):
+        if self._start and not (await self._ask(connection, _BUSY)).get("total"):
             connection.close()
             await self.transport.run(daemon.end, self.settings.folder, health["pid"])
             self._greeted = True
             return await self._connect()
         if health.get("api") != _API:
             connection.close()
-            raise ControllerUnavailable(f"{other}, and it has jobs to run. Once they have ended: qwex controller stop")
+            stop = "qwex controller stop"
+            next_step = f"the two do not understand each other. Once its jobs have ended: {stop}"
+            raise ControllerUnavailable(f"{other}; {next_step}", command=stop)
         self._greeted = True
-        warnings.warn(f"{other}; it is left running for its jobs and replaced when it is idle", stacklevel=2)
+        if self._start:
+            self._tell(f"{other}; it is left running for its jobs and replaced when it is idle")
         return connection
 
     async def _ask(self, connection: Connection, target: str) -> dict[str, Any]:
         try:
-            answer = await self._exchange(connection, self._request("GET", target, None, (), True))
+            response = await connection.exchange(self._request("GET", target, None, (), True))
+            answer = Answer(response.status, response.headers, await response.body())
             if answer.status != 200 or not connection.reusable:
                 raise LostError(f"{target} answered {answer.status}")
         except BaseException:
@@ -251,12 +284,12 @@ class Session:
             connection.close()
 
     def _warn_slow(self) -> None:
-        warnings.warn(f"{self._where()} does not answer yet; it is given {SILENCE:.0f} s more", stacklevel=2)
+        self._tell(f"{self._where()} does not answer yet; it is given {SILENCE:.0f} s more")
 
     def _where(self) -> str:
         return f"your controller ({self.settings.folder})" if self.own else f"the controller at {self._address}"
 
-    def _unavailable(self, lost: LostError) -> str:
-        return (
-            f"{self._where()} does not answer: {lost}. {'See qwex controller logs.' if self.own else 'Check QWEX_URL.'}"
-        )
+    def _unavailable(self, lost: LostError) -> ControllerUnavailable:
+        command = "qwex controller logs" if self.own else "qwex config"
+        next_step = f"See {command}." if self.own else "Check QWEX_URL."
+        return ControllerUnavailable(f"{self._where()} does not answer: {lost}. {next_step}", command=command)

@@ -188,3 +188,41 @@ def test_a_url_where_nothing_listens():
     settings = config.load(url="http://127.0.0.1:9")
     with Client(settings) as client, pytest.raises(ControllerUnavailable, match=r"127\.0\.0\.1:9 does not answer"):
         client.queues()
+
+
+async def exchanged(session, *asked, read=True, **more):
+    async with session.exchange(*asked, **more) as answer:
+        return answer.status, answer.headers, await answer.body() if read else b""
+
+
+def test_an_exchange_gives_refusals_as_they_are(scripted, scripted_client):
+    session = scripted_client.inner.session
+    scripted.answer = lambda method, target: reply(b'{"code":"not-found"}', b"404 Not Found")
+    for _ in range(2):
+        status, headers, body = drive(exchanged(session, "GET", "/jobs/a%2Fb?x=%20", headers=(("accept", "a/b"),)))
+        assert (status, headers["content-length"], body) == (404, "20", b'{"code":"not-found"}')
+    assert scripted.requests[-1] == ("GET", "/jobs/a%2Fb?x=%20")
+    assert scripted.headers[-1]["accept"] == "a/b"
+    assert scripted.connections == 1
+
+
+def test_an_exchange_that_is_left_early_closes_its_connection(scripted, scripted_client):
+    session = scripted_client.inner.session
+    scripted.answer = lambda method, target: reply(b"{}")
+    for _ in range(2):
+        drive(exchanged(session, "GET", "/jobs", read=False))
+    assert scripted.connections == 2
+
+
+def test_an_exchange_is_tried_again_until_its_answer_has_begun(scripted, scripted_client):
+    session = scripted_client.inner.session
+    answers = [Scripted.CLOSE, Scripted.CLOSE, reply(b"whole")]
+    scripted.answer = lambda method, target: answers.pop(0)
+    assert drive(exchanged(session, "GET", "/jobs"))[2] == b"whole"
+    answers[:] = [reply(b"whole")[:-1] + Scripted.CLOSE, reply(b"whole")]
+    with pytest.raises(http.LostError):
+        drive(exchanged(session, "GET", "/jobs"))
+    answers[:] = [Scripted.CLOSE, reply(b"done twice")]
+    with pytest.raises(ControllerUnavailable, match="does not answer") as raised:
+        drive(exchanged(session, "POST", "/jobs", b"{}", repeatable=False))
+    assert raised.value.command == "qwex controller logs"
