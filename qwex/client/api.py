@@ -45,8 +45,13 @@ class AsyncClient:
     when it refuses.
     """
 
-    def __init__(self, settings: Settings | None = None, *, start: bool = True) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, start: bool = True, cwd: str = "", python: str = ""
+    ) -> None:
+        """``cwd`` and ``python`` are for jobs on this machine that name none; by default those of this process."""
         self.settings = settings or config.load()
+        self._cwd = cwd
+        self._python = python
         self.session = Session(self._transport(), self.settings, start=start)
 
     def _transport(self) -> Transport:
@@ -332,11 +337,12 @@ class AsyncClient:
         return raw
 
     def _origin(self) -> dict[str, Any]:
-        """This process's side, for a controller of one's own only; text that is not Unicode cannot travel."""
+        """The client's side, for a controller of one's own only; text that is not Unicode cannot travel."""
         if not self.session.own:
             return {}
         variables = {name: text for name, text in os.environ.items() if _travels(name) and _travels(text)}
-        return {"origin": {"environment": variables, "cwd": _cwd(), "python": sys.executable}}
+        cwd, python = self._cwd or _cwd(), self._python or sys.executable
+        return {"origin": {"environment": variables, "cwd": cwd, "python": python}}
 
 
 def _path(run_id: str, *more: str) -> str:

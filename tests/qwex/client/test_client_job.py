@@ -197,6 +197,16 @@ def test_an_asynchronous_client(small):
     assert asyncio.run(main()) == ([None] * 3, [None] * 3, 4)
 
 
+def test_a_client_may_speak_for_another_folder_and_interpreter(small):
+    async def main():
+        async with AsyncClient(start=False, cwd="/elsewhere", python="/other/python") as client:
+            await client.submit({"source": {"kind": "command"}, "args": ["true"]})
+
+    asyncio.run(main())
+    origin = small.bodies[-1]["origin"]
+    assert (origin["cwd"], origin["python"]) == ("/elsewhere", "/other/python")
+
+
 def test_an_asynchronous_client_survives_its_loop(small):
     client = AsyncClient(start=False)
     for _ in range(2):
