@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: one table from error class to status."""
+"""The controller's own errors, and any exception as a problem."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 from http import HTTPStatus
 from typing import Any
 
-from qwex import errors
+from qwex import errors, problems
 from qwex.errors import QwexError
 
 __all__ = ["STATUS", "StoreUnavailable", "Unauthenticated", "as_error", "problem", "status_of"]
@@ -22,37 +22,21 @@ class Unauthenticated(errors.NotAuthorized):
     """The request does not say who asks, or not convincingly."""
 
 
-#: A class that is not here has the status of its nearest base. What a body names wrongly is the body's fault.
 STATUS: dict[type[QwexError], HTTPStatus] = {
-    QwexError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.InvalidSpec: HTTPStatus.BAD_REQUEST,
-    errors.UnknownBackend: HTTPStatus.BAD_REQUEST,
-    errors.NotFound: HTTPStatus.NOT_FOUND,
-    errors.Conflict: HTTPStatus.CONFLICT,
-    errors.NotAuthorized: HTTPStatus.FORBIDDEN,
+    **problems.STATUS,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.BackendUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 
 
 def status_of(error: QwexError) -> HTTPStatus:
     """The status of the error's class or its nearest base."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return problems.status_of(error, STATUS)
 
 
 def problem(error: QwexError) -> dict[str, Any]:
     """The body of an answer that refuses."""
-    status = status_of(error)
-    return {
-        "type": f"urn:qwex:problem:{error.code}",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": error.message,
-        "code": error.code,
-        "problems": [{"field": field, "message": message} for field, message in error.problems],
-    }
+    return problems.problem(error, status_of(error))
 
 
 def as_error(error: Exception) -> QwexError:
