@@ -9,7 +9,11 @@ PYTEST ?=
 CLUSTER ?= qwex
 HARNESS = PYTHONPATH=tests/cluster $(BIN)/python -m harness
 
-.PHONY: help demo test unit lint types docs-check openapi bench bench-kueue cluster-build cluster-up cluster-down clean
+# What JupyterLab's part is built from.
+LAB := qwex_ext/labextension
+LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) $(LAB)/package.json clients/openapi.json
+
+.PHONY: help demo lab test unit lint types docs-check openapi bench bench-kueue cluster-build cluster-up cluster-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -17,6 +21,11 @@ help:  ## this list
 demo: .venv/.demo  ## run the first notebook: cells become queued jobs and come back
 	$(SAY) 'notebooks/01_first_job.ipynb, every cell a job in the queue'
 	@$(BIN)/qwex demo
+
+lab: .venv/.lab  ## open JupyterLab with the demo notebook, the sidebar and the cards
+	@mkdir -p .lab && cp -n notebooks/01_first_job.ipynb .lab/ 2>/dev/null || true
+	$(SAY) 'JupyterLab; end it with Ctrl-C'
+	@cd .lab && ../$(BIN)/jupyter lab 01_first_job.ipynb
 
 test: .venv/.test  ## run all tests
 	$(SAY) 'tests'
@@ -59,7 +68,7 @@ cluster-down: .venv/.test  ## end it
 	@$(HARNESS) down --name $(CLUSTER)
 
 clean:  ## remove what make made
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .lab build dist $(LAB)/built $(LAB)/lib $(LAB)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 .venv/.base: pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'qwex needs Python 3.10 or newer; name one with: make PYTHON=/path/to/python3' >&2; exit 1; }
@@ -70,12 +79,17 @@ clean:  ## remove what make made
 
 .venv/.demo: .venv/.base
 	$(SAY) 'qwex and what the demo shows (scikit-learn, matplotlib): about a minute'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,metrics]'
+	@QWEX_LABEXTENSION=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,metrics]'
 	@touch $@
 
-.venv/.test: .venv/.demo
+.venv/.lab: .venv/.demo $(LAB_SOURCES) hatch_build.py
+	$(SAY) 'JupyterLab, and the part of it that is qwex: two minutes, once'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,lab,metrics]'
+	@touch $@
+
+.venv/.test: .venv/.lab
 	$(SAY) 'the test tools'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,metrics,kueue]' --group test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,lab,metrics,kueue]' --group test
 	@touch $@
 
 .venv/.lint: .venv/.test

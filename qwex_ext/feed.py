@@ -1,0 +1,150 @@
+"""Changes of jobs on Jupyter's event bus, through which every browser that has the server open hears of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_server.auth.decorator import authorized
+from tornado.web import authenticated
+
+from qwex.errors import QwexError
+from qwex.record import JobRecord
+from qwex_ext.handler import Handler, command
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from jupyter_events.logger import EventLogger
+
+    from qwex.client.session import Session
+
+__all__ = ["FEED", "JOB", "Feed", "FeedHandler", "Standing"]
+
+JOB = "https://schema.qwex.dev/jupyter/job/v1"
+FEED = "https://schema.qwex.dev/jupyter/feed/v1"
+#: Everybody who may use the bus reads this: no message, which may quote a job's output, and no tags.
+_SHOWN = ("id", "name", "user", "state", "reason", "attempt", "queue", "backend")
+#: Seconds before each further try; the last again and again.
+_PAUSES = (0.1, 1.0, 1.0, 2.0, 3.0, 5.0, 10.0)
+#: Seconds that a subscription lasts which was not in vain.
+_LASTING = 10.0
+#: Seconds for which who begins the feed waits for its first try.
+_FIRST_SECONDS = 3.0
+_END_SECONDS = 2.0
+
+
+class Standing(NamedTuple):
+    """Whether changes are heard; if not, why, and the command that helps."""
+
+    connected: bool
+    #: "own" or "url".
+    controller: str
+    message: str = ""
+    command: str = ""
+
+
+class Feed:
+    """One subscription for all browsers. It begins when the first one asks, and never starts a controller."""
+
+    def __init__(self, session: Session, bus: EventLogger) -> None:
+        self._session = session
+        self._bus = bus
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        #: Whether a try has had an outcome since somebody asked.
+        self._tried = asyncio.Event()
+        self.standing = Standing(False, "own" if session.own else "url", "the controller has not answered yet")
+
+    async def begin(self) -> Standing:
+        """Subscribe if that has not been done, and say on the bus where it stands: who hears that hears jobs too."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        if not self.standing.connected:
+            self._tried.clear()
+            self.wake()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._tried.wait(), _FIRST_SECONDS)
+        self._say(self.standing)
+        return self.standing
+
+    def wake(self) -> None:
+        """A controller may be there now: don't wait before the next try."""
+        if not self.standing.connected:
+            self._wake.set()
+
+    def tell(self, said: str) -> None:
+        """Something that users should know once."""
+        self._say(self.standing._replace(message=said))
+
+    async def close(self) -> None:
+        """End the subscription, within a bounded time."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=_END_SECONDS)
+        self._session.close()
+
+    async def _run(self) -> None:
+        from qwex.client.http import LostError
+
+        vain = 0
+        while True:
+            begun = time.monotonic()
+            try:
+                await self._listen()
+            except LostError:
+                pass  # it had begun; the next try tells how it stands
+            except QwexError as error:
+                self._stand(self.standing._replace(connected=False, message=error.message, command=command(error)))
+            except Exception:
+                self._bus.log.exception("qwex: the controller's changes could not be read; they are asked for again")
+            vain = vain + 1 if time.monotonic() - begun < _LASTING else 0
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _PAUSES[min(vain, len(_PAUSES) - 1)])
+            self._wake.clear()
+
+    async def _listen(self) -> None:
+        """Put every change on the bus until the connection ends."""
+        from qwex.client.problems import error_of
+        from qwex.client.sse import frames
+
+        async with self._session.exchange("GET", "/events?keep=0") as answer:
+            if answer.status >= 400:
+                raise error_of(answer.status, await answer.body())
+            async for frame in frames(self._begun(answer.chunks())):
+                record = JobRecord.from_dict(json.loads(frame.data))
+                self._bus.emit(schema_id=JOB, data={name: getattr(record, name) for name in _SHOWN})
+                # Thousands may come at once; Jupyter has others to serve meanwhile.
+                await asyncio.sleep(0)
+
+    async def _begun(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same chunks; from the first one on every change is heard."""
+        begun = False
+        async for chunk in body:
+            if not begun:
+                self._stand(Standing(True, self.standing.controller))
+                begun = True
+            yield chunk
+
+    def _stand(self, standing: Standing) -> None:
+        """Where it stands now. Every beginning is told, since browsers have missed what came before it."""
+        changed, self.standing = standing != self.standing, standing
+        self._tried.set()
+        if changed or standing.connected:
+            self._say(standing)
+
+    def _say(self, standing: Standing) -> None:
+        self._bus.emit(schema_id=FEED, data=standing._asdict())
+
+
+class FeedHandler(Handler):
+    """``/qwex/feed``."""
+
+    @authenticated
+    @authorized
+    async def post(self) -> None:
+        """Tell browsers of changes from now on."""
+        self.answer((await self.service.feed.begin())._asdict())

@@ -1,0 +1,43 @@
+/** Draws the cards of jobs in the outputs of cells. */
+import type { IRenderMime } from '@jupyterlab/rendermime';
+import React from 'react';
+import type { Job } from '../api/types';
+import { CARD, snapshot, type Snapshot } from '../model/card';
+import { Card } from '../views/card';
+import { headline, joined } from '../views/words';
+import type { Qwex } from './tokens';
+import { View } from './widgets';
+
+/** Before every other drawing of the same output: the widget's is at -10. */
+const RANK = -20;
+
+export function addCards(
+  qwex: Qwex,
+  rendermime: { addFactory(factory: IRenderMime.IRendererFactory, rank?: number): void }
+): void {
+  rendermime.addFactory({ safe: true, mimeTypes: [CARD], createRenderer: () => new CardView(qwex) }, RANK);
+}
+
+class CardView extends View implements IRenderMime.IRenderer {
+  private _kept: Snapshot | null = null;
+  private _model: IRenderMime.IMimeModel | null = null;
+
+  constructor(private readonly _its: Qwex) {
+    super(_its, () => (this._kept ? <Card kept={this._kept} onEnd={this._keep} /> : <></>), 'qwex-CardView');
+  }
+
+  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    this._model = model;
+    this._kept = snapshot(model.data[CARD]);
+    this.update();
+    await this.renderPromise;
+  }
+
+  /** The job has ended, and the notebook does not say so: a saved one must be right without a controller. */
+  private readonly _keep = (job: Job): void => {
+    const { trans } = this._its.host;
+    const line = joined(job.id, headline(job, null, Date.now(), trans));
+    const kept = { ...this._kept!, ...job, why: null, note: '', line };
+    this._model?.setData({ data: { [CARD]: kept as never, 'text/plain': line } });
+  };
+}

@@ -1,0 +1,140 @@
+/** Scripts and whole notebooks as jobs. */
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { ServerConnection } from '@jupyterlab/services';
+import React, { useState } from 'react';
+import { asApiError, refusal } from '../api/problem';
+import type { Job } from '../api/types';
+import { NOTHING, type Asked } from '../model/magic';
+import { parameters, valued } from '../model/parameters';
+import { JobForm } from '../views/form';
+import { useWords } from '../views/host';
+import { request } from './requests';
+import type { Qwex } from './tokens';
+import { View } from './widgets';
+
+/** What is submitted: a file below the server's root. */
+interface Submission {
+  path: string;
+  /** Words after a script's name. */
+  args?: string[];
+  parameters?: Record<string, unknown>;
+  /** The kernel whose Python runs it. */
+  kernel?: string;
+}
+
+/** Lets a person say what a script needs, and submits it. */
+export async function runFile(qwex: Qwex, settings: ServerConnection.ISettings, path: string): Promise<void> {
+  const title = qwex.host.trans.__('Run %1 as a job', path.split('/').pop());
+  let words = '';
+  const given = await form(qwex, title, <Words label="Arguments" hint="--lr 0.1" onChange={text => (words = text)} />);
+  if (given) {
+    await submit(qwex, settings, { path, args: words.match(/"[^"]*"|'[^']*'|\S+/g)?.map(unquoted) ?? [] }, given);
+  }
+}
+
+/** Lets a person say what a notebook needs, saves it, and submits it as it is. */
+export async function runNotebook(
+  qwex: Qwex,
+  settings: ServerConnection.ISettings,
+  panel: NotebookPanel
+): Promise<void> {
+  const { trans } = qwex.host;
+  const { path } = panel.context;
+  const known = parameters(panel.context.model.toJSON());
+  let values: Record<string, string> = {};
+  const fields = <Parameters known={known} onChange={next => (values = next)} />;
+  const given = await form(qwex, trans.__('Run %1 as a job', path.split('/').pop()), fields);
+  if (given) {
+    await panel.context.save();
+    const kernel = panel.sessionContext.session?.kernel?.name;
+    await submit(qwex, settings, { path, parameters: valued(values), kernel }, given);
+  }
+}
+
+async function form(qwex: Qwex, title: string, more: JSX.Element): Promise<Asked | null> {
+  let asked = NOTHING;
+  const fields = (
+    <>
+      {more}
+      <JobForm asked={asked} onChange={next => (asked = next)} without={['inputs', 'outputs']} />
+    </>
+  );
+  const body = new View(qwex, () => fields, 'qwex-FormView');
+  const submits = Dialog.okButton({ label: qwex.host.trans.__('Submit') });
+  const { button } = await showDialog({
+    title,
+    body,
+    focusNodeSelector: 'input',
+    buttons: [Dialog.cancelButton(), submits]
+  });
+  return button.accept ? asked : null;
+}
+
+async function submit(qwex: Qwex, settings: ServerConnection.ISettings, what: Submission, asked: Asked): Promise<void> {
+  const { board, host } = qwex;
+  const { gpu, cpu, mem, queue } = asked;
+  const flags = Object.fromEntries(Object.entries({ gpu, cpu, mem, queue }).filter(([, value]) => value.trim()));
+  try {
+    const body = JSON.stringify({ ...what, flags });
+    const response = await request(settings, 'qwex/submit', { method: 'POST', body });
+    if (!response.ok) {
+      throw await refusal(response);
+    }
+    const job = (await response.json()) as Job;
+    board.put(job);
+    host.openJob(job);
+  } catch (error) {
+    const { message, command } = asApiError(error);
+    host.say([message, command].filter(Boolean).join(' '), true);
+  }
+}
+
+function Words(props: { label: string; hint: string; onChange: (text: string) => void }): JSX.Element {
+  const [text, setText] = useState('');
+  const change = (next: string): void => (setText(next), props.onChange(next));
+  return (
+    <label className="qwex-Form-wide">
+      {props.label}
+      <input value={text} placeholder={props.hint} spellCheck={false} onChange={event => change(event.target.value)} />
+    </label>
+  );
+}
+
+/** A field for each parameter that the notebook has, with its own value as the hint. */
+function Parameters(props: {
+  known: readonly { name: string; value: string }[];
+  onChange: (values: Record<string, string>) => void;
+}): JSX.Element {
+  const trans = useWords();
+  const [values, setValues] = useState<Record<string, string>>({});
+  const set = (name: string, value: string): void => {
+    const next = { ...values, [name]: value };
+    setValues(next);
+    props.onChange(next);
+  };
+  return (
+    <fieldset className="qwex-Form">
+      <legend>{trans.__('Parameters')}</legend>
+      {props.known.map(({ name, value }) => (
+        <React.Fragment key={name}>
+          <label htmlFor={`qwex-parameter-${name}`}>{name}</label>
+          <input
+            id={`qwex-parameter-${name}`}
+            value={values[name] ?? ''}
+            placeholder={value}
+            spellCheck={false}
+            onChange={event => set(name, event.target.value)}
+          />
+        </React.Fragment>
+      ))}
+      {!props.known.length && (
+        <p>{trans.__('None: the notebook has no cell with the tag “parameters” that sets some.')}</p>
+      )}
+    </fieldset>
+  );
+}
+
+function unquoted(word: string): string {
+  return /^(["']).*\1$/.test(word) ? word.slice(1, -1) : word;
+}

@@ -1,0 +1,77 @@
+/** JupyterLab, as the views see it. */
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { MimeData } from '@lumino/coreutils';
+import { Drag } from '@lumino/dragdrop';
+import type React from 'react';
+import type { Job } from '../api/types';
+import type { Output } from '../model/outputs';
+import type { Host, Tab } from '../views/host';
+import { addressOf } from './requests';
+import { Commands } from './tokens';
+
+/** Milliseconds that what is said in passing stays. */
+const PASSING = 5000;
+
+export class LabHost implements Host {
+  constructor(
+    private readonly _app: JupyterFrontEnd,
+    readonly trans: TranslationBundle,
+    readonly Outputs: React.ComponentType<{ outputs: readonly Output[] }>
+  ) {}
+
+  readonly link = (path: string): string => addressOf(this._app.serviceManager.serverSettings, path);
+
+  readonly openJob = (job: Pick<Job, 'id' | 'name'>, tab?: Tab): void => {
+    void this._app.commands.execute(Commands.job, { id: job.id, name: job.name, ...(tab ? { tab } : {}) });
+  };
+
+  get openCell(): ((job: Job) => void) | null {
+    const { commands } = this._app;
+    return commands.hasCommand(Commands.showCell)
+      ? job => void commands.execute(Commands.showCell, { path: job.notebook?.path, cell: job.notebook?.cell_id })
+      : null;
+  }
+
+  get runCell(): (() => void) | null {
+    const { commands } = this._app;
+    return commands.hasCommand(Commands.cell) ? () => void commands.execute(Commands.cell) : null;
+  }
+
+  readonly confirm = async (title: string, body: string, verb: string): Promise<boolean> => {
+    const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: verb })];
+    return (await showDialog({ title, body, buttons })).button.accept;
+  };
+
+  readonly say = (text: string, error = false): void => {
+    Notification.emit(text, error ? 'error' : 'info', { autoClose: error ? false : PASSING });
+  };
+
+  readonly copy = (text: string): void => {
+    Clipboard.copyToSystem(text);
+    this.say(this.trans.__('Copied: %1', text.length > 60 ? `${text.slice(0, 60)}…` : text));
+  };
+
+  /** Dropped into a notebook it is a cell, into an editor it is text. */
+  readonly drag = (job: Job, event: React.DragEvent): void => {
+    event.preventDefault();
+    const text = `import qwex\n\njob = qwex.attach(${JSON.stringify(job.id)})`;
+    const mimeData = new MimeData();
+    const cell = { cell_type: 'code', source: text, metadata: {}, outputs: [], execution_count: null };
+    mimeData.setData('application/vnd.jupyter.cells', [cell]);
+    mimeData.setData('text/plain', text);
+    const dragImage = document.createElement('div');
+    dragImage.className = 'qwex-Dragged jp-ThemedContainer';
+    dragImage.textContent = job.name;
+    const drag = new Drag({ mimeData, dragImage, supportedActions: 'copy', proposedAction: 'copy', source: this });
+    void drag.start(event.clientX, event.clientY).then(() => drag.dispose());
+  };
+}
+
+/** The path of a notebook below the server's root, as its kernel may have said it whole. */
+export function serverPath(path: string): string {
+  const root = PageConfig.getOption('serverRoot').replace(/\/$/, '');
+  return root && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path.replace(/^\//, '');
+}

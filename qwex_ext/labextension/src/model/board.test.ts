@@ -1,0 +1,192 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Api } from '../api/client';
+import type { Job, JobState } from '../api/types';
+import { Board } from './board';
+import type { Feed, News } from './feed';
+import { EVERYTHING } from './jobs';
+
+class Wire implements Feed {
+  connected = true;
+  private _listeners: ((news: News) => void)[] = [];
+  subscribe(listener: (news: News) => void): () => void {
+    this._listeners.push(listener);
+    return () => undefined;
+  }
+  tell(news: News): void {
+    this._listeners.forEach(listener => listener(news));
+  }
+  moved(job: Job): void {
+    this.tell({ kind: 'job', ...job });
+  }
+}
+
+/** A controller with these jobs, and what it was asked. */
+class Controller {
+  readonly jobs = new Map<string, Job>();
+  readonly asked: string[] = [];
+  away = false;
+
+  readonly fetch = async (path: string, init?: RequestInit): Promise<Response> => {
+    this.asked.push(`${init?.method ?? 'GET'} ${path}`);
+    if (this.away) {
+      throw new TypeError('refused');
+    }
+    const [where, query] = path.split('?');
+    const id = where!.split('/')[2];
+    return new Response(JSON.stringify(id ? this._one(id, init) : this._many(where!, new URLSearchParams(query))));
+  };
+
+  add(id: string, state: JobState, more: Partial<Job> = {}): Job {
+    const job = { id, name: id, user: 'ada', state, created_at: this.jobs.size, ended_at: null, ...more } as Job;
+    this.jobs.set(id, job);
+    return job;
+  }
+
+  private _one(id: string, init?: RequestInit): Job {
+    return init?.method === 'DELETE' ? this.add(id, 'CANCELLED', { ended_at: 9 }) : this.jobs.get(id)!;
+  }
+
+  private _many(path: string, query: URLSearchParams): unknown {
+    if (path === '/whoami') {
+      return { user: 'ada', own: true };
+    }
+    const states = query.get('state')?.split(',') ?? [];
+    const jobs = [...this.jobs.values()].filter(job => !states.length || states.includes(job.state)).reverse();
+    if (path === '/counts') {
+      return Object.fromEntries(jobs.map(job => [job.state, jobs.filter(other => other.state === job.state).length]));
+    }
+    return path === '/queues' ? { queues: [], away: {} } : { jobs, next_cursor: null, total: jobs.length };
+  }
+}
+
+let controller: Controller;
+let wire: Wire;
+let board: Board;
+const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(1000);
+const ids = (list: { jobs: readonly Job[] }): string[] => list.jobs.map(job => job.id);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal('document', { hidden: false });
+  controller = new Controller();
+  wire = new Wire();
+  board = new Board(new Api(controller.fetch), wire);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function shown(): () => void {
+  const leave = [board.show(), board.running.show(), board.waiting.show(), board.finished.show()];
+  return () => leave.forEach(each => each());
+}
+
+describe('the board', () => {
+  test('shows jobs where they belong, and moves them', async () => {
+    controller.add('a', 'RUNNING');
+    const b = controller.add('b', 'QUEUED');
+    shown();
+    await settle();
+    expect([ids(board.running), ids(board.waiting), ids(board.finished)]).toEqual([['a'], ['b'], []]);
+    wire.moved(controller.add('b', 'RUNNING', { created_at: b.created_at }));
+    await settle();
+    expect([ids(board.running), ids(board.waiting)]).toEqual([['b', 'a'], []]);
+    expect(board.counts?.RUNNING).toBe(2);
+  });
+
+  test('asks for nothing while nobody looks', async () => {
+    const leave = shown();
+    await settle();
+    leave();
+    controller.asked.length = 0;
+    wire.moved(controller.add('a', 'RUNNING'));
+    wire.tell({ kind: 'connected' });
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(controller.asked).toEqual([]);
+    shown();
+    await settle();
+    expect(ids(board.running)).toEqual(['a']);
+  });
+
+  test('looks a change up with one request', async () => {
+    shown();
+    await settle();
+    controller.asked.length = 0;
+    wire.moved(controller.add('a', 'QUEUED'));
+    wire.moved(controller.add('a', 'RUNNING'));
+    await vi.advanceTimersByTimeAsync(50);
+    expect(controller.asked).toEqual(['GET /jobs/a']);
+  });
+
+  test('asks for the lists after many changes at once', async () => {
+    shown();
+    await settle();
+    controller.asked.length = 0;
+    for (let n = 0; n < 100; n++) {
+      wire.moved(controller.add(`j${n}`, 'RUNNING'));
+    }
+    await settle();
+    expect(controller.asked.length).toBeLessThan(8);
+    expect(board.running.jobs).toHaveLength(100);
+  });
+
+  test('asks again and again without a feed, and hears of changes that way', async () => {
+    wire.connected = false;
+    shown();
+    await settle();
+    controller.add('a', 'RUNNING');
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(ids(board.running)).toEqual(['a']);
+  });
+
+  test('says what is wrong, and is well again by itself', async () => {
+    controller.away = true;
+    shown();
+    await settle();
+    expect(board.problem?.message).toContain('refused');
+    controller.away = false;
+    controller.add('a', 'RUNNING');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(board.problem).toBeNull();
+    expect(ids(board.running)).toEqual(['a']);
+  });
+
+  test('finds by name and by state', async () => {
+    controller.add('a', 'RUNNING');
+    controller.add('b', 'FAILED', { ended_at: 5 });
+    shown();
+    board.find({ ...EVERYTHING, states: new Set<JobState>(['FAILED']) });
+    await settle();
+    expect([ids(board.running), ids(board.finished)]).toEqual([[], ['b']]);
+    expect(board.running.possible).toBe(false);
+    wire.moved(controller.add('c', 'RUNNING'));
+    await settle();
+    expect(ids(board.running)).toEqual([]);
+  });
+
+  test('says of a job that it stops until it has ended', async () => {
+    controller.add('a', 'RUNNING');
+    shown();
+    await settle();
+    const cancelling = board.cancel('a');
+    expect(board.stopping.has('a')).toBe(true);
+    await cancelling;
+    expect(board.stopping.has('a')).toBe(false);
+    expect([ids(board.running), ids(board.finished)]).toEqual([[], ['a']]);
+  });
+
+  test('a card hears of its job alone', async () => {
+    const a = controller.add('a', 'RUNNING');
+    const heard: JobState[] = [];
+    const leave = board.watch('a', job => heard.push(job.state));
+    wire.moved(controller.add('b', 'RUNNING'));
+    wire.moved({ ...a, state: 'SUCCEEDED' });
+    controller.add('a', 'SUCCEEDED', { ended_at: 4 });
+    await settle();
+    expect(heard).toEqual(['SUCCEEDED']);
+    expect(controller.asked).toEqual(['GET /jobs/a']);
+    leave();
+  });
+});

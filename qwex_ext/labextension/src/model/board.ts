@@ -1,0 +1,227 @@
+/** All that is shown of jobs and queues, kept true by the feed. One of it stands behind every view of a page. */
+import type { Api } from '../api/client';
+import { asApiError, type ApiError } from '../api/problem';
+import { ENDED, RUNNING, WAITING, ended, type Counts, type Job, type JobState } from '../api/types';
+import { Repeated, after, backOff } from './clock';
+import type { Feed, News } from './feed';
+import { Glances } from './glances';
+import { EVERYTHING, JobList, type Search } from './jobs';
+import { Audience, Observable } from './observable';
+import { QueueList } from './queues';
+
+/** Changes that come together are looked up together. */
+const TOGETHER = 20;
+/** More than that are not looked up one by one. */
+const MANY = 8;
+/** Counts are not asked for at every change of a busy queue. */
+const COUNT_AFTER = 250;
+const FALLBACK = [2000, 15_000] as const;
+
+export class Board extends Observable {
+  readonly running: JobList;
+  readonly waiting: JobList;
+  readonly finished: JobList;
+  /** All three in one. */
+  readonly all: JobList;
+  readonly queues: QueueList;
+  readonly glances: Glances;
+  search: Search = EVERYTHING;
+  /** One's own name, and whether the controller is one's own; null before it was asked. */
+  me: { user: string; own: boolean } | null = null;
+  /** Jobs by state, as far as the search lets them through but for their state. */
+  counts: Counts | null = null;
+  /** Jobs that were asked to stop and have not ended yet, by id. */
+  stopping: ReadonlySet<string> = new Set();
+  /** Why nothing can be shown. */
+  problem: ApiError | null = null;
+
+  private readonly _lists: JobList[] = [];
+  private readonly _moved = new Set<string>();
+  private readonly _watched = new Map<string, Set<(job: Job) => void>>();
+  private readonly _audience = new Audience(
+    () => this._refreshing.start(),
+    () => this._refreshing.stop()
+  );
+  private readonly _refreshing = new Repeated(
+    () => this._refresh(),
+    failures => this._pause(failures)
+  );
+  private _counting: (() => void) | null = null;
+  private _quiet = 0;
+
+  constructor(
+    readonly api: Api,
+    readonly feed: Feed
+  ) {
+    super();
+    this.running = this._list(RUNNING);
+    this.waiting = this._list(WAITING);
+    this.finished = this._list(ENDED, 'ended');
+    this.all = this._list([...WAITING, ...RUNNING, ...ENDED]);
+    this.queues = new QueueList(api);
+    this.glances = new Glances(api);
+    feed.subscribe(news => this._heard(news));
+  }
+
+  /** Someone shows counts or lists, until the function this gives back is called. */
+  show(): () => void {
+    return this._audience.join();
+  }
+
+  find(search: Search): void {
+    this.search = search;
+    for (const list of this._lists) {
+      list.search(search);
+    }
+    this.refresh();
+  }
+
+  /** Asks for everything on screen again. */
+  refresh(): void {
+    if (this._audience.present) {
+      this._refreshing.start();
+    }
+  }
+
+  /** Calls `listener` with the job whenever it has changed, until the function this gives back is called. */
+  watch(id: string, listener: (job: Job) => void): () => void {
+    const listeners = this._watched.get(id) ?? new Set();
+    this._watched.set(id, listeners.add(listener));
+    return () => {
+      listeners.delete(listener);
+      if (!listeners.size) {
+        this._watched.delete(id);
+      }
+    };
+  }
+
+  /** Takes in a job as it is now, from wherever that is known. */
+  put(job: Job): void {
+    if (ended(job)) {
+      this._stops(job.id, false);
+    }
+    for (const list of this._lists) {
+      list.put(job);
+    }
+    this._watched.get(job.id)?.forEach(listener => listener(job));
+  }
+
+  async cancel(id: string): Promise<void> {
+    this._stops(id, true);
+    try {
+      this.put(await this.api.cancel(id));
+    } catch (error) {
+      this._stops(id, false);
+      throw error;
+    }
+  }
+
+  async resubmit(id: string, changes?: Record<string, unknown>): Promise<Job> {
+    const job = await this.api.resubmit(id, changes);
+    this.put(job);
+    this._count();
+    return job;
+  }
+
+  private _list(states: readonly JobState[], order: 'created' | 'ended' = 'created'): JobList {
+    const list = new JobList(this.api, states, () => this.me?.user ?? null, order);
+    this._lists.push(list);
+    return list;
+  }
+
+  private _stops(id: string, does: boolean): void {
+    if (this.stopping.has(id) !== does) {
+      this.stopping = new Set(does ? [...this.stopping, id] : [...this.stopping].filter(other => other !== id));
+      this.changed();
+    }
+  }
+
+  private _heard(news: News): void {
+    if (news.kind === 'job') {
+      this._quiet = 0;
+      this._look(news.id);
+    } else if (news.kind === 'connected' || news.problem) {
+      this.refresh();
+      this._watched.forEach((_, id) => this._look(id));
+    }
+  }
+
+  private _look(id: string): void {
+    if (this._moved.size === 0) {
+      after(TOGETHER, () => void this._lookUp());
+    }
+    this._moved.add(id);
+  }
+
+  /** The jobs that have changed, as far as anyone shows them. */
+  private async _lookUp(): Promise<void> {
+    const moved = [...this._moved];
+    this._moved.clear();
+    const shown = this._lists.some(list => list.shown);
+    const wanted = moved.filter(id => shown || this._watched.has(id));
+    const many = wanted.length > MANY;
+    for (const list of this._lists) {
+      if (many || !list.shown) {
+        void list.reload();
+      }
+    }
+    this._count();
+    const each = many ? wanted.filter(id => this._watched.has(id)) : wanted;
+    await Promise.all(each.map(id => this._lookAt(id)));
+  }
+
+  private async _lookAt(id: string): Promise<void> {
+    try {
+      this.put(await this.api.job(id));
+    } catch {
+      // It is asked for again with the next news, or when the feed is back.
+    }
+  }
+
+  private _count(): void {
+    this.queues.reload();
+    if (this._audience.present && !this._counting) {
+      this._counting = after(COUNT_AFTER, () => {
+        this._counting = null;
+        void this._countNow().catch(() => undefined);
+      });
+    }
+  }
+
+  private async _countNow(): Promise<void> {
+    const { text, mine } = this.search;
+    this.counts = await this.api.counts({ match: text.trim(), user: mine ? 'me' : '' });
+    this.changed();
+  }
+
+  private async _refresh(): Promise<void> {
+    if (document.hidden && this.counts) {
+      return;
+    }
+    try {
+      this.me ??= await this.api.whoami();
+      await Promise.all([this._countNow(), ...this._lists.map(list => list.reload())]);
+      const problem = this._lists.find(list => list.problem)?.problem;
+      if (problem) {
+        throw problem;
+      }
+      this.problem = null;
+      if (!this.feed.connected) {
+        this._watched.forEach((_, id) => this._look(id));
+      }
+    } catch (error) {
+      this.problem = asApiError(error);
+      throw error;
+    } finally {
+      this.changed();
+    }
+  }
+
+  /** With a feed there is nothing to ask for; without one more and more seldom while nothing happens. */
+  private _pause(failures: number): number {
+    if (failures) {
+      return backOff(failures);
+    }
+    return this.feed.connected ? 60_000 : Math.min(FALLBACK[0] * 1.5 ** this._quiet++, FALLBACK[1]);
+  }
+}

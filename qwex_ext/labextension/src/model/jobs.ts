@@ -1,0 +1,157 @@
+/** A list of jobs as it is shown: the pages that were asked for, kept true by what changes. */
+import type { Api } from '../api/client';
+import { asApiError, type ApiError } from '../api/problem';
+import type { Filter, Job, JobState } from '../api/types';
+import { Audience, Observable } from './observable';
+
+const PAGE = 50;
+
+/** What a person looks for; nothing chosen means everything. */
+export interface Search {
+  text: string;
+  states: ReadonlySet<JobState>;
+  /** One's own jobs only. */
+  mine: boolean;
+}
+
+export const EVERYTHING: Search = { text: '', states: new Set(), mine: false };
+
+/** Jobs in some states, newest first. Asks for nothing while nobody shows it. */
+export class JobList extends Observable {
+  jobs: readonly Job[] = [];
+  /** How many there are, those not loaded too; null before the first answer. */
+  total: number | null = null;
+  loading = false;
+  problem: ApiError | null = null;
+
+  private readonly _audience = new Audience(
+    () => this._stale && void this.reload(),
+    () => undefined
+  );
+  private _stale = true;
+  private _search = EVERYTHING;
+  private _cursor: string | null = null;
+  private _request = 0;
+
+  constructor(
+    private readonly _api: Api,
+    private readonly _states: readonly JobState[],
+    private readonly _me: () => string | null,
+    private readonly _order: 'created' | 'ended' = 'created'
+  ) {
+    super();
+  }
+
+  /** Whether someone shows it now. */
+  get shown(): boolean {
+    return this._audience.present;
+  }
+
+  /** Whether there are more than are loaded. */
+  get more(): boolean {
+    return this._cursor !== null;
+  }
+
+  /** Whether the search leaves any of its states. */
+  get possible(): boolean {
+    return this._wanted().length > 0;
+  }
+
+  /** Someone shows it, until the function this gives back is called. */
+  show(): () => void {
+    return this._audience.join();
+  }
+
+  search(search: Search): void {
+    this._search = search;
+    void this.reload();
+  }
+
+  /** What it has may be wrong: asks again, at once or when it is next shown. Never rejects; see `problem`. */
+  async reload(): Promise<void> {
+    this._stale = true;
+    if (this.shown) {
+      await this._load(null);
+    }
+  }
+
+  /** The next page, if there is one. */
+  async loadMore(): Promise<void> {
+    if (this.more && !this.loading) {
+      await this._load(this._cursor);
+    }
+  }
+
+  /** Takes in a job as it is now. */
+  put(job: Job): void {
+    const others = this.jobs.filter(other => other.id !== job.id);
+    const fits = this._takes(job);
+    if (!fits && others.length === this.jobs.length) {
+      return;
+    }
+    const at = fits ? others.findIndex(other => this._key(other) < this._key(job)) : -1;
+    if (at >= 0) {
+      others.splice(at, 0, job);
+    } else if (fits && !this.more) {
+      others.push(job);
+    }
+    this.total = this.total === null ? null : Math.max(this.total + others.length - this.jobs.length, others.length);
+    this.jobs = others;
+    this.changed();
+  }
+
+  private async _load(cursor: string | null): Promise<void> {
+    const request = ++this._request;
+    if (!this.possible) {
+      this._take([], null, 0);
+      return;
+    }
+    this.loading = true;
+    this.changed();
+    try {
+      const page = await this._api.jobs(this._filter(), Math.max(PAGE, cursor ? 0 : this.jobs.length), cursor);
+      if (request === this._request) {
+        this._take(cursor ? merged(this.jobs, page.jobs) : page.jobs, page.next_cursor, page.total);
+      }
+    } catch (error) {
+      if (request === this._request) {
+        this.loading = false;
+        this.problem = asApiError(error);
+        this.changed();
+      }
+    }
+  }
+
+  private _take(jobs: readonly Job[], cursor: string | null, total: number): void {
+    [this.jobs, this._cursor, this.total] = [jobs, cursor, total];
+    [this.loading, this.problem, this._stale] = [false, null, false];
+    this.changed();
+  }
+
+  private _wanted(): readonly JobState[] {
+    const { states } = this._search;
+    return states.size ? this._states.filter(state => states.has(state)) : this._states;
+  }
+
+  private _filter(): Filter {
+    const { text, mine } = this._search;
+    return { state: this._wanted(), match: text.trim(), user: mine ? 'me' : '', order: this._order };
+  }
+
+  private _takes(job: Job): boolean {
+    const { text, mine } = this._search;
+    const sought = text.trim().toLowerCase();
+    const named = !sought || job.name.toLowerCase().includes(sought) || job.id.includes(sought);
+    return named && this._wanted().includes(job.state) && (!mine || job.user === this._me());
+  }
+
+  private _key(job: Job): number {
+    return (this._order === 'ended' ? job.ended_at : null) ?? job.created_at;
+  }
+}
+
+/** Both, those that stand in both once. */
+function merged(before: readonly Job[], more: readonly Job[]): readonly Job[] {
+  const known = new Set(before.map(job => job.id));
+  return [...before, ...more.filter(job => !known.has(job.id))];
+}

@@ -1,0 +1,75 @@
+/** One's own jobs that have not ended, known from the feed alone: nothing is asked for while nothing is shown. */
+import { ended, RUNNING, WAITING, type JobState } from '../api/types';
+import type { Board } from './board';
+import type { JobNews, News } from './feed';
+import { Observable } from './observable';
+
+const MOST = 500;
+
+export interface Brief {
+  id: string;
+  name: string;
+  state: JobState;
+}
+
+export class Mine extends Observable {
+  jobs: ReadonlyMap<string, Brief> = new Map();
+  private readonly _ends = new Set<(news: JobNews) => void>();
+
+  constructor(private readonly _board: Board) {
+    super();
+    _board.feed.subscribe(news => this._heard(news));
+  }
+
+  get running(): number {
+    return this._count(RUNNING);
+  }
+
+  get waiting(): number {
+    return this._count(WAITING);
+  }
+
+  /** Calls `listener` when one of them has ended, until the function this gives back is called. */
+  onEnd(listener: (news: JobNews) => void): () => void {
+    this._ends.add(listener);
+    return () => {
+      this._ends.delete(listener);
+    };
+  }
+
+  private _count(states: readonly JobState[]): number {
+    return [...this.jobs.values()].filter(job => states.includes(job.state)).length;
+  }
+
+  private _heard(news: News): void {
+    if (news.kind === 'connected') {
+      void this._load().catch(() => undefined);
+    } else if (news.kind === 'job' && news.user === this._board.me?.user) {
+      this._move(news);
+    }
+  }
+
+  private async _load(): Promise<void> {
+    const { api } = this._board;
+    this._board.me ??= await api.whoami();
+    const page = await api.jobs({ user: 'me', state: [...RUNNING, ...WAITING] }, MOST);
+    this.jobs = new Map(page.jobs.map(({ id, name, state }) => [id, { id, name, state }]));
+    this.changed();
+  }
+
+  private _move(news: JobNews): void {
+    const { id, name, state } = news;
+    const jobs = new Map(this.jobs);
+    const had = jobs.has(id);
+    if (ended(news)) {
+      jobs.delete(id);
+    } else {
+      jobs.set(id, { id, name, state });
+    }
+    this.jobs = jobs;
+    this.changed();
+    if (had && ended(news)) {
+      this._ends.forEach(listener => listener(news));
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** What can be done with a job, the same from a row, a card and a page. */
+import { asApiError } from '../api/problem';
+import { ended, type Job } from '../api/types';
+import { moreMemory } from './words';
+import { useQwex } from './host';
+
+export interface Actions {
+  /** Asks first: what a stopped job has computed is gone. */
+  stop(job: Job, ask?: boolean): Promise<void>;
+  resubmit(job: Job): Promise<void>;
+  /** The same job with twice the memory; for one that ran out of it. */
+  resubmitLarger(job: Job): Promise<void>;
+}
+
+export function useActions(): Actions {
+  const { host, board } = useQwex();
+  const { trans } = host;
+
+  const attempt = async (act: () => Promise<unknown>): Promise<void> => {
+    try {
+      await act();
+    } catch (error) {
+      const { message, command } = asApiError(error);
+      host.say(command ? `${message} ${trans.__('Try: %1', command)}` : message, true);
+    }
+  };
+
+  const again = (job: Job, changes: Record<string, unknown>): Promise<void> =>
+    attempt(async () => {
+      const next = await board.resubmit(job.id, changes);
+      host.say(trans.__('%1 is submitted again as %2.', job.name, next.id));
+      host.openJob(next);
+    });
+
+  return {
+    async stop(job, ask = true) {
+      const said = trans.__('“%1” stops, and what it has not returned yet is lost. Its output stays.', job.name);
+      if (!ended(job) && (!ask || (await host.confirm(trans.__('Stop this job?'), said, trans.__('Stop'))))) {
+        await attempt(() => board.cancel(job.id));
+      }
+    },
+    resubmit: job => again(job, {}),
+    resubmitLarger: job => again(job, { resources: { memory: moreMemory(job) } })
+  };
+}

@@ -1,0 +1,102 @@
+/** The parts of the sidebar; the application puts them into its own frame. */
+import React, { useEffect, useRef, useState } from 'react';
+import type { JobState } from '../api/types';
+import { Filter, SECTIONS, counted } from './filter';
+import { useObserved, useQwex, useShown, useWords } from './host';
+import { Jobs } from './list';
+import { Problem } from './problem';
+import { stateWord } from './words';
+
+export type Section = keyof typeof SECTIONS;
+
+/** Above the sections: the search, or why nothing can be shown. */
+export function Head(): JSX.Element {
+  const { board } = useQwex();
+  useObserved(board);
+  useShown(board);
+  return (
+    <>
+      {board.problem ? <Problem problem={board.problem} retry={() => board.refresh()} /> : <Filter />}
+      <Told />
+    </>
+  );
+}
+
+/** One section of jobs. */
+export function JobSection({ section }: { section: Section }): JSX.Element {
+  const { board } = useQwex();
+  const label = useLabel(section);
+  return (
+    <Jobs list={board[section]} label={label} byDay={section === 'finished'} empty={<Empty section={section} />} />
+  );
+}
+
+/** How many jobs a section has. */
+export function Badge({ section }: { section: Section | 'queues' }): JSX.Element | null {
+  const { board } = useQwex();
+  const trans = useWords();
+  useObserved(board);
+  useObserved(board.queues);
+  const count = section === 'queues' ? board.queues.queues?.length : counted(board.counts, SECTIONS[section]);
+  return count ? (
+    <span className="qwex-Badge" aria-label={trans._n('%1 entry', '%1 entries', count)}>
+      {count}
+    </span>
+  ) : null;
+}
+
+function useLabel(section: Section): string {
+  const trans = useWords();
+  return { running: trans.__('Running jobs'), waiting: trans.__('Waiting jobs'), finished: trans.__('Finished jobs') }[
+    section
+  ];
+}
+
+function Empty({ section }: { section: Section }): JSX.Element {
+  const { board, host } = useQwex();
+  const { trans } = host;
+  const { text, states, mine } = board.search;
+  if (text.trim() || states.size || mine) {
+    return <p>{trans.__('Nothing here fits the search.')}</p>;
+  }
+  if (section === 'waiting') {
+    return <p>{trans.__('Nothing waits. A job that does says here for what, and its place in the queue.')}</p>;
+  }
+  if (section === 'finished') {
+    return <p>{trans.__('Nothing has ended yet.')}</p>;
+  }
+  return (
+    <>
+      <p>{trans.__('No job is running. A cell becomes one with this line above it:')}</p>
+      <pre>%%qwex --cpu 1</pre>
+      {host.runCell && (
+        <button type="button" className="qwex-Button" onClick={host.runCell}>
+          {trans.__('Run the selected cell as a job')}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** Says changes of state aloud, for those who don't see them. */
+function Told(): JSX.Element {
+  const { board } = useQwex();
+  const trans = useWords();
+  const [said, say] = useState('');
+  const names = useRef(new Map<string, JobState>());
+  useEffect(
+    () =>
+      board.feed.subscribe(news => {
+        if (news.kind === 'job' && news.user === board.me?.user && names.current.get(news.id) !== news.state) {
+          names.current.set(news.id, news.state);
+          say(`${news.name}: ${stateWord(news.state, trans)}`);
+        }
+      }),
+    [board, trans]
+  );
+  return (
+    <div className="qwex-Told" aria-live="polite" role="status">
+      {said}
+    </div>
+  );
+}

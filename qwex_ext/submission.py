@@ -1,0 +1,86 @@
+"""From a request to a job. Imported when the first file is submitted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from qwex import config
+from qwex.client.api import AsyncClient
+from qwex.client.workfile import of_file
+from qwex.options import project_defaults
+from qwex.spec import JobSpec, Word, validated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from qwex.config import Settings
+
+__all__ = ["Wanted", "read", "submit"]
+
+
+class Wanted(BaseModel):
+    """The body of a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(min_length=1, description="the file, from the root of Jupyter's files")
+    args: tuple[Word, ...] = ()
+    flags: dict[str, Any] = Field({}, description="fields of SubmitOptions")
+    parameters: dict[str, Any] = Field({}, description="of a notebook")
+    kernel: str = Field("", description="the kernel whose Python runs it; empty means the server's")
+    preview: bool = Field(False, description="say what would happen; submit nothing")
+
+
+def read(body: bytes) -> Wanted:
+    """What is asked for.
+
+    Raises:
+        InvalidSpec: lists every problem.
+    """
+    wanted: Wanted = validated(Wanted.model_validate_json, body)
+    return wanted
+
+
+async def submit(server: Settings, wanted: Wanted, file: Path, python: str) -> dict[str, Any]:
+    """The job's record or, for a preview, what the controller expects of it.
+
+    Raises:
+        InvalidSpec: lists every problem; nothing was submitted.
+        QwexError: the controller refuses, or cannot be reached.
+    """
+    # The project's defaults are those of the file's folder; the controller is the server's, whatever a project says.
+    ours = {name: getattr(server, name) for name in ("url", "token", "home")}
+    settings = await asyncio.to_thread(config.load, file.parent, **ours)
+    spec = await asyncio.to_thread(_spec, wanted, file, project_defaults(settings))
+    async with AsyncClient(settings, cwd=str(file.parent), python=python) as client:
+        if wanted.preview:
+            why, rendered = await client.preflight(spec)
+            return {"why": why.as_dict() if why else None, "rendered": rendered}
+        return (await client.submit(spec)).record.as_dict()
+
+
+def _spec(wanted: Wanted, file: Path, defaults: Mapping[str, Any]) -> JobSpec:
+    folder = file.parent
+    spec = of_file(file, wanted.args, _within(folder, wanted.flags), _within(folder, defaults), spell=_spell)
+    more: dict[str, Any] = {"notebook": {"path": wanted.path}} if file.suffix == ".ipynb" else {}
+    if wanted.parameters:
+        more["parameters"] = wanted.parameters
+    completed: JobSpec = validated(JobSpec.model_validate, {**spec.model_dump(exclude_unset=True), **more})
+    return completed
+
+
+def _within(folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, a working folder among them counted from the file's."""
+    cwd = options.get("cwd")
+    named = {"cwd": os.path.join(folder, os.path.expanduser(cwd))} if cwd and isinstance(cwd, str) else {}
+    return {**options, **named}
+
+
+def _spell(words: Sequence[str]) -> str:
+    return f"qwex submit -- {shlex.join(words)}"

@@ -1,0 +1,162 @@
+"""Changes of jobs on Jupyter's event bus, heard as a browser hears them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from upstreams import begin, chunk, whole
+
+from qwex.client import daemon
+
+RECORD = {
+    "id": "a-1",
+    "name": "a",
+    "user": "ann",
+    "kind": "cell",
+    "state": "RUNNING",
+    "backend": "local",
+    "created_at": 1.0,
+    "message": "secret",
+    "tags": {"k": "secret"},
+    "queue": None,
+    "attempt": 2,
+    "of_tomorrow": 1,
+}
+OWN = {"controller": "own", "message": "", "command": ""}
+
+
+@pytest.fixture
+def changes(upstream):
+    """What the controller tells its one subscriber: bytes, or None for the end of the connection."""
+    told: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def answer(asked, reader, writer):
+        begin(writer)
+        chunk(writer, b": subscribed\n\n")
+        gone = asyncio.ensure_future(reader.read())
+        while not gone.done():
+            waiting = asyncio.ensure_future(told.get())
+            await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                waiting.cancel()
+            elif data := waiting.result():
+                chunk(writer, data)
+            else:
+                writer.close()
+                return
+
+    upstream.answer = answer
+    return told
+
+
+def change(**changed) -> bytes:
+    return b"event: job\ndata: %b\n\n" % json.dumps({**RECORD, **changed}).encode()
+
+
+async def test_a_browser_learns_whether_the_bus_reaches_it(changes, bus, post):
+    heard = await bus()
+    assert await post("qwex/feed", {}) == (200, {"connected": True, **OWN})
+    assert await heard() == ("feed", {"connected": True, **OWN})
+
+
+async def test_changes_and_no_more_than_everybody_may_see(changes, upstream, bus, post):
+    heard = await bus()
+    await post("qwex/feed", {})
+    changes.put_nowait(change() + change(state="FAILED", reason="ExitCode"))
+    expected = {"id": "a-1", "name": "a", "user": "ann", "state": "RUNNING", "reason": "", "attempt": 2, "queue": None}
+    events = [await heard() for _ in range(4)]
+    assert [kind for kind, _ in events] == ["feed", "feed", "job", "job"]
+    assert events[2][1] == {**expected, "backend": "local"}
+    assert events[3][1] == {**expected, "backend": "local", "state": "FAILED", "reason": "ExitCode"}
+    assert [asked.target for asked in upstream.asked] == ["/events?keep=0"]
+
+
+async def test_one_subscription_for_all_browsers(changes, upstream, bus, post):
+    first, second = await bus(), await bus()
+    await asyncio.gather(*(post("qwex/feed", {}) for _ in range(5)))
+    changes.put_nowait(change())
+    for heard in (first, second):
+        while (await heard())[0] != "job":
+            pass
+    assert len(upstream.asked) == 1
+
+
+async def test_every_beginning_is_told_so_that_browsers_ask_anew(changes, bus, post):
+    heard = await bus()
+    await post("qwex/feed", {})
+    assert [await heard() for _ in range(2)] == [("feed", {"connected": True, **OWN})] * 2
+    changes.put_nowait(None)
+    assert await heard() == ("feed", {"connected": True, **OWN})
+    changes.put_nowait(change())
+    assert (await heard())[0] == "job"
+
+
+async def test_a_frame_that_is_none_does_not_end_the_feed(changes, bus, post):
+    heard = await bus()
+    connected = ("feed", {"connected": True, **OWN})
+    await post("qwex/feed", {})
+    assert [await heard(), await heard()] == [connected] * 2
+    changes.put_nowait(b"event: job\ndata: {\n\n")
+    assert await heard() == connected  # anew: what is told from here on goes to the next connection
+    changes.put_nowait(change())
+    while (await heard())[0] != "job":
+        pass
+
+
+async def test_a_refusal_is_told(upstream, post):
+    problem = {"status": 403, "code": "not-authorized", "detail": "check QWEX_TOKEN"}
+    upstream.answer = whole(json.dumps(problem).encode(), status="403 Forbidden")
+    expected = {"connected": False, "controller": "own", "message": "check QWEX_TOKEN", "command": "qwex config"}
+    assert await post("qwex/feed", {}) == (200, expected)
+
+
+async def test_no_controller_is_started_for_it(home, post):
+    message = "your controller is not running"
+    expected = {"connected": False, "controller": "own", "message": message, "command": "qwex controller start"}
+    assert await post("qwex/feed", {}) == (200, expected)
+    assert not home.exists()
+
+
+async def test_no_controller_of_another_version_is_ended_for_it(changes, upstream, post, monkeypatch):
+    upstream.health |= {"version": "0.0.1", "pid": -1}
+    monkeypatch.setattr(daemon, "end", lambda folder, pid: pytest.fail("it was ended"))
+    assert (await post("qwex/feed", {}))[1]["connected"]
+
+
+async def test_a_controller_that_goes_and_comes_back(home, bus, ask, post):
+    heard = await bus()
+    await post("qwex/feed", {})
+    assert not (await heard())[1]["connected"]
+    pid = json.loads((await ask("qwex/api/healthz")).body)["pid"]
+    while not (await heard())[1]["connected"]:
+        pass
+    await asyncio.to_thread(daemon.end, home, pid)
+    kind, gone = await heard()
+    assert (kind, gone["connected"], gone["command"]) == ("feed", False, "qwex controller start")
+    again = json.loads((await ask("qwex/api/healthz")).body)["pid"]
+    assert again != pid
+    assert await heard() == ("feed", {"connected": True, **OWN})
+
+
+async def test_a_url(post, monkeypatch):
+    monkeypatch.setenv("QWEX_URL", "http://127.0.0.1:9")
+    status, said = await post("qwex/feed", {})
+    assert (status, said["connected"], said["controller"], said["command"]) == (200, False, "url", "qwex config")
+    assert "127.0.0.1:9" in said["message"]
+
+
+async def test_the_end_does_not_wait_for_a_controller_that_says_nothing(upstream, post, jp_serverapp):
+    asked = asyncio.Event()
+
+    async def silent(_, reader, writer):
+        asked.set()
+        await reader.read()
+
+    upstream.answer = silent
+    begun = asyncio.ensure_future(post("qwex/feed", {}))
+    await asyncio.wait_for(asked.wait(), 60)
+    app = jp_serverapp.extension_manager.extension_points["qwex"].app
+    await asyncio.wait_for(app.stop_extension(), 60)
+    assert (await begun)[1]["connected"] is False
