@@ -1,7 +1,7 @@
 /** The plugins, each with what it cannot do without; everything else is optional, since other shells lack it. */
 import { ILayoutRestorer, IRouter, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
-import { IDefaultFileBrowser, IFileBrowserFactory } from '@jupyterlab/filebrowser';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
@@ -128,9 +128,17 @@ const cells: JupyterFrontEndPlugin<void> = {
   id: 'qwex:cells',
   description: 'Runs cells and notebooks as jobs.',
   autoStart: true,
-  requires: [IQwex, INotebookTracker],
-  optional: [ICommandPalette],
-  activate: (app: JupyterFrontEnd, qwex: Qwex, notebooks: INotebookTracker, palette: ICommandPalette | null): void => {
+  requires: [IQwex],
+  optional: [INotebookTracker, ICommandPalette],
+  activate: (
+    app: JupyterFrontEnd,
+    qwex: Qwex,
+    notebooks: INotebookTracker | null,
+    palette: ICommandPalette | null
+  ): void => {
+    if (!notebooks) {
+      return;
+    }
     const { commands, serviceManager } = app;
     const { trans } = qwex.host;
     const isEnabled = (): boolean => notebooks.currentWidget !== null;
@@ -165,9 +173,12 @@ const files: JupyterFrontEndPlugin<void> = {
   id: 'qwex:files',
   description: 'Runs scripts and notebooks of the file browser as jobs.',
   autoStart: true,
-  requires: [IQwex, IFileBrowserFactory],
-  optional: [IDefaultFileBrowser],
-  activate: (app: JupyterFrontEnd, qwex: Qwex, factory: IFileBrowserFactory): void => {
+  requires: [IQwex],
+  optional: [IFileBrowserFactory],
+  activate: (app: JupyterFrontEnd, qwex: Qwex, factory: IFileBrowserFactory | null): void => {
+    if (!factory) {
+      return;
+    }
     const { trans } = qwex.host;
     app.commands.addCommand(Commands.file, {
       label: trans.__('Run as a Job…'),
@@ -185,16 +196,22 @@ const running: JupyterFrontEndPlugin<void> = {
   id: 'qwex:running',
   description: 'Shows jobs among the running kernels and terminals.',
   autoStart: true,
-  requires: [IQwex, IRunningSessionManagers],
-  activate: (_: JupyterFrontEnd, qwex: Qwex, managers: IRunningSessionManagers): void => addRunning(qwex, managers)
+  requires: [IQwex],
+  optional: [IRunningSessionManagers],
+  activate: (_: JupyterFrontEnd, qwex: Qwex, managers: IRunningSessionManagers | null): void => {
+    managers && addRunning(qwex, managers);
+  }
 };
 
 const status: JupyterFrontEndPlugin<void> = {
   id: 'qwex:status',
   description: 'Counts jobs in the status bar.',
   autoStart: true,
-  requires: [IQwex, IStatusBar],
-  activate: (app: JupyterFrontEnd, qwex: Qwex, bar: IStatusBar): void => addStatus(app, qwex, bar)
+  requires: [IQwex],
+  optional: [IStatusBar],
+  activate: (app: JupyterFrontEnd, qwex: Qwex, bar: IStatusBar | null): void => {
+    bar && addStatus(app, qwex, bar);
+  }
 };
 
 const settings: JupyterFrontEndPlugin<void> = {

@@ -1,7 +1,6 @@
 /** Says when one of one's own jobs has ended that took long enough to be forgotten. */
 import { Notification } from '@jupyterlab/apputils';
 import type { Job } from '../api/types';
-import type { JobNews } from '../model/feed';
 import { cause, ending, joined } from '../views/words';
 import type { Qwex } from './tokens';
 
@@ -12,20 +11,17 @@ export interface Wishes {
 }
 
 export function addNotifications(qwex: Qwex, wishes: () => Wishes): void {
-  qwex.mine.onEnd(news => {
-    const { notify } = wishes();
+  qwex.mine.onEnd((news, seconds) => {
+    const { notify, notifyAfter } = wishes();
     const wanted = notify === 'all' || (notify === 'failures' && news.state === 'FAILED');
-    if (wanted && news.state !== 'CANCELLED') {
-      void told(qwex, news, wishes().notifyAfter).catch(() => undefined);
+    if (wanted && news.state !== 'CANCELLED' && seconds >= notifyAfter) {
+      void tell(qwex, news.id).catch(() => undefined);
     }
   });
 }
 
-async function told(qwex: Qwex, news: JobNews, after: number): Promise<void> {
-  const job = await qwex.board.api.job(news.id);
-  if ((job.ended_at ?? 0) - job.created_at < after) {
-    return;
-  }
+async function tell(qwex: Qwex, id: string): Promise<void> {
+  const job = await qwex.board.api.job(id);
   const { trans } = qwex.host;
   const open = {
     label: trans.__('Open'),

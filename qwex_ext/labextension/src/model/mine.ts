@@ -10,11 +10,16 @@ export interface Brief {
   id: string;
   name: string;
   state: JobState;
+  /** When it was submitted or first heard of, in milliseconds. */
+  since: number;
 }
+
+/** Told of a job and for how many seconds it was there. */
+export type End = (news: JobNews, seconds: number) => void;
 
 export class Mine extends Observable {
   jobs: ReadonlyMap<string, Brief> = new Map();
-  private readonly _ends = new Set<(news: JobNews) => void>();
+  private readonly _ends = new Set<End>();
 
   constructor(private readonly _board: Board) {
     super();
@@ -30,7 +35,7 @@ export class Mine extends Observable {
   }
 
   /** Calls `listener` when one of them has ended, until the function this gives back is called. */
-  onEnd(listener: (news: JobNews) => void): () => void {
+  onEnd(listener: End): () => void {
     this._ends.add(listener);
     return () => {
       this._ends.delete(listener);
@@ -53,23 +58,26 @@ export class Mine extends Observable {
     const { api } = this._board;
     this._board.me ??= await api.whoami();
     const page = await api.jobs({ user: 'me', state: [...RUNNING, ...WAITING] }, MOST);
-    this.jobs = new Map(page.jobs.map(({ id, name, state }) => [id, { id, name, state }]));
+    this.jobs = new Map(page.jobs.map(job => [job.id, brief(job, job.created_at * 1000)]));
     this.changed();
   }
 
   private _move(news: JobNews): void {
-    const { id, name, state } = news;
     const jobs = new Map(this.jobs);
-    const had = jobs.has(id);
+    const had = jobs.get(news.id);
     if (ended(news)) {
-      jobs.delete(id);
+      jobs.delete(news.id);
     } else {
-      jobs.set(id, { id, name, state });
+      jobs.set(news.id, brief(news, had?.since ?? Date.now()));
     }
     this.jobs = jobs;
     this.changed();
     if (had && ended(news)) {
-      this._ends.forEach(listener => listener(news));
+      this._ends.forEach(listener => listener(news, (Date.now() - had.since) / 1000));
     }
   }
+}
+
+function brief({ id, name, state }: Pick<Brief, 'id' | 'name' | 'state'>, since: number): Brief {
+  return { id, name, state, since };
 }

@@ -1,0 +1,151 @@
+"""Jobs in JupyterLab, as a person meets them."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+from playwright.sync_api import expect
+
+COUNTS = "import time\nfor n in range(400):\n    print('line', n, flush=True)\n    time.sleep(0.1)"
+FAILS = "print('\\033[32mgreen\\033[0m')\nraise ValueError('the rate must be positive')"
+
+
+def test_a_cell_waits_runs_and_is_stopped_while_its_kernel_is_busy(tab, lab):
+    hog = lab.submit("import time\ntime.sleep(600)", "--cpu", "2", name="hog")
+    tab.sidebar()
+    tab.notebook(COUNTS)
+    page = tab.page
+    page.locator(".jp-cell-toolbar").get_by_role("button", name="Run this cell as a job").click()
+    page.get_by_label("CPUs").fill("1")
+    page.locator(".jp-Dialog").get_by_role("button", name="Run", exact=True).click()
+    card = page.locator(".qwex-Card")
+    expect(card).to_contain_text("Queued")
+    expect(card).to_contain_text("1st in default")
+    card.get_by_role("button", name="Why?").click()
+    expect(card.get_by_role("table", name="Quotas")).to_contain_text("cpu")
+    expect(tab.section("Waiting")).to_have_count(1)
+    lab.qwex("cancel", hog)
+    expect(card).to_contain_text("Running")
+    expect(page.locator(".jp-OutputArea-output", has_text="line 3")).to_be_visible()
+    expect(tab.section("Running")).to_have_count(1)
+    expect(page.locator(".qwex-Status")).to_have_text("1 running")
+
+    tab.run("window.jupyterapp.shell.currentWidget.context.save()")
+    page.reload()
+    card = page.locator(".qwex-Card")
+    expect(card).to_contain_text("Running")
+    card.get_by_role("button", name="Logs").click()
+    expect(card.get_by_label(re.compile("Last lines"))).to_contain_text("line")
+    card.get_by_role("button", name="Stop").click()
+    page.locator(".jp-Dialog").get_by_role("button", name="Stop").click()
+    expect(card).to_contain_text("cancelled after")
+    expect(tab.section("Running")).to_have_count(0)
+    # The notebook says so by itself from now on, wherever it is opened.
+    kept = "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON())"
+    page.wait_for_function(f'() => ({kept})().includes(\'"state":"CANCELLED"\')')
+
+
+def test_what_a_cell_gives_back_is_there(tab):
+    tab.notebook("%load_ext qwex_magics", "%%qwex -o total\ntotal = sum(range(10))\nprint('done')", "print(total + 1)")
+    tab.command("notebook:run-all-cells")
+    expect(tab.page.locator(".qwex-Card")).to_contain_text("total → here")
+    expect(tab.page.locator(".jp-OutputArea-output", has_text="done").last).to_be_visible()
+    expect(tab.page.locator(".jp-OutputArea-output", has_text="46")).to_be_visible()
+
+
+def test_the_page_of_a_job_that_failed(tab, lab):
+    lab.submit(FAILS, name="wrong")
+    tab.sidebar()
+    page = tab.page
+    tab.section("Finished").get_by_role("button", name=re.compile("^wrong")).first.click()
+    job = page.locator(".qwex-Page")
+    expect(job.get_by_role("heading", name="wrong")).to_be_visible()
+    expect(job.locator(".qwex-Cause")).to_have_text("ValueError: the rate must be positive")
+    expect(job.get_by_role("list", name="What has happened")).to_contain_text("Running")
+    job.get_by_role("tab", name="Logs").click()
+    expect(job.locator(".ansi-green-fg")).to_have_text("green")
+    job.get_by_label("Search the log").fill("positive")
+    expect(job.get_by_text(re.compile(r"1 of \d"))).to_be_visible()
+    job.get_by_role("tab", name="Outputs").click()
+    expect(job.locator(".jp-OutputArea")).to_contain_text("ValueError")
+    job.get_by_role("tab", name="Spec").click()
+    expect(job.locator(".qwex-Spec pre")).to_contain_text("source:")
+    with page.expect_response(lambda answer: "api/workspaces" in answer.url and answer.request.method == "PUT"):
+        job.get_by_role("tab", name="Events").click()
+    expect(job.get_by_role("rowheader", name="exit", exact=True)).to_be_visible()
+    page.reload()
+    expect(page.locator(".qwex-Page").get_by_role("tab", name="Events")).to_have_attribute("aria-selected", "true")
+    page.locator(".qwex-Page").get_by_role("button", name="Submit again").click()
+    expect(page.locator(".qwex-Page:visible").get_by_role("heading", name="wrong")).to_be_visible()
+
+
+def test_a_script_of_the_file_browser(tab, lab):
+    (lab.work / "beside.py").write_text("import sys\nprint('given', sys.argv[1:])")
+    tab.command("filebrowser:activate")
+    tab.command("filebrowser:refresh")
+    page = tab.page
+    page.locator(".jp-DirListing-item", has_text="beside.py").click(button="right")
+    page.get_by_role("menuitem", name="Run as a Job…").click()
+    page.get_by_label("Arguments").fill("--lr 0.1")
+    page.get_by_role("button", name="Submit").click()
+    page.locator(".qwex-Page").get_by_role("tab", name="Logs").click()
+    expect(page.locator(".qwex-Log-lines")).to_contain_text("given ['--lr', '0.1']")
+
+
+def test_with_the_keyboard_alone(tab, lab):
+    lab.submit("pass", name="first")
+    lab.submit("pass", name="second")
+    tab.sidebar()
+    rows = tab.section("Finished")
+    expect(rows.filter(has_text="second").first).to_be_visible()
+    page = tab.page
+    page.get_by_label("Find jobs by name or id").press("Tab")
+    rows.filter(has_text="second").first.get_by_role("button").first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(rows.filter(has_text="first").first.locator(".qwex-Row-open")).to_be_focused()
+    page.keyboard.press("Enter")
+    tab_of_page = page.locator(".qwex-Page").get_by_role("tab", name="Overview")
+    tab_of_page.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".qwex-Page").get_by_role("tab", name="Logs")).to_be_focused()
+
+
+def test_all_jobs_in_a_table(tab, lab):
+    lab.submit("pass", name="alpha")
+    lab.submit("pass", name="omega")
+    tab.command("qwex:open-jobs")
+    table = tab.page.get_by_role("table", name="Jobs")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("omega")
+    table.get_by_role("button", name="Name").click()
+    table.get_by_role("button", name=re.compile("Name")).click()
+    expect(table.get_by_role("columnheader", name=re.compile("Name"))).to_have_attribute("aria-sort", "ascending")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("alpha")
+    tab.page.locator(".qwex-Dashboard").get_by_label("Find jobs by name or id").fill("omeg")
+    expect(table.get_by_role("row")).to_have_count(2)
+
+
+def test_a_hidden_sidebar_asks_for_nothing(tab, lab):
+    tab.sidebar()
+    expect(tab.page.get_by_role("list", name="Queues")).to_contain_text("default")
+    tab.command("filebrowser:activate")
+    asked = []
+    tab.page.on("request", lambda request: asked.append(request.url) if "/qwex/" in request.url else None)
+    lab.submit("pass", name="unseen")
+    tab.page.wait_for_timeout(4000)
+    assert asked == []
+
+
+def test_in_notebook_7(tab, lab):
+    lab.submit("pass", name="seen")
+    cells = [nbformat.v4.new_code_cell("%load_ext qwex_magics"), nbformat.v4.new_code_cell("%%qwex\nprint('there')")]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab.work / "seven.ipynb")
+    tab.open("notebooks/seven.ipynb")
+    tab.run("window.jupyterapp.shell.expandLeft('qwex-sidebar')")
+    expect(tab.section("Finished").filter(has_text="seen").first).to_be_visible()
+    tab.ready()
+    tab.command("notebook:run-all-cells")
+    expect(tab.page.locator(".qwex-Card")).to_contain_text("Succeeded")
+    tab.page.locator(".qwex-Card-name").click()
+    expect(tab.page.locator(".qwex-Page").get_by_role("tab", name="Overview")).to_be_visible()
