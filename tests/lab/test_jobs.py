@@ -149,3 +149,24 @@ def test_in_notebook_7(tab, lab):
     expect(tab.page.locator(".qwex-Card")).to_contain_text("Succeeded")
     tab.page.locator(".qwex-Card-name").click()
     expect(tab.page.locator(".qwex-Page").get_by_role("tab", name="Overview")).to_be_visible()
+
+
+def test_a_job_dropped_into_a_notebook_is_attached_to(tab, lab):
+    job = lab.submit("pass", name="dropped")
+    tab.sidebar()
+    tab.notebook("1")
+    row = tab.section("Finished").filter(has_text="dropped").first.locator(".qwex-Row-open")
+    start, end = row.bounding_box(), tab.page.locator(".jp-Notebook .jp-Cell").first.bounding_box()
+    mouse = tab.page.mouse
+    mouse.move(start["x"] + 40, start["y"] + 10)
+    mouse.down()
+    mouse.move(start["x"] + 80, start["y"] + 20, steps=5)
+    mouse.move(end["x"] + 200, end["y"] + end["height"] - 3, steps=10)
+    mouse.up()
+    expect(tab.page.locator(".jp-Notebook .jp-Cell", has_text=f'qwex.attach("{job}")')).to_be_visible()
+
+
+def test_a_link_to_a_job(tab, lab):
+    job = lab.submit("pass", name="linked")
+    tab.open(f"lab?qwex-job={job}")
+    expect(tab.page.locator(".qwex-Page").get_by_role("heading", name="linked")).to_be_visible()
