@@ -75,8 +75,16 @@ class AsyncioTransport:
 
 
 async def _within(timeout: float, awaitable: Awaitable[T]) -> T:
+    """As ``asyncio.wait_for``, which before Python 3.12 forgets a cancellation that comes along with the result."""
+    future = asyncio.ensure_future(awaitable)
     try:
-        return await asyncio.wait_for(awaitable, timeout)
-    except asyncio.TimeoutError:
-        # Before Python 3.11 this is not the TimeoutError that sockets raise.
-        raise TimeoutError from None
+        await asyncio.wait({future}, timeout=timeout)
+        if future.done():
+            return future.result()
+        raise TimeoutError
+    finally:
+        if not future.done():
+            future.cancel()
+            await asyncio.wait({future})
+        if not future.cancelled():
+            future.exception()  # asked for, so that asyncio does not tell of one that came too late

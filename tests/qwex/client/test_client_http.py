@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
@@ -12,6 +13,7 @@ from small_controllers import Scripted, reply
 
 from qwex import config
 from qwex.client import Client, http
+from qwex.client.asynchronous import _within
 from qwex.client.face import drive
 from qwex.errors import Conflict, ControllerUnavailable, InvalidSpec, NotAuthorized, NotFound, TooLarge
 
@@ -226,3 +228,16 @@ def test_an_exchange_is_tried_again_until_its_answer_has_begun(scripted, scripte
     with pytest.raises(ControllerUnavailable, match="does not answer") as raised:
         drive(exchanged(session, "POST", "/jobs", b"{}", repeatable=False))
     assert raised.value.command == "qwex controller logs"
+
+
+def test_a_cancellation_that_comes_with_the_answer_is_not_forgotten():
+    async def main():
+        told = asyncio.get_running_loop().create_future()
+        reading = asyncio.ensure_future(_within(10, told))
+        await asyncio.sleep(0)
+        told.set_result(b"data")
+        reading.cancel()
+        await asyncio.wait({reading})
+        return reading.cancelled()
+
+    assert asyncio.run(main())
