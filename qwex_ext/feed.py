@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_server.auth.decorator import authorized
@@ -66,8 +65,7 @@ class Feed:
         if not self.standing.connected:
             self._tried.clear()
             self.wake()
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._tried.wait(), _FIRST_SECONDS)
+            await _set(self._tried, _FIRST_SECONDS)
         self._say(self.standing)
         return self.standing
 
@@ -84,6 +82,7 @@ class Feed:
         """End the subscription, within a bounded time."""
         if self._task is not None:
             self._task.cancel()
+            self._tried.set()
             await asyncio.wait({self._task}, timeout=_END_SECONDS)
         self._session.close()
 
@@ -102,8 +101,7 @@ class Feed:
             except Exception:
                 self._bus.log.exception("qwex: the controller's changes could not be read; they are asked for again")
             vain = vain + 1 if time.monotonic() - begun < _LASTING else 0
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _PAUSES[min(vain, len(_PAUSES) - 1)])
+            await _set(self._wake, _PAUSES[min(vain, len(_PAUSES) - 1)])
             self._wake.clear()
 
     async def _listen(self) -> None:
@@ -138,6 +136,15 @@ class Feed:
 
     def _say(self, standing: Standing) -> None:
         self._bus.emit(schema_id=FEED, data=standing._asdict())
+
+
+async def _set(event: asyncio.Event, seconds: float) -> None:
+    """Wait until it is set, at most so long; ``asyncio.wait_for`` may forget a cancellation meanwhile."""
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({waiting}, timeout=seconds)
+    finally:
+        waiting.cancel()
 
 
 class FeedHandler(Handler):

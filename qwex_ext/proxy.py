@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, authenticated
 
-from qwex.errors import NotFound
+from qwex.errors import InvalidSpec, NotFound
 from qwex_ext.handler import Handler
 
 if TYPE_CHECKING:
@@ -32,18 +32,20 @@ _ANSWERED = frozenset(
 #: Names in a query that are Jupyter's.
 _JUPYTERS = ("token", "_xsrf")
 _EVENT_STREAM = "text/event-stream"
+_BYTES = "application/octet-stream"
 #: What a browser shows without running it.
 _INERT = ("application/json", "application/problem+json", _EVENT_STREAM, "text/plain")
-#: Bytes of a body up to which it is sent in one piece, which Jupyter may compress.
-_SMALL = 1 << 16
 
 
 def target(path: str, query: str) -> str:
     """The controller's target, byte for byte as it was asked for, without what is Jupyter's in the query.
 
     Raises:
+        InvalidSpec: it is no URL.
         NotFound: the path leads out of the API.
     """
+    if not (path + query).isascii():
+        raise InvalidSpec.of("url", "it has letters that a URL cannot have; percent-encode them")
     if any(part in (".", "..") for part in unquote(path).split("/")):
         raise NotFound(f"there is no {path} in this API; see /openapi.json")
     kept = "&".join(part for part in query.split("&") if not _is_jupyters(part))
@@ -139,10 +141,6 @@ class ProxyHandler(Handler):
         self.set_status(answer.status)
         for name, value in _shown(answer.headers).items():
             self.set_header(name, value)
-        if int(answer.headers.get("content-length", _SMALL + 1)) <= _SMALL:
-            media_type = answer.headers.get("content-type", "application/octet-stream")
-            self.finish(await answer.body(), set_content_type=media_type)
-            return
         await self.flush()
         async for chunk in answer.chunks():
             self.write(chunk)
@@ -156,8 +154,9 @@ def _passes(name: str, names: frozenset[str]) -> bool:
 
 def _shown(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of an answer as a browser gets them; what a job wrote is never a page of Jupyter's origin."""
-    shown = {"cache-control": "no-store", **{name: text for name, text in headers.items() if _passes(name, _ANSWERED)}}
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    passed = {name: value for name, value in headers.items() if _passes(name, _ANSWERED)}
+    shown = {"cache-control": "no-store", "content-type": _BYTES, **passed}
+    media_type = shown["content-type"].partition(";")[0].strip().lower()
     if media_type == _EVENT_STREAM:
         shown |= {"cache-control": "no-store", "x-accel-buffering": "no"}
     if media_type not in _INERT and not shown.get("content-disposition", "").startswith("attachment"):

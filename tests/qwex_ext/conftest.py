@@ -55,7 +55,8 @@ def private(home, monkeypatch):
 
 @pytest.fixture
 def jp_server_config():
-    return {"ServerApp": {"jpserver_extensions": {"qwex_ext": True}, "allow_unauthenticated_access": False}}
+    extensions = {"qwex_ext": True, "jupyter_server_terminals": False}
+    return {"ServerApp": {"jpserver_extensions": extensions, "allow_unauthenticated_access": False}}
 
 
 @pytest.fixture
@@ -105,11 +106,12 @@ def browser(http_server_client, jp_auth_header, jp_base_url, jp_asyncio_loop):  
     """Opens a connection of its own and asks for a target on it; the test reads as slowly, and leaves, as it likes."""
     opened = []
 
-    async def open(target: str, method: str = "GET"):
+    async def open(target: str, *headers: str):
         reader, writer = await asyncio.open_connection("127.0.0.1", http_server_client.get_http_port(), limit=1 << 16)
         opened.append(writer)
         login = f"Authorization: {jp_auth_header['Authorization']}"
-        writer.write(f"{method} {jp_base_url}{target} HTTP/1.1\r\nHost: localhost\r\n{login}\r\n\r\n".encode())
+        lines = [f"GET {jp_base_url}{target} HTTP/1.1", "Host: localhost", login, *headers]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
         return reader, writer
 
     yield open

@@ -121,6 +121,13 @@ async def test_chunks_arrive_before_the_end(upstream, browser):
     assert b"last" in await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n\r\n"), SECONDS)
 
 
+@pytest.mark.parametrize("target", ["qwex/api/jobs/\u00e9", "qwex/api/jobs?name=\u00e9"])
+async def test_a_target_that_is_no_url_is_refused(upstream, browser, target):
+    reader, _ = await browser(target)
+    assert b" 400 " in await asyncio.wait_for(reader.readline(), SECONDS)
+    assert upstream.asked == []
+
+
 async def test_the_head_of_a_stream_does_not_wait_for_its_first_event(upstream, browser):
     async def answer(asked, reader, writer):
         begin(writer)

@@ -46,10 +46,12 @@ class Upstream:
         self.asked: list[Asked] = []
         self.answer = whole(b"{}")
         self.health = dict(HEALTH)
-        self._serving: set[asyncio.Task | None] = set()
+        self._serving: set[asyncio.Task] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._serving.add(asyncio.current_task())
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.add(asyncio.ensure_future(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while asked := await _asked(reader):
                 if asked.target == "/healthz":
@@ -70,7 +72,7 @@ class Upstream:
 async def _asked(reader: asyncio.StreamReader) -> Asked | None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except asyncio.IncompleteReadError:
+    except (asyncio.IncompleteReadError, OSError):
         return None
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
