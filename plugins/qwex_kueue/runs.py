@@ -43,6 +43,8 @@ class Runs:
         #: By the uid of the Job they are for.
         self._workloads: dict[str, Workload] = {}
         self._by_job: dict[str, str] = {}
+        #: The uids of Jobs that are let go of and may be seen once more before they are gone.
+        self._forgotten: set[str] = set()
         #: Jobs of other controllers by name.
         self._others: dict[str, Job] = {}
         self._complete = False
@@ -105,6 +107,10 @@ class Runs:
         assert job is not None
         if job.controller != self._controller:
             self._note_other(job, gone=now is None)
+            return
+        if job.uid in self._forgotten:
+            if now is None:
+                self._forgotten.discard(job.uid)
             return
         run = self._run(job.run_id, job.attempt)
         if now is None:
@@ -174,8 +180,13 @@ class Runs:
     def forget(self, run_id: str) -> None:
         """Let go of a job."""
         run = self._runs.pop(run_id, None)
-        if run and run.timer:
+        if run is None:
+            return
+        if run.timer:
             run.timer.cancel()
+        for job in run.jobs.values():
+            self._by_job.pop(job.uid, None)
+            self._forgotten.add(job.uid)
 
     def status(self, run_id: str) -> JobStatus | None:
         """Where a job stands; None if the cluster never had it, or never all of its present attempt."""

@@ -93,6 +93,20 @@ async def test_nothing_is_told_after_the_end(cluster):
     assert cluster.runs.status("train-abc").state is JobState.SUCCEEDED
 
 
+async def test_a_job_that_is_forgotten_is_not_known_again_by_what_is_seen_of_its_deletion(cluster):
+    cluster.hand_over()
+    cluster.show("pod", "p", pod(state=terminated(0, "Completed")))
+    cluster.runs.forget("train-abc")
+    cluster.journal.forget("train-abc")
+    cluster.show("workload", "w", workload(ADMITTED))
+    cluster.show("job", "job-1", cluster.objects["job-1"])
+    assert cluster.runs.status("train-abc") is None
+    cluster.show("job", "job-1", None)
+    cluster.show("pod", "p", None)
+    assert cluster.runs.status("train-abc") is None
+    assert cluster.runs.get("train-abc") is None
+
+
 async def test_the_exit_record_of_a_followed_job_is_its_end_before_kubernetes_knows(cluster):
     cluster.hand_over()
     cluster.show("pod", "p", pod(state=RUNNING, phase="Running"))
