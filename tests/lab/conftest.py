@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 HERE = Path(__file__).parent
+AXE = HERE.parents[1] / "qwex_ext" / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 TOKEN = "of-the-tests"
 SECONDS = 30
 #: Named for what it is on Debian, elsewhere, and on macOS.
@@ -162,6 +163,14 @@ class Tab:
 
     def command(self, name, args="{}"):
         self.run(f"window.jupyterapp.commands.execute('{name}', {args})")
+
+    def axe(self):
+        """What axe-core finds wrong with qwex's own views: the rule and the place of each."""
+        if not AXE.exists():
+            pytest.skip("axe-core is not installed (the build of the labextension installs it)")
+        self.page.add_script_tag(path=AXE)
+        found = self.page.evaluate("async () => (await axe.run({include: [['.qwex-View']]})).violations")
+        return [(each["id"], node["html"][:200], node["failureSummary"]) for each in found for node in each["nodes"]]
 
     def sidebar(self):
         self.run("window.jupyterapp.shell.activateById('qwex-sidebar')")

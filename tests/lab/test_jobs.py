@@ -170,3 +170,23 @@ def test_a_link_to_a_job(tab, lab):
     job = lab.submit("pass", name="linked")
     tab.open(f"lab?qwex-job={job}")
     expect(tab.page.locator(".qwex-Page").get_by_role("heading", name="linked")).to_be_visible()
+
+
+def test_nothing_of_it_is_out_of_reach(tab, lab):
+    """Axe, on all that is qwex's."""
+    lab.submit(FAILS, name="wrong")
+    lab.submit(COUNTS, name="runs")
+    tab.sidebar()
+    tab.notebook("%load_ext qwex_magics", "%%qwex\nprint(1)")
+    tab.command("notebook:run-all-cells")
+    expect(tab.page.locator(".qwex-Card")).to_contain_text("Succeeded")
+    assert tab.axe() == []
+    tab.command("qwex:open-jobs")
+    expect(tab.page.get_by_role("table", name="Jobs").get_by_role("row").nth(2)).to_be_visible()
+    assert tab.axe() == []
+    tab.section("Finished").filter(has_text="wrong").first.get_by_role("button").first.click()
+    for name in ("Overview", "Logs", "Outputs", "Values and files", "Spec", "Events"):
+        tab.page.locator(".qwex-Page").get_by_role("tab", name=name).click()
+        assert tab.axe() == [], name
+    tab.command("apputils:change-theme", "{theme: 'JupyterLab Dark'}")
+    assert tab.axe() == []

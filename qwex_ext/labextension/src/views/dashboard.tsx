@@ -32,7 +32,11 @@ export function Dashboard({ list }: { list: JobList }): JSX.Element {
   const total = list.total ?? 0;
   return (
     <div className="qwex-Dashboard">
-      {board.problem ? <Problem problem={board.problem} retry={() => board.refresh()} /> : <Filter />}
+      {board.problem ? (
+        <Problem problem={board.problem} retry={() => board.refresh()} />
+      ) : (
+        <Filter label={host.trans.__('Jobs in the table')} />
+      )}
       <JobTable list={list} />
       <p className="qwex-Note" role="status">
         {host.trans._n('%1 job', '%1 jobs', total)}

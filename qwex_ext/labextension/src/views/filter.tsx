@@ -13,7 +13,8 @@ interface Chip {
   sign: JobState;
 }
 
-export function Filter(): JSX.Element {
+/** `label` tells it from another one on the page. */
+export function Filter({ label }: { label: string }): JSX.Element {
   const { board, host } = useQwex();
   const { search } = useObserved(board);
   const { trans } = host;
@@ -26,7 +27,7 @@ export function Filter(): JSX.Element {
     return () => clearTimeout(timer);
   }, [board, text]);
   return (
-    <div className="qwex-Filter" role="search">
+    <div className="qwex-Filter" role="search" aria-label={label}>
       <span className="qwex-Filter-field">
         <Icon name="search" />
         <input

@@ -63,7 +63,7 @@ function Title({ job, followed }: { job: Job; followed: Followed }): JSX.Element
   const told = headline(job, followed.why, now, trans);
   const said = ended(job) ? told : joined(stateWord(job.state, trans), told);
   return (
-    <header className="qwex-Title">
+    <div className="qwex-Title">
       <StateIcon state={job.state} />
       <h2>{job.name}</h2>
       <code>{job.id}</code>
@@ -72,7 +72,7 @@ function Title({ job, followed }: { job: Job; followed: Followed }): JSX.Element
         {said}
       </span>
       <Buttons job={job} />
-    </header>
+    </div>
   );
 }
 

@@ -12,11 +12,16 @@ export type Section = keyof typeof SECTIONS;
 /** Above the sections: the search, or why nothing can be shown. */
 export function Head(): JSX.Element {
   const { board } = useQwex();
+  const trans = useWords();
   useObserved(board);
   useShown(board);
   return (
     <>
-      {board.problem ? <Problem problem={board.problem} retry={() => board.refresh()} /> : <Filter />}
+      {board.problem ? (
+        <Problem problem={board.problem} retry={() => board.refresh()} />
+      ) : (
+        <Filter label={trans.__('Jobs in the sidebar')} />
+      )}
       <Told />
     </>
   );
