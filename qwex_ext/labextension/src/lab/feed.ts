@@ -80,11 +80,11 @@ export class BusFeed implements Feed {
   }
 
   private _stands({ connected, message, command }: Standing): void {
-    const before = this.connected;
     this.connected = connected;
-    if (connected && !before) {
+    if (connected) {
+      // Said anew after each gap, however short it was.
       this._tell({ kind: 'connected' });
-    } else if (!connected) {
+    } else {
       this._tell({ kind: 'silent', problem: message ? new ApiError(message, 'Unreachable', 503, command) : null });
     }
   }
