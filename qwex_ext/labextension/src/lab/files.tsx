@@ -1,14 +1,11 @@
-/** Scripts and whole notebooks as jobs. */
+/** Scripts as jobs. */
 import { Dialog, showDialog } from '@jupyterlab/apputils';
-import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { ServerConnection } from '@jupyterlab/services';
 import React, { useState } from 'react';
 import { asApiError, refusal } from '../api/problem';
 import type { Job } from '../api/types';
 import { NOTHING, type Asked } from '../model/magic';
-import { parameters, valued } from '../model/parameters';
 import { JobForm } from '../views/form';
-import { useWords } from '../views/host';
 import { request } from './requests';
 import type { Qwex } from './tokens';
 import { View } from './widgets';
@@ -18,9 +15,6 @@ interface Submission {
   path: string;
   /** Words after a script's name. */
   args?: string[];
-  parameters?: Record<string, unknown>;
-  /** The kernel whose Python runs it. */
-  kernel?: string;
 }
 
 /** Lets a person say what a script needs, and submits it. */
@@ -30,25 +24,6 @@ export async function runFile(qwex: Qwex, settings: ServerConnection.ISettings, 
   const given = await form(qwex, title, <Words label="Arguments" hint="--lr 0.1" onChange={text => (words = text)} />);
   if (given) {
     await submit(qwex, settings, { path, args: words.match(/"[^"]*"|'[^']*'|\S+/g)?.map(unquoted) ?? [] }, given);
-  }
-}
-
-/** Lets a person say what a notebook needs, saves it, and submits it as it is. */
-export async function runNotebook(
-  qwex: Qwex,
-  settings: ServerConnection.ISettings,
-  panel: NotebookPanel
-): Promise<void> {
-  const { trans } = qwex.host;
-  const { path } = panel.context;
-  const known = parameters(panel.context.model.toJSON());
-  let values: Record<string, string> = {};
-  const fields = <Parameters known={known} onChange={next => (values = next)} />;
-  const given = await form(qwex, trans.__('Run %1 as a job', path.split('/').pop()), fields);
-  if (given) {
-    await panel.context.save();
-    const kernel = panel.sessionContext.session?.kernel?.name;
-    await submit(qwex, settings, { path, parameters: valued(values), kernel }, given);
   }
 }
 
@@ -98,40 +73,6 @@ function Words(props: { label: string; hint: string; onChange: (text: string) =>
       {props.label}
       <input value={text} placeholder={props.hint} spellCheck={false} onChange={event => change(event.target.value)} />
     </label>
-  );
-}
-
-/** A field for each parameter that the notebook has, with its own value as the hint. */
-function Parameters(props: {
-  known: readonly { name: string; value: string }[];
-  onChange: (values: Record<string, string>) => void;
-}): JSX.Element {
-  const trans = useWords();
-  const [values, setValues] = useState<Record<string, string>>({});
-  const set = (name: string, value: string): void => {
-    const next = { ...values, [name]: value };
-    setValues(next);
-    props.onChange(next);
-  };
-  return (
-    <fieldset className="qwex-Form">
-      <legend>{trans.__('Parameters')}</legend>
-      {props.known.map(({ name, value }) => (
-        <React.Fragment key={name}>
-          <label htmlFor={`qwex-parameter-${name}`}>{name}</label>
-          <input
-            id={`qwex-parameter-${name}`}
-            value={values[name] ?? ''}
-            placeholder={value}
-            spellCheck={false}
-            onChange={event => set(name, event.target.value)}
-          />
-        </React.Fragment>
-      ))}
-      {!props.known.length && (
-        <p>{trans.__('None: the notebook has no cell with the tag “parameters” that sets some.')}</p>
-      )}
-    </fieldset>
   );
 }
 

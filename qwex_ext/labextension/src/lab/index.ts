@@ -15,7 +15,7 @@ import { Mine } from '../model/mine';
 import { addCards } from './card';
 import { runCell, showCell } from './cells';
 import { BusFeed } from './feed';
-import { runFile, runNotebook } from './files';
+import { runFile } from './files';
 import { LabHost, serverPath } from './host';
 import { qwexIcon } from './icons';
 import { addNotifications, type Wishes } from './notifications';
@@ -126,7 +126,7 @@ const pages: JupyterFrontEndPlugin<void> = {
 
 const cells: JupyterFrontEndPlugin<void> = {
   id: 'qwex:cells',
-  description: 'Runs cells and notebooks as jobs.',
+  description: 'Runs cells as jobs.',
   autoStart: true,
   requires: [IQwex],
   optional: [INotebookTracker, ICommandPalette],
@@ -139,7 +139,7 @@ const cells: JupyterFrontEndPlugin<void> = {
     if (!notebooks) {
       return;
     }
-    const { commands, serviceManager } = app;
+    const { commands } = app;
     const { trans } = qwex.host;
     const isEnabled = (): boolean => notebooks.currentWidget !== null;
     commands.addCommand(Commands.cell, {
@@ -149,29 +149,19 @@ const cells: JupyterFrontEndPlugin<void> = {
       isEnabled,
       execute: () => runCell(qwex, notebooks)
     });
-    commands.addCommand(Commands.notebook, {
-      label: trans.__('Run Notebook as a Job…'),
-      caption: trans.__('Run this notebook as a job'),
-      icon: qwexIcon,
-      isEnabled,
-      execute: () =>
-        notebooks.currentWidget ? runNotebook(qwex, serviceManager.serverSettings, notebooks.currentWidget) : undefined
-    });
     commands.addCommand(Commands.showCell, {
       execute: async ({ path, cell }) => {
         const opened = (await commands.execute('docmanager:open', { path: serverPath(String(path)) })) as NotebookPanel;
         await showCell(opened, String(cell));
       }
     });
-    for (const command of [Commands.cell, Commands.notebook]) {
-      palette?.addItem({ command, category: trans.__(CATEGORY) });
-    }
+    palette?.addItem({ command: Commands.cell, category: trans.__(CATEGORY) });
   }
 };
 
 const files: JupyterFrontEndPlugin<void> = {
   id: 'qwex:files',
-  description: 'Runs scripts and notebooks of the file browser as jobs.',
+  description: 'Runs scripts of the file browser as jobs.',
   autoStart: true,
   requires: [IQwex],
   optional: [IFileBrowserFactory],

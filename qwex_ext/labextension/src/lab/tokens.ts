@@ -19,7 +19,6 @@ export const Commands = {
   link: 'qwex:open-link',
   cell: 'qwex:run-cell',
   showCell: 'qwex:show-cell',
-  notebook: 'qwex:run-notebook',
   file: 'qwex:run-file'
 } as const;
 
