@@ -13,7 +13,7 @@ HARNESS = PYTHONPATH=tests/cluster $(BIN)/python -m harness
 LAB := qwex_ext/labextension
 LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) $(LAB)/package.json clients/openapi.json
 
-.PHONY: help demo lab test unit lint types docs-check openapi bench bench-kueue cluster-build cluster-up cluster-down clean
+.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue cluster-build cluster-up cluster-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ docs-check: .venv/.test  ## every snippet and every list in the docs is true
 
 openapi: .venv/.test  ## write clients/openapi.json from the routes
 	@$(BIN)/python -m qwex.controller.openapi > clients/openapi.json
+
+screenshots: .venv/.test  ## take pictures of it in JupyterLab, in light, dark and high contrast
+	@$(BIN)/python docs/screenshots.py screenshots
 
 bench: .venv/.bench  ## measure against the peers; takes about a quarter of an hour
 	@$(BIN)/python benchmarks/run.py

@@ -1,0 +1,176 @@
+"""A real JupyterLab with a controller of its own, and a tab of a real Chromium that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+HERE = Path(__file__).parent
+AXE = HERE.parents[1] / "qwex_ext" / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
+TOKEN = "of-the-tests"
+SECONDS = 30
+#: Named for what it is on Debian, elsewhere, and on macOS.
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+expect.set_options(timeout=SECONDS * 1000)
+_SEVEN = "--JupyterNotebookApp.expose_app_in_browser=True"
+_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
+
+
+class Lab:
+    """A Jupyter server, its files and its controller, all in one short folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.work = folder / "work"
+        self.work.mkdir()
+        self.env = {
+            **{name: text for name, text in os.environ.items() if not name.startswith(("QWEX_", "JUPYTER_"))},
+            "HOME": str(folder),
+            "QWEX_HOME": str(folder / "q"),
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_DATA_DIR": str(folder / "data"),
+            "JUPYTER_RUNTIME_DIR": str(folder / "run"),
+            "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+        }
+        news = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+        news.parent.mkdir(parents=True)
+        news.write_text(_NEWS)
+
+    def start(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        options = ("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.token={TOKEN}")
+        lab = ("--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True", _SEVEN)
+        with (self.folder / "log").open("wb") as log:
+            command = [sys.executable, "-m", "jupyter", "lab", *options, *lab]
+            self.process = subprocess.Popen(command, cwd=self.work, env=self.env, stdout=log, stderr=log)
+        pause = threading.Event()
+        for _ in range(600):
+            if self._answers():
+                return
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            pause.wait(0.1)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def _answers(self):
+        try:
+            return urllib.request.urlopen(f"{self.url}/api/status?token={TOKEN}", timeout=5).status == 200
+        except OSError:
+            return False
+
+    def qwex(self, *words):
+        """What the command prints."""
+        command = [sys.executable, "-m", "qwex.cli", *words]
+        answer = subprocess.run(
+            command, cwd=self.work, env=self.env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60
+        )
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    def submit(self, text, *words, name="job"):
+        """A script of that text as a job; its id."""
+        script = self.work / f"{name}.py"
+        script.write_text(text)
+        return self.qwex("submit", "--json", *words, str(script)).partition('"id": "')[2].partition('"')[0]
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        for pid in _processes_of(self.folder):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def _processes_of(folder):
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(folder) in text and int(entry.name) != os.getpid():
+            found.append(int(entry.name))
+    return found
+
+
+class Tab:
+    """A browser's tab with JupyterLab in it; ``said`` is what its console had to say."""
+
+    def __init__(self, page, lab):
+        self.page = page
+        self.lab = lab
+        self.said = []
+        page.set_default_timeout(SECONDS * 1000)
+        page.on("console", lambda message: self._hear(message.type, message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+
+    def _hear(self, kind, text):
+        if kind in ("error", "warning"):
+            self.said.append(text)
+
+    def open(self, path="lab?reset"):
+        sign = "&" if "?" in path else "?"
+        self.page.goto(f"{self.lab.url}/{path}{sign}token={TOKEN}")
+        self.page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored")
+        self.run("window.jupyterapp.restored")
+
+    def run(self, expression):
+        """Await an expression in the page, and give nothing back."""
+        self.page.evaluate(f"async () => {{ await ({expression}); }}")
+
+    def command(self, name, args="{}"):
+        self.run(f"window.jupyterapp.commands.execute('{name}', {args})")
+
+    def axe(self):
+        """What axe-core finds wrong with qwex's own views: the rule and the place of each."""
+        if not AXE.exists():
+            raise FileNotFoundError("axe-core is not installed; the build of the labextension installs it")
+        self.page.add_script_tag(path=AXE)
+        found = self.page.evaluate("async () => (await axe.run({include: [['.qwex-View']]})).violations")
+        return [(each["id"], node["html"][:200], node["failureSummary"]) for each in found for node in each["nodes"]]
+
+    def sidebar(self):
+        self.run("window.jupyterapp.shell.activateById('qwex-sidebar')")
+        self.page.get_by_role("region", name="Jobs and queues").wait_for()
+
+    def section(self, name):
+        """The rows of one section of the sidebar."""
+        return self.page.get_by_role("list", name=f"{name} jobs").get_by_role("listitem")
+
+    def ready(self):
+        """Cells that are run while the connection to a new kernel is still being made are lost."""
+        self.page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
+        self.run("window.jupyterapp.shell.currentWidget.sessionContext.ready")
+        self.run("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code: ''}).done")
+
+    def notebook(self, *cells):
+        """A new notebook with these cells."""
+        self.command("notebook:create-new", "{kernelName: 'python3'}")
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        self.ready()
+        for at, source in enumerate(cells):
+            if at:
+                self.command("notebook:insert-cell-below")
+            self.page.evaluate(
+                "text => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(text)",
+                source,
+            )
