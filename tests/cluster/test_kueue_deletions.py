@@ -14,6 +14,8 @@ import qwex
 
 #: Shorter than an agent waits that nobody has let go.
 SOON = 30
+#: What a pod has that is told to end while its container is being made.
+GRACE = 30
 #: Whatever it makes of its SIGTERM, the first attempt would go on for long and the next ones are short.
 HEARS = """
 import os, signal, sys, time
@@ -140,7 +142,7 @@ def test_a_job_deleted_while_it_starts(client, cluster, namespace, there, moment
     cluster.delete("-n", namespace, "jobs", job.id)
     assert job.wait(SOON)
     assert states(job)[-1][:2] == ("FAILED", "Deleted")
-    wait_until(lambda: is_clear(there), "its pod's end", SOON)
+    wait_until(lambda: is_clear(there), "its pod's end", GRACE + SOON)
 
 
 def test_a_job_whose_objects_are_left_to_themselves_comes_to_its_end(client, cluster, namespace):
