@@ -11,7 +11,8 @@ HARNESS = PYTHONPATH=tests/cluster $(BIN)/python -m harness
 
 # What JupyterLab's part is built from.
 LAB := qwex_ext/labextension
-LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) $(LAB)/package.json clients/openapi.json
+LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) \
+	$(wildcard $(LAB)/*.json) clients/openapi.json
 
 .PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue cluster-build cluster-up cluster-down clean
 

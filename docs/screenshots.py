@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests" / "lab"))
+sys.path[:0] = [str(HERE.parent / "tests" / folder) for folder in ("lab", "cluster", "shared")]
 
 from labs import ARGUMENTS, CHROMIUM, Lab, Tab  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402

@@ -32,7 +32,6 @@ class Wanted(BaseModel):
     path: str = Field(min_length=1, description="the file, from the root of Jupyter's files")
     args: tuple[Word, ...] = ()
     flags: dict[str, Any] = Field({}, description="fields of SubmitOptions")
-    parameters: dict[str, Any] = Field({}, description="of a notebook")
     kernel: str = Field("", description="the kernel whose Python runs it; empty means the server's")
     preview: bool = Field(False, description="say what would happen; submit nothing")
 
@@ -67,12 +66,7 @@ async def submit(server: Settings, wanted: Wanted, file: Path, python: str) -> d
 
 def _spec(wanted: Wanted, file: Path, defaults: Mapping[str, Any]) -> JobSpec:
     folder = file.parent
-    spec = of_file(file, wanted.args, _within(folder, wanted.flags), _within(folder, defaults), spell=_spell)
-    more: dict[str, Any] = {"notebook": {"path": wanted.path}} if file.suffix == ".ipynb" else {}
-    if wanted.parameters:
-        more["parameters"] = wanted.parameters
-    completed: JobSpec = validated(JobSpec.model_validate, {**spec.model_dump(exclude_unset=True), **more})
-    return completed
+    return of_file(file, wanted.args, _within(folder, wanted.flags), _within(folder, defaults), spell=_spell)
 
 
 def _within(folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from qwex.events import OUTPUT_TYPES
 from qwex.state import JobState
 from qwex_magics import values
 from qwex_magics.hints import unsent
-from qwex_magics.interrupts import Interrupts
+from qwex_magics.interrupts import Interrupts, kernel_ends
 from qwex_magics.outputs import Outputs
 from qwex_magics.panel import Panel
 from qwex_magics.story import Story
@@ -95,13 +95,13 @@ class Follower:
             try:
                 return self._read(interrupts)
             except KeyboardInterrupt:
-                if not self._cancels:
-                    raise self._left() from None
+                if not self._cancels or kernel_ends(self._shell):
+                    raise self._left("goes on") from None
             try:
                 self._cancel()
                 return self._read(interrupts)
             except KeyboardInterrupt:
-                raise self._left() from None
+                raise self._left("is being stopped") from None
 
     def _read(self, interrupts: Interrupts) -> None:
         run_id = self._story.record.id
@@ -137,9 +137,8 @@ class Follower:
         self._panel.show(self._story, note=self._note)
         self._client.cancel(run_id)
 
-    def _left(self) -> Detached:
+    def _left(self, what: str) -> Detached:
         run_id = self._story.record.id
-        what = "is being stopped" if self._cancels else "goes on"
         self._panel.show(self._story, note=f"no longer followed; it {what}")
         names = f" -o {','.join(self._names)}" if self._names else ""
         return Detached(f"{run_id} is no longer followed; it {what}. Look again: %qwex attach {run_id}{names}")

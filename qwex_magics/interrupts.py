@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Interrupts"]
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = ["Interrupts", "kernel_ends"]
+
+#: Seconds that the request to end, or the end itself, comes after the interrupt at the latest, and between two looks.
+_AT_ONCE, _LOOK = 0.5, 0.02
 
 
 class Interrupts:
@@ -48,3 +54,21 @@ class Interrupts:
             self._pending = True
         else:
             raise KeyboardInterrupt
+
+
+def kernel_ends(shell: InteractiveShell) -> bool:
+    """Whether an interrupt was no Stop but the first thing that is done to a kernel that ends or is started anew.
+
+    jupyter_client interrupts a kernel before it asks it to shut down, or kills it. ipykernel takes the request in on a
+    thread of its own, and keeps its answer for later. Another interrupt meanwhile is a person's.
+    """
+    kernel = getattr(shell, "kernel", None)
+    deadline = time.monotonic() + (_AT_ONCE if kernel else 0)
+    try:
+        while time.monotonic() < deadline:
+            if getattr(kernel, "_shutdown_message", None) is not None:
+                return True
+            time.sleep(_LOOK)
+    except KeyboardInterrupt:
+        pass
+    return False

@@ -10,22 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from leftovers import end_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Processes whose command line or environment names ``folder`` (Linux; elsewhere none are found)."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*") if Path("/proc/self").exists() else ():
-        try:
-            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(folder) in text and int(entry.name) != os.getpid():
-            found.append(int(entry.name))
-    return found
 
 
 def pytest_configure() -> None:
@@ -44,9 +32,5 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "c"))
     monkeypatch.setenv("NO_COLOR", "1")
     yield folder / "h"
-    for pid in processes_of(folder):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    end_all(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.request
 from pathlib import Path
 
+from harness.waiting import wait_until
+from leftovers import end_all
 from playwright.sync_api import expect
 
 HERE = Path(__file__).parent
@@ -58,15 +59,10 @@ class Lab:
         with (self.folder / "log").open("wb") as log:
             command = [sys.executable, "-m", "jupyter", "lab", *options, *lab]
             self.process = subprocess.Popen(command, cwd=self.work, env=self.env, stdout=log, stderr=log)
-        pause = threading.Event()
-        for _ in range(600):
-            if self._answers():
-                return
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            pause.wait(0.1)
-        raise AssertionError((self.folder / "log").read_text())
+        wait_until(self._answers, f"JupyterLab; see {self.folder / 'log'}", 60, 0.1)
 
     def _answers(self):
+        assert self.process.poll() is None, (self.folder / "log").read_text()
         try:
             return urllib.request.urlopen(f"{self.url}/api/status?token={TOKEN}", timeout=5).status == 200
         except OSError:
@@ -93,23 +89,7 @@ class Lab:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
-        for pid in _processes_of(self.folder):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-
-
-def _processes_of(folder):
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(folder) in text and int(entry.name) != os.getpid():
-            found.append(int(entry.name))
-    return found
+        end_all(self.folder)
 
 
 class Tab:
@@ -139,6 +119,23 @@ class Tab:
 
     def command(self, name, args="{}"):
         self.run(f"window.jupyterapp.commands.execute('{name}', {args})")
+
+    def listen(self):
+        """Keep what the event bus tells of jobs, which it does from when this returns."""
+        self.page.evaluate("() => { window.told = []; }")
+        told = "(_, event) => window.told.push(`${event.id} ${event.state}`)"
+        self.page.evaluate(f"() => {{ window.jupyterapp.serviceManager.events.stream.connect({told}); }}")
+
+        wait_until(self._connected, "changes of jobs on the event bus", SECONDS)
+
+    def _connected(self):
+        # Not by the page: what that asks for is what some tests look at.
+        headers = {"authorization": f"token {TOKEN}"}
+        return self.page.request.post(f"{self.lab.url}/qwex/feed", headers=headers).json()["connected"]
+
+    def hears(self, job, state):
+        """Return when that was told of it."""
+        self.page.wait_for_function("news => window.told.includes(news)", arg=f"{job} {state}")
 
     def axe(self):
         """What axe-core finds wrong with qwex's own views: the rule and the place of each."""

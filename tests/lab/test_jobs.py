@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import nbformat
+from harness.waiting import wait_until
 from playwright.sync_api import expect
 
 COUNTS = "import time\nfor n in range(400):\n    print('line', n, flush=True)\n    time.sleep(0.1)"
@@ -129,11 +130,58 @@ def test_a_hidden_sidebar_asks_for_nothing(tab, lab):
     tab.sidebar()
     expect(tab.page.get_by_role("list", name="Queues")).to_contain_text("default")
     tab.command("filebrowser:activate")
+    tab.listen()
     asked = []
     tab.page.on("request", lambda request: asked.append(request.url) if "/qwex/" in request.url else None)
-    lab.submit("pass", name="unseen")
-    tab.page.wait_for_timeout(4000)
+    # What the first one's end makes anyone ask for has been asked when the second has ended.
+    for name in ("unseen", "unseen-too"):
+        tab.hears(lab.submit("pass", name=name), "SUCCEEDED")
     assert asked == []
+
+
+def test_a_sidebar_that_was_never_shown_asks_for_nothing_either(tab, lab):
+    lab.qwex("list")  # there is a controller
+    asked = []
+    tab.page.on("request", lambda request: asked.append(request.url.partition("/qwex/")[2]))
+    tab.open()
+    tab.listen()
+    for name in ("unseen", "unseen-too"):
+        tab.hears(lab.submit("pass", name=name), "SUCCEEDED")
+    # Whether there is a controller, who asks, and which of their jobs are under way, for the status bar.
+    asked = [each for each in asked if each.startswith(("api/", "feed"))]
+    assert {each.partition("?")[0] for each in asked} == {"feed", "api/whoami", "api/jobs"}
+    assert all("user=me" in each for each in asked if each.startswith("api/jobs"))
+
+
+def test_without_websockets_the_page_asks_instead(tab, lab):
+    tab.page.route_web_socket(re.compile("events/subscribe"), lambda socket: socket.close())
+    tab.open()
+    tab.sidebar()
+    lab.submit("import time\ntime.sleep(600)", name="unheard")
+    expect(tab.section("Running").filter(has_text="unheard")).to_be_visible()
+
+
+def test_a_card_outlives_its_kernel(tab):
+    tab.notebook("%load_ext qwex_magics", f"%%qwex --cpu 0.5\n{COUNTS}")
+    # Not awaited: the cell waits for its job.
+    tab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    card = tab.page.locator(".qwex-Card")
+    expect(card).to_contain_text("Running")
+    tab.run("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+    card.get_by_role("button", name="Logs").click()
+    expect(card.get_by_label(re.compile("Last lines"))).to_contain_text("line")
+    card.get_by_role("button", name="Stop").click()
+    tab.page.locator(".jp-Dialog").get_by_role("button", name="Stop").click()
+    expect(card).to_contain_text("cancelled after")
+
+
+def test_the_ways_in_of_the_menus(tab):
+    tab.notebook("1")
+    menus = tab.page.get_by_role("menubar").first
+    for menu, item in (("Run", "Run Cell as a Job…"), ("View", "All Jobs")):
+        menus.get_by_role("menuitem", name=menu, exact=True).click()
+        expect(tab.page.get_by_role("menuitem", name=item).first).to_be_visible()
+        tab.page.keyboard.press("Escape")
 
 
 def test_in_notebook_7(tab, lab):
@@ -142,7 +190,16 @@ def test_in_notebook_7(tab, lab):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), lab.work / "seven.ipynb")
     tab.open("notebooks/seven.ipynb")
-    tab.run("window.jupyterapp.shell.expandLeft('qwex-sidebar')")
+    sidebars = tab.page.locator(".lm-Menu-item", has_text="Left Sidebar")
+
+    def offered():
+        tab.page.keyboard.press("Escape")
+        tab.page.get_by_role("menuitem", name="View", exact=True).click()
+        return sidebars.count() > 0
+
+    wait_until(offered, "the sidebar in the menu")
+    sidebars.hover()
+    tab.page.get_by_role("menuitem", name="Show Jobs and queues").click()
     expect(tab.section("Finished").filter(has_text="seen").first).to_be_visible()
     tab.ready()
     tab.command("notebook:run-all-cells")

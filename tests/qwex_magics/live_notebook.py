@@ -72,6 +72,16 @@ class Notebook:
                 meanwhile(shown)
         return shown
 
+    def begin(self, code: str, ready: Callable[[Shown], bool]) -> Shown:
+        """Run a cell, and leave it alone once ``ready`` holds."""
+        parent = self.client.execute(code)
+        shown = Shown()
+        for message in self._messages(parent):
+            shown.take(message["msg_type"], message["content"])
+            if ready(shown):
+                return shown
+        raise AssertionError("the cell ended before it was ready")
+
     def value(self, expression: str) -> str:
         """The repr of an expression in the kernel."""
         shown = self.run(expression)
@@ -95,9 +105,9 @@ class Notebook:
         """The stop button."""
         self.manager.interrupt_kernel()
 
-    def restart(self) -> None:
-        """A new kernel in the place of the old one."""
-        self.manager.restart_kernel(now=True)
+    def restart(self, *, now: bool = True) -> None:
+        """A new kernel in the place of the old one, which is asked to end, or killed ``now``."""
+        self.manager.restart_kernel(now=now)
         self.client.wait_for_ready(timeout=SECONDS)
 
     def close(self) -> None:

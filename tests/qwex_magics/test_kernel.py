@@ -191,6 +191,16 @@ def test_after_a_restart_of_the_kernel_attach_brings_everything_back(notebook):
     assert notebook.value("model") == "{'w': [1, 2]}"
 
 
+@pytest.mark.parametrize("now", [False, True])
+def test_a_kernel_that_is_started_anew_leaves_the_job_that_it_follows_alone(notebook, now):
+    run_id = notebook.begin(f"%%qwex\n{WAITS}", lambda shown: "ready" in shown.stdout).run_id
+    notebook.restart(now=now)
+    notebook.run("%load_ext qwex_magics")
+    shown = notebook.run(f"%qwex attach {run_id}", stop_when(notebook, lambda shown, _: "ready" in shown.stdout))
+    assert "RUNNING" in notebook.run(f"%qwex status {run_id}").results[0]["text/plain"], shown.error
+    notebook.run(f"%qwex cancel {run_id}")
+
+
 def test_attach_names_what_the_job_does_not_bring(notebook):
     first = notebook.run("%%qwex -o kept\nkept = 1")
     shown = notebook.run(f"%qwex attach {first.run_id} -o other")

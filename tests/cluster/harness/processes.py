@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -209,13 +208,14 @@ def _pid_in(folder: Path) -> int | None:
 
 def _gone(pid: int, seconds: float) -> bool:
     """Whether the process ends in time, as a zombie or altogether."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def over() -> bool:
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
         except OSError:
             return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
+
+    try:
+        return wait_until(over, "its end", seconds, pause=0.02)
+    except TimeoutError:
+        return False

@@ -1,7 +1,7 @@
 /** The controller's API. Knows nothing of who serves it: requests go through the function it is given. */
 import { asApiError, refusal } from './problem';
 import { frames } from './sse';
-import type { Counts, Event, Filter, Glance, Job, JobPage, JobSpec, Queues, Why } from './types';
+import type { Counts, Event, Filter, Glance, Job, JobPage, Queues } from './types';
 
 /** Requests a path of the API. */
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
@@ -39,14 +39,6 @@ export class Api {
 
   async job(id: string): Promise<Job> {
     return this._json(path(id));
-  }
-
-  async why(id: string): Promise<Why> {
-    return this._json(`${path(id)}/why`);
-  }
-
-  async spec(id: string): Promise<JobSpec> {
-    return this._json(`${path(id)}/spec`);
   }
 
   /** The spec as a job file that `qwex submit` takes back. */

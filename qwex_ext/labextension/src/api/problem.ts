@@ -9,8 +9,7 @@ export class ApiError extends Error {
     readonly code: string,
     readonly status: number,
     /** What to type in a terminal to mend it or to see more; empty if nothing helps. */
-    readonly command: string = '',
-    readonly problems: readonly { field: string; message: string }[] = []
+    readonly command: string = ''
   ) {
     super(message);
     this.name = 'ApiError';
@@ -28,7 +27,7 @@ export async function refusal(response: Response): Promise<ApiError> {
   try {
     const problem = JSON.parse(text) as Partial<Problem> & { command?: string; message?: string };
     const said = problem.detail || problem.message || problem.title || response.statusText;
-    return new ApiError(said, problem.code ?? '', response.status, problem.command, problem.problems);
+    return new ApiError(said, problem.code ?? '', response.status, problem.command);
   } catch {
     return new ApiError(said(response), '', response.status);
   }

@@ -7,7 +7,6 @@ export type Glance = Schemas['Glance'];
 export type Job = Schemas['JobRecord'];
 export type JobPage = Schemas['JobPage'];
 export type JobState = Schemas['JobState'];
-export type JobSpec = Schemas['JobSpec'];
 export type Problem = Schemas['Problem'];
 export type Queue = Schemas['QueueInfo'];
 export type Queues = Schemas['Queues'];
@@ -21,7 +20,6 @@ export type Counts = Record<JobState, number>;
 export interface Filter {
   user?: string;
   state?: readonly JobState[];
-  queue?: string;
   match?: string;
   order?: 'created' | 'ended';
 }

@@ -1,81 +1,61 @@
 /** Scripts as jobs. */
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { ServerConnection } from '@jupyterlab/services';
-import React, { useState } from 'react';
-import { asApiError, refusal } from '../api/problem';
+import React from 'react';
+import { refusal } from '../api/problem';
 import type { Job } from '../api/types';
-import { NOTHING, type Asked } from '../model/magic';
+import { NOTHING, words, type Asked } from '../model/magic';
+import { attempt } from '../views/actions';
 import { JobForm } from '../views/form';
 import { request } from './requests';
 import type { Qwex } from './tokens';
 import { View } from './widgets';
 
-/** What is submitted: a file below the server's root. */
-interface Submission {
-  path: string;
-  /** Words after a script's name. */
-  args?: string[];
-}
-
 /** Lets a person say what a script needs, and submits it. */
 export async function runFile(qwex: Qwex, settings: ServerConnection.ISettings, path: string): Promise<void> {
-  const title = qwex.host.trans.__('Run %1 as a job', path.split('/').pop());
-  let words = '';
-  const given = await form(qwex, title, <Words label="Arguments" hint="--lr 0.1" onChange={text => (words = text)} />);
+  const { board, host } = qwex;
+  const given = await form(qwex, host.trans.__('Run %1 as a job', path.split('/').pop()));
   if (given) {
-    await submit(qwex, settings, { path, args: words.match(/"[^"]*"|'[^']*'|\S+/g)?.map(unquoted) ?? [] }, given);
+    await attempt(host, async () => {
+      const job = await submit(settings, path, given);
+      board.put(job);
+      host.openJob(job);
+    });
   }
 }
 
-async function form(qwex: Qwex, title: string, more: JSX.Element): Promise<Asked | null> {
-  let asked = NOTHING;
+/** What a script is given, and what it asks for. */
+interface Given {
+  line: string;
+  asked: Asked;
+}
+
+async function form(qwex: Qwex, title: string): Promise<Given | null> {
+  const { trans } = qwex.host;
+  const given: Given = { line: '', asked: NOTHING };
   const fields = (
     <>
-      {more}
-      <JobForm asked={asked} onChange={next => (asked = next)} without={['inputs', 'outputs']} />
+      <label className="qwex-Form-wide">
+        {trans.__('Arguments')}
+        <input placeholder="--lr 0.1" spellCheck={false} onChange={event => (given.line = event.target.value)} />
+      </label>
+      <JobForm asked={NOTHING} onChange={next => (given.asked = next)} without={['inputs', 'outputs']} />
     </>
   );
   const body = new View(qwex, () => fields, 'qwex-FormView');
-  const submits = Dialog.okButton({ label: qwex.host.trans.__('Submit') });
-  const { button } = await showDialog({
-    title,
-    body,
-    focusNodeSelector: 'input',
-    buttons: [Dialog.cancelButton(), submits]
-  });
-  return button.accept ? asked : null;
+  const submits = Dialog.okButton({ label: trans.__('Submit') });
+  const buttons = [Dialog.cancelButton(), submits];
+  const { button } = await showDialog({ title, body, focusNodeSelector: 'input', buttons });
+  return button.accept ? given : null;
 }
 
-async function submit(qwex: Qwex, settings: ServerConnection.ISettings, what: Submission, asked: Asked): Promise<void> {
-  const { board, host } = qwex;
+async function submit(settings: ServerConnection.ISettings, path: string, { line, asked }: Given): Promise<Job> {
   const { gpu, cpu, mem, queue } = asked;
   const flags = Object.fromEntries(Object.entries({ gpu, cpu, mem, queue }).filter(([, value]) => value.trim()));
-  try {
-    const body = JSON.stringify({ ...what, flags });
-    const response = await request(settings, 'qwex/submit', { method: 'POST', body });
-    if (!response.ok) {
-      throw await refusal(response);
-    }
-    const job = (await response.json()) as Job;
-    board.put(job);
-    host.openJob(job);
-  } catch (error) {
-    const { message, command } = asApiError(error);
-    host.say([message, command].filter(Boolean).join(' '), true);
+  const body = JSON.stringify({ path, args: words(line), flags });
+  const response = await request(settings, 'qwex/submit', { method: 'POST', body });
+  if (!response.ok) {
+    throw await refusal(response);
   }
-}
-
-function Words(props: { label: string; hint: string; onChange: (text: string) => void }): JSX.Element {
-  const [text, setText] = useState('');
-  const change = (next: string): void => (setText(next), props.onChange(next));
-  return (
-    <label className="qwex-Form-wide">
-      {props.label}
-      <input value={text} placeholder={props.hint} spellCheck={false} onChange={event => change(event.target.value)} />
-    </label>
-  );
-}
-
-function unquoted(word: string): string {
-  return /^(["']).*\1$/.test(word) ? word.slice(1, -1) : word;
+  return (await response.json()) as Job;
 }

@@ -29,7 +29,6 @@ import { Commands, IQwex, SETTINGS, type Qwex } from './tokens';
 
 /** Among the sidebars that are not JupyterLab's own. */
 const RANK = 600;
-const CATEGORY = 'Jobs';
 
 const model: JupyterFrontEndPlugin<Qwex> = {
   id: 'qwex:model',
@@ -77,7 +76,7 @@ const panel: JupyterFrontEndPlugin<void> = {
       icon: qwexIcon,
       execute: () => app.shell.activateById('qwex-sidebar')
     });
-    palette?.addItem({ command: Commands.panel, category: trans.__(CATEGORY) });
+    palette?.addItem({ command: Commands.panel, category: trans.__('Jobs') });
     // The sidebar has a button for the table of all jobs, whose command comes with the pages.
     void app.started.then(() => {
       const widget = sidebar(app, qwex, translator ?? nullTranslator);
@@ -119,7 +118,7 @@ const pages: JupyterFrontEndPlugin<void> = {
     });
     router?.register({ command: Commands.link, pattern: /[?&]qwex-job=[a-z0-9-]+/ });
     restorer && opened.restore(restorer);
-    palette?.addItem({ command: Commands.dashboard, category: trans.__(CATEGORY) });
+    palette?.addItem({ command: Commands.dashboard, category: trans.__('Jobs') });
     launcher?.add({ command: Commands.dashboard, category: trans.__('Other'), rank: 10 });
   }
 };
@@ -155,7 +154,7 @@ const cells: JupyterFrontEndPlugin<void> = {
         await showCell(opened, String(cell));
       }
     });
-    palette?.addItem({ command: Commands.cell, category: trans.__(CATEGORY) });
+    palette?.addItem({ command: Commands.cell, category: trans.__('Jobs') });
   }
 };
 

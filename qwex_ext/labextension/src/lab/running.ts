@@ -3,6 +3,7 @@ import type { IRunningSessionManagers, IRunningSessions } from '@jupyterlab/runn
 import { Signal } from '@lumino/signaling';
 import { RUNNING } from '../api/types';
 import type { Brief, Mine } from '../model/mine';
+import { attempt } from '../views/actions';
 import { joined, stateWord } from '../views/words';
 import { qwexIcon } from './icons';
 import type { Qwex } from './tokens';
@@ -13,7 +14,7 @@ export function addRunning(qwex: Qwex, managers: IRunningSessionManagers): void 
   const runningChanged = new Signal<Mine, void>(mine);
   mine.subscribe(() => runningChanged.emit());
   const stop = (id: string): void => {
-    void board.cancel(id).catch((error: Error) => host.say(error.message, true));
+    void attempt(host, () => board.cancel(id));
   };
   managers.add({
     name: trans.__('Jobs'),

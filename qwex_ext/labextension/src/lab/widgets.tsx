@@ -6,8 +6,6 @@ import { Provide } from '../views/host';
 import type { Qwex } from './tokens';
 
 export class View extends ReactWidget {
-  private _seen = true;
-
   constructor(
     private readonly _qwex: Qwex,
     private readonly _view: () => JSX.Element,
@@ -20,7 +18,7 @@ export class View extends ReactWidget {
 
   protected render(): JSX.Element | null {
     const { host, board } = this._qwex;
-    return this._seen ? (
+    return this.isVisible ? (
       <Provide host={host} board={board}>
         {this._view()}
       </Provide>
@@ -29,16 +27,11 @@ export class View extends ReactWidget {
 
   protected onAfterShow(message: Message): void {
     super.onAfterShow(message);
-    this._see(true);
+    this.update();
   }
 
   protected onAfterHide(message: Message): void {
     super.onAfterHide(message);
-    this._see(false);
-  }
-
-  private _see(seen: boolean): void {
-    this._seen = seen;
     this.update();
   }
 }

@@ -110,6 +110,29 @@ describe('the board', () => {
     expect(ids(board.running)).toEqual(['a']);
   });
 
+  test('asks for each list once when it is opened, and when something else is looked for', async () => {
+    const lists = (): number => controller.asked.filter(each => each.startsWith('GET /jobs?')).length;
+    shown();
+    await settle();
+    expect(lists()).toBe(3);
+    board.find({ ...EVERYTHING, text: 'a' });
+    await settle();
+    expect(lists()).toBe(6);
+  });
+
+  test('what is on its way when a list is hidden is not taken for what changed since', async () => {
+    const leave = shown();
+    await settle();
+    void board.running.reload();
+    leave();
+    controller.add('a', 'RUNNING');
+    void board.running.reload();
+    await settle();
+    shown();
+    await settle();
+    expect(ids(board.running)).toEqual(['a']);
+  });
+
   test('looks a change up with one request', async () => {
     shown();
     await settle();

@@ -200,7 +200,7 @@ export class Board extends Observable {
     }
     try {
       this.me ??= await this.api.whoami();
-      await Promise.all([this._countNow(), ...this._lists.map(list => list.reload())]);
+      await Promise.all([this._countNow(), ...this._lists.map(list => list.refresh())]);
       const problem = this._lists.find(list => list.problem)?.problem;
       if (problem) {
         throw problem;

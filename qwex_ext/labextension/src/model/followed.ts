@@ -135,7 +135,7 @@ export class Followed extends Observable {
     if (event.id && event.id <= this._last) {
       return;
     }
-    if (event.id > this._last + 1 && event.type === 'stream') {
+    if (event.id > this._last + 1) {
       this.cut = true;
     }
     this._last = Math.max(this._last, event.id);
@@ -143,18 +143,13 @@ export class Followed extends Observable {
       this.events = [...this.events.slice(-EVENTS), event];
     }
     this._fold(event);
+    this.log.take(event);
     this.outputs.take(event);
   }
 
   private _fold(event: Event): void {
     const { type, data, attempt } = event;
-    if (type === 'stream') {
-      this.log.append(String(data.text), data.name === 'stderr' ? 'stderr' : 'stdout');
-    } else if (type === 'error') {
-      this.log.append(`${(data.traceback as string[]).join('\n')}\n`, 'stderr');
-    } else if (type === 'notice') {
-      this.log.say(String(data.message));
-    } else if (type === 'why') {
+    if (type === 'why') {
       this.why = data as unknown as Why;
     } else if (type === 'start') {
       this.host = String(data.host ?? '');

@@ -21,7 +21,6 @@ export class JobList extends Observable {
   jobs: readonly Job[] = [];
   /** How many there are, those not loaded too; null before the first answer. */
   total: number | null = null;
-  loading = false;
   problem: ApiError | null = null;
 
   private readonly _audience = new Audience(
@@ -31,7 +30,7 @@ export class JobList extends Observable {
   private _stale = true;
   private _search = EVERYTHING;
   private _cursor: string | null = null;
-  private _request = 0;
+  private _asking: Promise<void> | null = null;
 
   constructor(
     private readonly _api: Api,
@@ -62,23 +61,29 @@ export class JobList extends Observable {
     return this._audience.join();
   }
 
+  /** From now on only these; see `refresh`. */
   search(search: Search): void {
     this._search = search;
-    void this.reload();
+    this._outdate();
+  }
+
+  /** As `reload`, unless an answer is on its way anyway. */
+  async refresh(): Promise<void> {
+    await (this._asking ?? this.reload());
   }
 
   /** What it has may be wrong: asks again, at once or when it is next shown. Never rejects; see `problem`. */
   async reload(): Promise<void> {
-    this._stale = true;
+    this._outdate();
     if (this.shown) {
-      await this._load(null);
+      await this._ask(null);
     }
   }
 
   /** The next page, if there is one. */
   async loadMore(): Promise<void> {
-    if (this.more && !this.loading) {
-      await this._load(this._cursor);
+    if (this.more && !this._asking) {
+      await this._ask(this._cursor);
     }
   }
 
@@ -100,31 +105,46 @@ export class JobList extends Observable {
     this.changed();
   }
 
-  private async _load(cursor: string | null): Promise<void> {
-    const request = ++this._request;
+  /** Neither what it has nor what is on its way is right any more. */
+  private _outdate(): void {
+    this._stale = true;
+    this._asking = null;
+  }
+
+  /** An answer counts only while no other one is awaited by now. */
+  private async _ask(cursor: string | null): Promise<void> {
     if (!this.possible) {
+      this._asking = null;
       this._take([], null, 0);
       return;
     }
-    this.loading = true;
+    const asking = this._load(cursor, () => this._asking === asking);
+    this._asking = asking;
     this.changed();
-    try {
-      const page = await this._api.jobs(this._filter(), Math.max(PAGE, cursor ? 0 : this.jobs.length), cursor);
-      if (request === this._request) {
-        this._take(cursor ? merged(this.jobs, page.jobs) : page.jobs, page.next_cursor, page.total);
-      }
-    } catch (error) {
-      if (request === this._request) {
-        this.loading = false;
-        this.problem = asApiError(error);
-        this.changed();
-      }
+    await asking;
+  }
+
+  private async _load(cursor: string | null, counts: () => boolean): Promise<void> {
+    const answer = this._api.jobs(this._filter(), Math.max(PAGE, cursor ? 0 : this.jobs.length), cursor);
+    const [page, problem] = await answer.then(
+      page => [page, null] as const,
+      (error: unknown) => [null, asApiError(error)] as const
+    );
+    if (!counts()) {
+      return;
+    }
+    this._asking = null;
+    if (page) {
+      this._take(cursor ? merged(this.jobs, page.jobs) : page.jobs, page.next_cursor, page.total);
+    } else {
+      this.problem = problem;
+      this.changed();
     }
   }
 
   private _take(jobs: readonly Job[], cursor: string | null, total: number): void {
     [this.jobs, this._cursor, this.total] = [jobs, cursor, total];
-    [this.loading, this.problem, this._stale] = [false, null, false];
+    [this.problem, this._stale] = [null, false];
     this.changed();
   }
 

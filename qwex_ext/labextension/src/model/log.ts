@@ -1,5 +1,7 @@
 /** A job's output as lines, the last of them: what a terminal would show, kept small however much comes. */
 
+import type { Event } from '../api/types';
+
 export interface Line {
   /** With its colours, as ANSI escapes; those still open from lines before stand at its front. */
   text: string;
@@ -27,6 +29,17 @@ export class Log {
 
   get lines(): readonly Line[] {
     return this._lines;
+  }
+
+  /** Takes in a record, if it holds text; what is drawn elsewhere than in a terminal is left out. */
+  take({ type, data }: Event): void {
+    if (type === 'stream') {
+      this.append(String(data.text), data.name === 'stderr' ? 'stderr' : 'stdout');
+    } else if (type === 'error') {
+      this.append(`${(data.traceback as string[]).join('\n')}\n`, 'stderr');
+    } else if (type === 'notice') {
+      this.say(String(data.message));
+    }
   }
 
   append(text: string, source: Line['source']): void {

@@ -94,6 +94,11 @@ function tokens(line: string): string[] {
   return line.match(/(?:[^\s"']|"(?:\\.|[^"\\])*"|'[^']*')+/g) ?? [];
 }
 
+/** The words of a line as a shell splits them. */
+export function words(line: string): string[] {
+  return tokens(line).map(unquoted);
+}
+
 function unquoted(word: string): string {
   return /^(["']).*\1$/.test(word) ? word.slice(1, -1) : word;
 }

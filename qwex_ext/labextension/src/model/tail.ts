@@ -8,7 +8,7 @@ import { Audience, Observable } from './observable';
 const EVERY = 1500;
 /** Bytes of output that are fetched for the first look. */
 const TAIL = 16_384;
-const TYPES = ['stream', 'error', 'notice', 'state'];
+const TYPES = ['stream', 'error', 'notice'];
 
 export class Tail extends Observable {
   private readonly _log = new Log();
@@ -42,12 +42,7 @@ export class Tail extends Observable {
     const wanted = this._last ? { after: this._last } : { tail: TAIL };
     for await (const event of this._board.api.events(id, { ...wanted, follow: false, types: TYPES })) {
       this._last = Math.max(this._last, event.id);
-      const { type, data } = event;
-      if (type === 'stream') {
-        this._log.append(String(data.text), 'stdout');
-      } else if (type === 'error') {
-        this._log.append(`${(data.traceback as string[]).join('\n')}\n`, 'stderr');
-      }
+      this._log.take(event);
     }
     this.changed();
     if (ended(job)) {

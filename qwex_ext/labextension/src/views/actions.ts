@@ -2,41 +2,42 @@
 import { asApiError } from '../api/problem';
 import { ended, type Job } from '../api/types';
 import { moreMemory } from './words';
-import { useQwex } from './host';
+import { useQwex, type Host } from './host';
 
 export interface Actions {
   /** Asks first: what a stopped job has computed is gone. */
-  stop(job: Job, ask?: boolean): Promise<void>;
+  stop(job: Job): Promise<void>;
   resubmit(job: Job): Promise<void>;
   /** The same job with twice the memory; for one that ran out of it. */
   resubmitLarger(job: Job): Promise<void>;
+}
+
+/** Does it; what goes wrong is said, with the command that helps. */
+export async function attempt(host: Host, act: () => Promise<unknown>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    const { message, command } = asApiError(error);
+    host.say(command ? `${message} ${host.trans.__('Try: %1', command)}` : message, true);
+  }
 }
 
 export function useActions(): Actions {
   const { host, board } = useQwex();
   const { trans } = host;
 
-  const attempt = async (act: () => Promise<unknown>): Promise<void> => {
-    try {
-      await act();
-    } catch (error) {
-      const { message, command } = asApiError(error);
-      host.say(command ? `${message} ${trans.__('Try: %1', command)}` : message, true);
-    }
-  };
-
   const again = (job: Job, changes: Record<string, unknown>): Promise<void> =>
-    attempt(async () => {
+    attempt(host, async () => {
       const next = await board.resubmit(job.id, changes);
       host.say(trans.__('%1 is submitted again as %2.', job.name, next.id));
       host.openJob(next);
     });
 
   return {
-    async stop(job, ask = true) {
+    async stop(job) {
       const said = trans.__('“%1” stops, and what it has not returned yet is lost. Its output stays.', job.name);
-      if (!ended(job) && (!ask || (await host.confirm(trans.__('Stop this job?'), said, trans.__('Stop'))))) {
-        await attempt(() => board.cancel(job.id));
+      if (!ended(job) && (await host.confirm(trans.__('Stop this job?'), said, trans.__('Stop')))) {
+        await attempt(host, () => board.cancel(job.id));
       }
     },
     resubmit: job => again(job, {}),

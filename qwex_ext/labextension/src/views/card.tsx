@@ -6,12 +6,12 @@ import { newest, type Snapshot } from '../model/card';
 import { Tail } from '../model/tail';
 import { useActions } from './actions';
 import { Ansi } from './ansi';
-import { useNow, useObserved, useQwex, useShown } from './host';
+import { useNow, useObserved, useQwex, useShown, type Words } from './host';
 import { Icon, IconButton, StateIcon, type IconName } from './icons';
 import { links } from './links';
 import { Progress, useGlance } from './row';
 import { WhyView } from './why';
-import { asks, headline, joined, moreMemory, stateWord, waiting } from './words';
+import { asks, headline, joined, moreMemory, stateWord } from './words';
 
 const TAIL_LINES = 8;
 
@@ -181,11 +181,11 @@ function TailView({ job }: { job: Job }): JSX.Element {
   );
 }
 
-function returned(kept: Snapshot, trans: Parameters<typeof waiting>[1]): string {
+function returned(kept: Snapshot, trans: Words): string {
   return kept.bound.length ? trans.__('%1 → here', kept.bound.join(', ')) : '';
 }
 
-function unknown(problem: ApiError, trans: Parameters<typeof waiting>[1]): string {
+function unknown(problem: ApiError, trans: Words): string {
   return problem.status === 404
     ? trans.__('Shown as it was saved: the controller here does not know this job.')
     : trans.__('Shown as it was last known: %1', problem.message);

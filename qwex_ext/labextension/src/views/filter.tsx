@@ -1,6 +1,6 @@
 /** The search field, and a button for each state that may be looked for. */
 import React, { useEffect, useState } from 'react';
-import { ENDED, RUNNING, WAITING, type Counts, type JobState } from '../api/types';
+import { RUNNING, WAITING, type JobState } from '../api/types';
 import { useObserved, useQwex, type Words } from './host';
 import { Icon, StateIcon } from './icons';
 
@@ -81,10 +81,3 @@ function chips(trans: Words): Chip[] {
     { name: trans.__('Cancelled'), states: ['CANCELLED'], sign: 'CANCELLED' }
   ];
 }
-
-/** How many jobs are in these states; null before it is known. */
-export function counted(counts: Counts | null, states: readonly JobState[]): number | null {
-  return counts && states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
-}
-
-export const SECTIONS = { running: RUNNING, waiting: WAITING, finished: ENDED } as const;

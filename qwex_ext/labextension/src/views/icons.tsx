@@ -2,17 +2,19 @@
 import React from 'react';
 import type { JobState } from '../api/types';
 
+const RING = <circle cx="8" cy="8" r="5.5" />;
+
 const SHAPES = {
   pending: <circle cx="8" cy="8" r="5.5" strokeDasharray="2 2.3" />,
   queued: (
     <>
-      <circle cx="8" cy="8" r="5.5" />
+      {RING}
       <path d="M8 4.8V8l2.2 1.6" />
     </>
   ),
   admitted: (
     <>
-      <circle cx="8" cy="8" r="5.5" />
+      {RING}
       <path d="M8 2.5a5.5 5.5 0 0 1 0 11z" fill="currentColor" />
     </>
   ),
@@ -21,7 +23,7 @@ const SHAPES = {
   failed: <path d="M3.6 3.6l8.8 8.8M12.4 3.6l-8.8 8.8" />,
   cancelled: (
     <>
-      <circle cx="8" cy="8" r="5.5" />
+      {RING}
       <path d="M4.2 11.8l7.6-7.6" />
     </>
   ),

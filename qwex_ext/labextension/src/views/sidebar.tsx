@@ -1,11 +1,13 @@
 /** The parts of the sidebar; the application puts them into its own frame. */
 import React, { useEffect, useRef, useState } from 'react';
-import type { JobState } from '../api/types';
-import { Filter, SECTIONS, counted } from './filter';
+import { ENDED, RUNNING, WAITING, type Counts, type JobState } from '../api/types';
+import { Filter } from './filter';
 import { useObserved, useQwex, useShown, useWords } from './host';
 import { Jobs } from './list';
 import { Problem } from './problem';
 import { stateWord } from './words';
+
+const SECTIONS = { running: RUNNING, waiting: WAITING, finished: ENDED } as const;
 
 export type Section = keyof typeof SECTIONS;
 
@@ -104,4 +106,9 @@ function Told(): JSX.Element {
       {said}
     </div>
   );
+}
+
+/** How many jobs are in these states; null before it is known. */
+function counted(counts: Counts | null, states: readonly JobState[]): number | null {
+  return counts && states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
 }
