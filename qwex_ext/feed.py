@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,6 +45,8 @@ class Standing(NamedTuple):
     controller: str
     message: str = ""
     command: str = ""
+    #: Another one for each subscription that began; empty while none has.
+    beginning: str = ""
 
 
 class Feed:
@@ -76,7 +79,7 @@ class Feed:
 
     def tell(self, said: str) -> None:
         """Something that users should know once."""
-        self._say(self.standing._replace(message=said))
+        self._say(self.standing, notice=said)
 
     async def close(self) -> None:
         """End the subscription, within a bounded time."""
@@ -97,7 +100,7 @@ class Feed:
             except LostError:
                 pass  # it had begun; the next try tells how it stands
             except QwexError as error:
-                self._stand(self.standing._replace(connected=False, message=error.message, command=command(error)))
+                self._stand(Standing(False, self.standing.controller, error.message, command(error)))
             except Exception:
                 self._bus.log.exception("qwex: the controller's changes could not be read; they are asked for again")
             vain = vain + 1 if time.monotonic() - begun < _LASTING else 0
@@ -123,7 +126,7 @@ class Feed:
         begun = False
         async for chunk in body:
             if not begun:
-                self._stand(Standing(True, self.standing.controller))
+                self._stand(Standing(True, self.standing.controller, beginning=secrets.token_hex(4)))
                 begun = True
             yield chunk
 
@@ -131,11 +134,11 @@ class Feed:
         """Where it stands now. Every beginning is told, since browsers have missed what came before it."""
         changed, self.standing = standing != self.standing, standing
         self._tried.set()
-        if changed or standing.connected:
+        if changed:
             self._say(standing)
 
-    def _say(self, standing: Standing) -> None:
-        self._bus.emit(schema_id=FEED, data=standing._asdict())
+    def _say(self, standing: Standing, notice: str = "") -> None:
+        self._bus.emit(schema_id=FEED, data={**standing._asdict(), "notice": notice})
 
 
 async def _set(event: asyncio.Event, seconds: float) -> None:

@@ -13,7 +13,8 @@ from qwex.client import daemon
 RECORD = {"id": "a-1", "name": "a", "user": "ann", "kind": "cell", "state": "RUNNING", "backend": "local"} | {
     "created_at": 1.0, "message": "secret", "tags": {"k": "secret"}, "queue": None, "attempt": 2, "of_tomorrow": 1,
 }  # fmt: skip
-OWN = {"controller": "own", "message": "", "command": ""}
+OWN = {"connected": True, "controller": "own", "message": "", "command": ""}
+NEVER = {"connected": False, "controller": "own", "beginning": ""}
 
 
 @pytest.fixture
@@ -45,10 +46,17 @@ def change(**changed) -> bytes:
     return b"event: job\ndata: %b\n\n" % json.dumps({**RECORD, **changed}).encode()
 
 
+async def beginning(heard) -> str:
+    """That of the feed, which the bus says next."""
+    kind, said = await heard()
+    assert (kind, said) == ("feed", {**OWN, "beginning": said["beginning"], "notice": ""})
+    return said["beginning"]
+
+
 async def test_a_browser_learns_whether_the_bus_reaches_it(changes, bus, post):
     heard = await bus()
-    assert await post("qwex/feed", {}) == (200, {"connected": True, **OWN})
-    assert await heard() == ("feed", {"connected": True, **OWN})
+    status, said = await post("qwex/feed", {})
+    assert (status, said) == (200, {**OWN, "beginning": await beginning(heard)})
 
 
 async def test_changes_and_no_more_than_everybody_may_see(changes, upstream, bus, post):
@@ -76,9 +84,10 @@ async def test_one_subscription_for_all_browsers(changes, upstream, bus, post):
 async def test_every_beginning_is_told_so_that_browsers_ask_anew(changes, bus, post):
     heard = await bus()
     await post("qwex/feed", {})
-    assert [await heard() for _ in range(2)] == [("feed", {"connected": True, **OWN})] * 2
+    first = await beginning(heard)
+    assert await beginning(heard) == first  # the answer to the greeting
     changes.put_nowait(None)
-    assert await heard() == ("feed", {"connected": True, **OWN})
+    assert await beginning(heard) != first
     changes.put_nowait(change())
     assert (await heard())[0] == "job"
 
@@ -87,7 +96,7 @@ async def test_a_frame_that_is_none_does_not_end_the_feed(changes, bus, post):
     heard = await bus()
     await post("qwex/feed", {})
     changes.put_nowait(b"event: job\ndata: {\n\n")
-    assert [await heard() for _ in range(3)] == [("feed", {"connected": True, **OWN})] * 3
+    assert len({await beginning(heard) for _ in range(3)}) == 2
     changes.put_nowait(change())
     assert (await heard())[0] == "job"
 
@@ -95,13 +104,12 @@ async def test_a_frame_that_is_none_does_not_end_the_feed(changes, bus, post):
 async def test_a_refusal_is_told(upstream, post):
     problem = {"status": 403, "code": "not-authorized", "detail": "check QWEX_TOKEN"}
     upstream.answer = whole(json.dumps(problem).encode(), status="403 Forbidden")
-    expected = {"connected": False, "controller": "own", "message": "check QWEX_TOKEN", "command": "qwex config"}
+    expected = {**NEVER, "message": "check QWEX_TOKEN", "command": "qwex config"}
     assert await post("qwex/feed", {}) == (200, expected)
 
 
 async def test_no_controller_is_started_for_it(home, post):
-    message = "your controller is not running"
-    expected = {"connected": False, "controller": "own", "message": message, "command": "qwex controller start"}
+    expected = {**NEVER, "message": "your controller is not running", "command": "qwex controller start"}
     assert await post("qwex/feed", {}) == (200, expected)
     assert not home.exists()
 
@@ -124,7 +132,7 @@ async def test_a_controller_that_goes_and_comes_back(home, bus, ask, post):
     assert (kind, gone["connected"], gone["command"]) == ("feed", False, "qwex controller start")
     again = json.loads((await ask("qwex/api/healthz")).body)["pid"]
     assert again != pid
-    assert await heard() == ("feed", {"connected": True, **OWN})
+    assert await beginning(heard)
 
 
 async def test_a_url(post, monkeypatch):
@@ -147,3 +155,13 @@ async def test_the_end_does_not_wait_for_a_controller_that_says_nothing(upstream
     app = jp_serverapp.extension_manager.extension_points["qwex"].app
     await asyncio.wait_for(app.stop_extension(), 60)
     assert (await begun)[1]["connected"] is False
+
+
+async def test_what_people_should_know_once(changes, bus, post, jp_serverapp):
+    heard = await bus()
+    await post("qwex/feed", {})
+    first = {await beginning(heard) for _ in range(2)}
+    jp_serverapp.web_app.settings["qwex_service"].feed.tell("your controller was replaced")
+    kind, said = await heard()
+    assert (kind, said["connected"], said["notice"]) == ("feed", True, "your controller was replaced")
+    assert {said["beginning"]} == first

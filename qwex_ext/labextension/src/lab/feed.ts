@@ -16,6 +16,9 @@ interface Standing {
   connected: boolean;
   message: string;
   command: string;
+  /** Another one after each gap. */
+  beginning: string;
+  notice: string;
 }
 
 export class BusFeed implements Feed {
@@ -26,6 +29,7 @@ export class BusFeed implements Feed {
     failures => (failures ? Math.min(GREET_AGAIN[0] * 2 ** (failures - 1), GREET_AGAIN[1]) : GREET_AGAIN[1])
   );
   private _heard: (() => void) | null = null;
+  private _beginning = '';
 
   constructor(
     private readonly _settings: ServerConnection.ISettings,
@@ -79,13 +83,17 @@ export class BusFeed implements Feed {
     }
   }
 
-  private _stands({ connected, message, command }: Standing): void {
-    this.connected = connected;
-    if (connected) {
-      // Said anew after each gap, however short it was.
+  /** Also said again whenever another browser's tab greets. */
+  private _stands({ connected, message, command, beginning, notice }: Standing): void {
+    const begun = connected && !(this.connected && beginning === this._beginning);
+    [this.connected, this._beginning] = [connected, beginning];
+    if (begun) {
       this._tell({ kind: 'connected' });
-    } else {
+    } else if (!connected) {
       this._tell({ kind: 'silent', problem: message ? new ApiError(message, 'Unreachable', 503, command) : null });
+    }
+    if (notice) {
+      this._tell({ kind: 'notice', notice });
     }
   }
 

@@ -1,4 +1,4 @@
-/** Says when one of one's own jobs has ended that took long enough to be forgotten. */
+/** Says when one of one's own jobs has ended that took long enough to be forgotten, and what else there is to know. */
 import { Notification } from '@jupyterlab/apputils';
 import type { Job } from '../api/types';
 import { cause, ending, joined } from '../views/words';
@@ -11,6 +11,11 @@ export interface Wishes {
 }
 
 export function addNotifications(qwex: Qwex, wishes: () => Wishes): void {
+  qwex.board.feed.subscribe(news => {
+    if (news.kind === 'notice') {
+      Notification.info(news.notice, { autoClose: 10_000 });
+    }
+  });
   qwex.mine.onEnd((news, seconds) => {
     const { notify, notifyAfter } = wishes();
     const wanted = notify === 'all' || (notify === 'failures' && news.state === 'FAILED');

@@ -140,7 +140,7 @@ export class Board extends Observable {
     if (news.kind === 'job') {
       this._quiet = 0;
       this._look(news.id);
-    } else if (news.kind === 'connected' || news.problem) {
+    } else if (news.kind === 'connected' || (news.kind === 'silent' && news.problem)) {
       this.refresh();
       this._watched.forEach((_, id) => this._look(id));
     }

@@ -18,7 +18,9 @@ export type News =
   /** News come from now on; what happened before has to be asked for. */
   | { kind: 'connected' }
   /** None come until `connected`; `problem` says why, null where there is nothing to hear of yet. */
-  | { kind: 'silent'; problem: ApiError | null };
+  | { kind: 'silent'; problem: ApiError | null }
+  /** Something that people should read once. */
+  | { kind: 'notice'; notice: string };
 
 export interface Feed {
   /** Whether news come. */
