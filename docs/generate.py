@@ -57,8 +57,8 @@ time = "4h"
 #: What a field of a job is, where its model does not say.
 FIELD_WORDS = {
     "source": "the code",
-    "source.kind": "`script`, `command`, `cell` or `function`; the last two are written by notebooks and by Python",
-    "source.text": "the code itself",
+    "source.kind": "`script`, `notebook`, `command`, `cell` or `function`; the last two are written by front ends",
+    "source.text": "the code itself; of a notebook its JSON, as Jupyter saves it",
     "name": "a name for people",
     "args": "the words of a command, or the arguments of a script",
     "runtime": "what it runs with",
@@ -76,7 +76,7 @@ FIELD_WORDS = {
     "outputs": "names of the values to keep",
     "tags": "labels to find the job by",
     "experiment": "experiment it belongs to",
-    "notebook": "the notebook that a cell came from",
+    "notebook": "the notebook that a cell came from, or that is run",
     "notebook.path": "its file",
     "notebook.cell_id": "the cell's id in it",
     "backend": "place that runs it",

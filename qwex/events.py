@@ -18,6 +18,7 @@ type               further keys (output types carry nbformat 4's fields)
 ``clear_output``   wait
 ``result``         data, metadata, execution_count
 ``error``          ename, evalue, traceback (rendered lines), frames (filename, lineno, name, line)
+``cell``           id, number (from 1), total: a notebook's cell begins; what follows is its output
 ``value``          name, type_name, size, digest, format, python: an output value is complete on disk
 ``notice``         level ("info" | "warning" | "error"), code, message: qwex speaking, not the job
 ``exit``           code, signal, reason, message, terminated (whether it was sent SIGTERM while it ran), peak_memory

@@ -26,6 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qwex import notebooks
 from qwex.events import is_type
 from qwex.state import JobState, JobStatus, Reason
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qwex.backend import Plan
+    from qwex.spec import JobSpec
 
 __all__ = [
     "BOOT",
@@ -81,7 +83,7 @@ def describe(plan: Plan, *, limits: dict[str, Any] | None = None) -> dict[str, A
         "version": 1,
         "run_id": plan.run_id,
         "attempt": plan.attempt,
-        "source": spec.source.model_dump(),
+        "source": _source(spec),
         "args": list(spec.args),
         "env": dict(spec.env),
         "environment": str(plan.environment) if plan.environment else None,
@@ -91,6 +93,15 @@ def describe(plan: Plan, *, limits: dict[str, Any] | None = None) -> dict[str, A
         "outputs": list(spec.outputs),
         "limits": {"timeout": spec.timeout, "grace": spec.grace, **(limits or {})},
     }
+
+
+def _source(spec: JobSpec) -> dict[str, Any]:
+    """A notebook's cells instead of its text: what stands around them is not run."""
+    source = spec.source.model_dump()
+    if spec.source.kind != "notebook":
+        return source
+    notebook = notebooks.with_parameters(notebooks.parsed(spec.source.text), spec.parameters)
+    return {**source, "text": "", "cells": notebooks.cells(notebook)}
 
 
 def write(plan: Plan, folder: Path, *, limits: dict[str, Any] | None = None, bell: bool = False) -> None:

@@ -8,8 +8,18 @@ import re
 import secrets
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
+from qwex import notebooks
 from qwex.errors import InvalidSpec, nearest
 from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
 
@@ -130,9 +140,9 @@ class Value(_Frozen):
 
 
 class Source(_Frozen):
-    """The code. ``text`` is a cell's or script's; a command's words are in ``JobSpec.args``."""
+    """The code. ``text`` is a cell's, script's or notebook's (nbformat 4); a command's words are ``JobSpec.args``."""
 
-    kind: Literal["cell", "script", "function", "command"]
+    kind: Literal["cell", "script", "function", "command", "notebook"]
     text: str = ""
     name: Plain = Field("", max_length=1024, description="file, function or cell name, as shown in tracebacks")
     line_offset: int = Field(0, ge=0, description="lines of the notebook's cell above the first line of text")
@@ -192,6 +202,9 @@ class JobSpec(_Frozen):
     retries: Retries = Retries()
     inputs: dict[Name, Value] = Field({}, max_length=MANY)
     outputs: tuple[Name, ...] = Field((), max_length=MANY)
+    parameters: dict[Name, JsonValue] = Field(
+        {}, max_length=MANY, description="values for names that the notebook's cell tagged parameters assigns"
+    )
     tags: dict[Label, Plain] = Field({}, max_length=MANY)
     experiment: Plain = ""
     notebook: Notebook | None = None
@@ -207,6 +220,10 @@ class JobSpec(_Frozen):
             raise ValueError("source: a command needs at least one word in args")
         if kind in ("cell", "script") and not self.source.text.strip():
             raise ValueError(f"source: the {kind} is empty")
+        if kind == "notebook":
+            _check_notebook(self.source.text, self.parameters)
+        elif self.parameters:
+            raise ValueError(f"parameters: only a notebook has them, not a {kind}")
         if len(set(self.outputs)) != len(self.outputs):
             raise ValueError("outputs: a name stands twice")
         return self
@@ -219,9 +236,23 @@ class JobSpec(_Frozen):
         return _CONTROL.sub("�", title)[:_LONGEST_NAME] or self.source.kind
 
 
+def _check_notebook(text: str, parameters: dict[str, Any]) -> None:
+    try:
+        notebook = notebooks.parsed(text)
+    except ValueError as error:
+        raise ValueError(f"source: {error}") from None
+    if not notebooks.cells(notebook):
+        raise ValueError("source: the notebook has no code")
+    try:
+        notebooks.with_parameters(notebook, parameters)
+    except ValueError as error:
+        raise ValueError(f"parameters: {error}") from None
+
+
 def mint_run_id(name: str) -> str:
     """``<slug>-<random>``, the job's one name in every system; unique without asking anyone."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower().rsplit("/", 1)[-1].removesuffix(".py")).strip("-")
+    stem = name.lower().rsplit("/", 1)[-1].removesuffix(".py").removesuffix(".ipynb")
+    slug = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")
     if not slug or not slug[0].isalpha():
         slug = f"job-{slug}"
     return f"{slug[:40].rstrip('-')}-{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from qwex import config
 from qwex.client.api import AsyncClient
+from qwex.client.notebookfile import parameters
 from qwex.client.workfile import of_file
 from qwex.options import project_defaults
 from qwex.spec import JobSpec, Word, validated
@@ -30,7 +31,8 @@ class Wanted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(min_length=1, description="the file, from the root of Jupyter's files")
-    args: tuple[Word, ...] = ()
+    args: tuple[Word, ...] = Field((), description="of a script")
+    params: tuple[str, ...] = Field((), description="parameters of a notebook, each NAME=VALUE")
     flags: dict[str, Any] = Field({}, description="fields of SubmitOptions")
     kernel: str = Field("", description="the kernel whose Python runs it; empty means the server's")
     preview: bool = Field(False, description="say what would happen; submit nothing")
@@ -65,8 +67,8 @@ async def submit(server: Settings, wanted: Wanted, file: Path, python: str) -> d
 
 
 def _spec(wanted: Wanted, file: Path, defaults: Mapping[str, Any]) -> JobSpec:
-    folder = file.parent
-    return of_file(file, wanted.args, _within(folder, wanted.flags), _within(folder, defaults), spell=_spell)
+    given, below = (_within(file.parent, options) for options in (wanted.flags, defaults))
+    return of_file(file, wanted.args, given, below, spell=_spell, parameters=parameters(wanted.params))
 
 
 def _within(folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:

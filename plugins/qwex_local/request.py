@@ -75,7 +75,7 @@ class LocalRequest:
             memory=parse_memory(resources.memory) if resources.memory else 0,
             gpu=resources.gpu,
             python=spec.runtime.python,
-            flavour="ipython" if spec.source.kind == "cell" else "plain",
+            flavour="ipython" if spec.source.kind in ("cell", "notebook") else "plain",
             job=jobfolder.describe(plan, limits={"grace": min(spec.grace, longest_grace)}),
         )
 

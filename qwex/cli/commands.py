@@ -20,6 +20,7 @@ NAMES = (
     "list",
     "status",
     "logs",
+    "notebook",
     "why",
     "wait",
     "cancel",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qwex import config
 from qwex.cli.command import Flag
+from qwex.client import notebookfile
 from qwex.client.workfile import changes, of_file
 from qwex.errors import InvalidSpec
 from qwex.options import SubmitOptions, flags, project_defaults
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from qwex.cli.command import Given
     from qwex.spec import JobSpec
 
-__all__ = ["build", "changes", "option_flags"]
+__all__ = ["PARAM", "build", "changes", "option_flags", "parameters"]
 
 _COMPLETE = {"queue": "queue", "backend": "backend"}
+PARAM = Flag("param", "--param", "set a parameter of a notebook (several times)", "-p", str, many=True, metavar="K=V")
 
 
 def option_flags() -> tuple[Flag, ...]:
@@ -35,6 +37,15 @@ def option_flags() -> tuple[Flag, ...]:
     )  # fmt: skip
 
 
+def parameters(given: Given) -> dict[str, Any]:
+    """What ``PARAM`` was given.
+
+    Raises:
+        InvalidSpec: a pair has no ``=``, or a name stands twice.
+    """
+    return notebookfile.parameters(given["param"] or ())
+
+
 def build(work: str | None, rest: Sequence[str], given: Given) -> JobSpec:
     """The job: ``work`` is a file and ``rest`` its arguments or, without a file, a command.
 
@@ -45,8 +56,10 @@ def build(work: str | None, rest: Sequence[str], given: Given) -> JobSpec:
     raw = {name: given[name] for name in SubmitOptions.model_fields}
     defaults = project_defaults(config.load())
     if work is None:
+        if given["param"]:
+            raise InvalidSpec.of("param", "only a notebook has parameters; name one: qwex submit FILE.ipynb -p K=V")
         return _command(rest, SubmitOptions.read(raw, defaults))
-    return of_file(Path(work), rest, raw, defaults, spell=_spell)
+    return of_file(Path(work), rest, raw, defaults, spell=_spell, parameters=parameters(given))
 
 
 def _command(words: Sequence[str], options: SubmitOptions) -> JobSpec:

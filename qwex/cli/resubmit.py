@@ -17,13 +17,13 @@ __all__ = ["COMMAND"]
 
 
 def _flags() -> tuple[Flag, ...]:
-    from qwex.cli.jobspec import option_flags
+    from qwex.cli.jobspec import PARAM, option_flags
 
-    return (*option_flags(), *FLAGS)
+    return (*option_flags(), PARAM, *FLAGS)
 
 
 def _run(given: Given) -> int:
-    from qwex.cli.jobspec import changes
+    from qwex.cli.jobspec import changes, parameters
     from qwex.options import SubmitOptions
 
     options = SubmitOptions.read({name: given[name] for name in SubmitOptions.model_fields})
@@ -31,6 +31,8 @@ def _run(given: Given) -> int:
     changed = changes(options)
     if "cwd" in changed and not connection.settings.url:
         changed["cwd"] = str(Path(changed["cwd"]).expanduser().absolute())
+    if set_anew := parameters(given):
+        changed["parameters"] = set_anew
     with checks.named_as_flags(changed.get("backend_options", ())):
         job = connection.resubmit(given["id"], **changed)
     return told(connection, job.record, given)

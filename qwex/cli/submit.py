@@ -1,4 +1,4 @@
-"""``qwex submit``: a script, a command or a described job goes into the queue."""
+"""``qwex submit``: a script, a notebook, a command or a described job goes into the queue."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _DRY_RUN = Flag("dry_run", "--dry-run", "show what would be sent and how long it
 
 
 def _flags() -> tuple[Flag, ...]:
-    from qwex.cli.jobspec import option_flags
+    from qwex.cli.jobspec import PARAM, option_flags
 
-    return (*option_flags(), _DRY_RUN, *FLAGS)
+    return (*option_flags(), PARAM, _DRY_RUN, *FLAGS)
 
 
 def _run(given: Given) -> int:
@@ -98,11 +98,12 @@ def _queued(record: JobRecord, why: Why | None) -> str:
 
 
 COMMAND = Command(
-    "submit a script, a command or a described job",
+    "submit a script, a notebook, a command or a described job",
     _run,
     (
         Word(
-            "work", "SCRIPT.py|JOB.yaml", "a Python script, or a job spec in YAML or JSON (docs/jobspec.md)",
+            "work", "FILE.py|FILE.ipynb|JOB.yaml",
+            "a Python script, a notebook, or a job spec in YAML or JSON (docs/jobspec.md)",
             required=False,
         ),
     ),
@@ -110,6 +111,7 @@ COMMAND = Command(
     rest="the arguments of the script, or a command instead of one",
     examples=(
         "qwex submit train.py --gpu 1 -- --lr 0.1",
+        "qwex submit report.ipynb -p year=2026",
         "qwex submit --name count -- seq 3",
         "qwex submit train.py --wait",
         "qwex submit job.yaml --queue night",

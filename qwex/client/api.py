@@ -116,6 +116,15 @@ class AsyncClient:
         headers = (("accept", "application/yaml"),)
         return (await self.session.call("GET", _path(run_id, "spec"), headers=headers)).body.decode()
 
+    async def notebook(self, run_id: str) -> dict[str, Any]:
+        """The notebook that a job runs, with what its cells have shown by now, as nbformat 4 has it.
+
+        Raises:
+            NotFound: there is no such job, or it runs no notebook.
+        """
+        raw: dict[str, Any] = (await self.session.call("GET", _path(run_id, "notebook"))).json()
+        return raw
+
     async def list(
         self,
         *,

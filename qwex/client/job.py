@@ -144,6 +144,14 @@ class AsyncJob(Shown):
         """The job's output as text; ``follow`` goes on to its end."""
         return self.client.logs(self.id, follow, offset)
 
+    async def notebook(self) -> dict[str, Any]:
+        """The notebook that it runs, with what its cells have shown by now, as nbformat 4 has it.
+
+        Raises:
+            NotFound: it runs none.
+        """
+        return await self.client.notebook(self.id)
+
     async def value(self, name: str) -> Any:
         """An output value, loaded (which runs code: do it for jobs you trust).
 

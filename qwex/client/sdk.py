@@ -48,19 +48,23 @@ def submit(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     outputs: Sequence[str] = (),
+    parameters: Mapping[str, Any] | None = None,
     **keywords: Unpack[Keywords],
 ) -> Job:
-    """Submit a script (its path), a command (a list of words) or a function, and get a ``Job``.
+    """Submit a script or notebook (its path), a command (a list of words) or a function, and get a ``Job``.
 
     A path that ends in .yaml, .yml or .json is a job spec; the keywords win over it. A function is called with
-    ``arguments`` and ``kwargs``; a script gets ``args``. ``outputs`` are variables of a script to bring back. The
-    other keywords are the flags of ``qwex submit``: gpu=1, mem="4Gi", queue="gpu-team", …
+    ``arguments`` and ``kwargs``; a script gets ``args``; a notebook gets ``parameters`` for names that its cell tagged
+    ``parameters`` assigns. ``outputs`` are variables of a script or notebook to bring back. The other keywords are the
+    flags of ``qwex submit``: gpu=1, mem="4Gi", queue="gpu-team", …
 
     Raises:
         InvalidSpec: lists every problem; nothing was submitted.
         CaptureError: a value that the function needs cannot be sent; names it.
     """
     given = options(**keywords)
+    if parameters and not isinstance(work, (str, Path)):
+        raise InvalidSpec.of("parameters", "only a notebook takes these")
     if callable(work):
         from qwex.client.function import submit_function
 
@@ -69,7 +73,7 @@ def submit(
         raise InvalidSpec.of("kwargs" if kwargs else "args", "only a function takes these")
     words = [str(word) for word in (*arguments, *args)]
     if isinstance(work, (str, Path)):
-        return client().submit(_file(Path(work), words, outputs, keywords))
+        return client().submit(_file(Path(work), words, outputs, parameters or {}, keywords))
     return client().submit(command([*map(str, work), *words], given))
 
 
@@ -80,12 +84,14 @@ def options(**keywords: Any) -> SubmitOptions:
     return SubmitOptions.read(_raw(keywords), defaults=project_defaults(config.load()))
 
 
-def _file(path: Path, args: Sequence[str], outputs: Sequence[str], keywords: Mapping[str, Any]) -> JobSpec:
+def _file(
+    path: Path, args: Sequence[str], outputs: Sequence[str], parameters: Mapping[str, Any], keywords: Mapping[str, Any]
+) -> JobSpec:
     from qwex.client.workfile import of_file
     from qwex.options import project_defaults
 
     defaults = project_defaults(config.load())
-    return of_file(path, args, _raw(keywords), defaults, spell=_spell, outputs=outputs)
+    return of_file(path, args, _raw(keywords), defaults, spell=_spell, outputs=outputs, parameters=parameters)
 
 
 def _spell(words: Sequence[str]) -> str:

@@ -1,14 +1,16 @@
-"""A file as a job: a script, or a description in YAML or JSON."""
+"""A file as a job: a script, a notebook, or a description in YAML or JSON."""
 
 from __future__ import annotations
 
 import json
 import warnings
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qwex.client import notebookfile
 from qwex.errors import InvalidSpec, nearest
 from qwex.options import SubmitOptions
-from qwex.spec import JobSpec, Source, validated
+from qwex.spec import JobSpec, Notebook, Source, validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["changes", "of_file"]
 
 _DESCRIPTIONS = (".json", ".yaml", ".yml")
+_NOTEBOOK = ".ipynb"
 
 
 class _File(NamedTuple):
@@ -35,16 +38,21 @@ def of_file(
     *,
     spell: Spell,
     outputs: Sequence[str] = (),
+    parameters: Mapping[str, Any] = MappingProxyType({}),
 ) -> JobSpec:
     """The job that the file is, as it stands now; ``given`` and ``defaults`` are fields of ``SubmitOptions``.
+
+    ``args`` are for scripts, ``parameters`` for notebooks.
 
     Raises:
         InvalidSpec: lists every problem.
     """
     file = _File(path, spell)
+    more = {"args": tuple(args), "outputs": tuple(outputs), "parameters": dict(parameters)}
     if path.suffix.lower() in _DESCRIPTIONS:
-        return _described(file, args, outputs, SubmitOptions.read(given), SubmitOptions.read({}, defaults))
-    return _script(file, args, outputs, SubmitOptions.read(given, defaults))
+        return _described(file, more, SubmitOptions.read(given), SubmitOptions.read({}, defaults))
+    make = _notebook if path.suffix.lower() == _NOTEBOOK else _script
+    return make(file, more, SubmitOptions.read(given, defaults))
 
 
 def changes(options: SubmitOptions) -> dict[str, Any]:
@@ -54,12 +62,21 @@ def changes(options: SubmitOptions) -> dict[str, Any]:
     return {name: value for name, value in spec.items() if name != "source" and value not in ({}, None)}
 
 
-def _script(file: _File, args: Sequence[str], outputs: Sequence[str], options: SubmitOptions) -> JobSpec:
+def _script(file: _File, more: Mapping[str, Any], options: SubmitOptions) -> JobSpec:
     text = _read(file.path, file.spell)
     if not options.python:
         _check_syntax(file, text)
     source = validated(Source, kind="script", text=text, name=str(file.path.absolute()))
-    return options.spec(source, args=tuple(args), outputs=tuple(outputs))
+    return options.spec(source, **more)
+
+
+def _notebook(file: _File, more: Mapping[str, Any], options: SubmitOptions) -> JobSpec:
+    if more["args"]:
+        raise InvalidSpec.of("args", f"{file.path} is a notebook, which takes no arguments but parameters: NAME=VALUE")
+    source = notebookfile.source(file.path, _read(file.path, file.spell))
+    if not options.python:
+        notebookfile.check_syntax(file.path, source)
+    return options.spec(source, **more, notebook=Notebook(path=source.name))
 
 
 def _read(path: Path, spell: Spell) -> str:
@@ -78,8 +95,6 @@ def _read(path: Path, spell: Spell) -> str:
 def _check_syntax(file: _File, text: str) -> None:
     """Refuse what this Python cannot compile, before it waits in a queue for that."""
     path = file.path
-    if path.suffix == ".ipynb":
-        raise InvalidSpec.of("script", f"{path} is a notebook; put %%qwex above its cells, or export a script")
     if text.startswith("#!") and "python" not in text.partition("\n")[0]:
         run = file.spell([f"./{path.name}"])
         raise InvalidSpec.of("script", f"{path} is not a Python script. Run it with: {run}")
@@ -93,19 +108,15 @@ def _check_syntax(file: _File, text: str) -> None:
         raise InvalidSpec.of("script", f"{where}: {getattr(error, 'msg', error)}. Nothing was submitted") from None
 
 
-def _described(
-    file: _File, args: Sequence[str], outputs: Sequence[str], given: SubmitOptions, defaults: SubmitOptions
-) -> JobSpec:
+def _described(file: _File, more: Mapping[str, Any], given: SubmitOptions, defaults: SubmitOptions) -> JobSpec:
     """The job that the file describes; flags win over the file, the file over defaults."""
     raw = _load(file)
     merged = _over(_over(changes(defaults), raw), changes(given))
     source = merged.get("source")
-    if args:
-        _refuse_words(file, source, args)
-        merged["args"] = list(args)
-    if outputs:
-        merged["outputs"] = list(outputs)
-    if isinstance(source, dict) and source.get("kind") == "script":
+    if more["args"]:
+        _refuse_words(file, source, more["args"])
+    merged = _over(merged, {name: value for name, value in more.items() if value})
+    if isinstance(source, dict) and source.get("kind") in ("script", "notebook"):
         merged["source"] = _read_source(source, file)
     spec: JobSpec = validated(JobSpec.model_validate, merged)
     return spec
@@ -151,12 +162,15 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_source(source: dict[str, Any], description: _File) -> dict[str, Any]:
-    """The source with the text of the script that it names; the path counts from the description's folder."""
+    """The source with the text of the file that it names; the path counts from the description's folder."""
     named = source.get("path") or (None if source.get("text") else source.get("name"))
     if not named:
         return source
     if source.get("text"):
         raise InvalidSpec.of("source", f"{description.path} has both a path and a text; leave one of them out")
-    script = description.path.parent / str(named)
+    path = description.path.parent / str(named)
+    text = _read(path, description.spell)
     rest = {name: value for name, value in source.items() if name != "path"}
-    return {**rest, "text": _read(script, description.spell), "name": str(script.absolute())}
+    if source["kind"] == "notebook":
+        text = notebookfile.source(path, text).text
+    return {**rest, "text": text, "name": str(path.absolute())}

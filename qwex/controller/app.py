@@ -13,7 +13,7 @@ from starlette.routing import Route, Router
 from qwex.controller import problems
 from qwex.controller.auth import LOCAL, Tokens, local_caller
 from qwex.controller.bodies import BatchBody, OriginBody, PreflightBody, ResubmitBody, SubmitBody
-from qwex.controller.operations import OPERATIONS, YAML
+from qwex.controller.operations import NOTEBOOK, OPERATIONS, YAML
 from qwex.controller.origin import Origin
 from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, run_ids_of, text_of, user_of
 from qwex.controller.submission import Entry
@@ -126,6 +126,12 @@ class Api:
         text, last = await self._service.logs(run_id_of(request), wanted, caller_of(request))
         headers = {} if wanted.follow else {"x-qwex-last-event": str(last)}
         return Endless(text, "text/plain", headers)
+
+    async def notebook(self, request: Request) -> Response:
+        run_id = run_id_of(request)
+        text = await self._service.notebook(run_id, caller_of(request))
+        headers = {"content-disposition": f'attachment; filename="{run_id}.ipynb"'}
+        return Response(text, media_type=NOTEBOOK, headers=headers)
 
     async def why(self, request: Request) -> Response:
         return Json((await self._service.why(run_id_of(request))).as_dict())

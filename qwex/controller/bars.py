@@ -1,10 +1,12 @@
-"""How far a job is, where the line it printed last is a progress bar."""
+"""How far a job is, where the line it printed last is a progress bar, or where it is a notebook."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["progress_of"]
+from qwex.controller.records import find
+
+__all__ = ["cells_done", "progress_of"]
 
 _RULE = "[━╸╺]{2,}"
 _FILLED = "[#█▉▊▋▌▍▎▏]"
@@ -29,3 +31,9 @@ def progress_of(line: str) -> float | None:
     else:
         return None
     return done / whole if 0 < whole >= done else None
+
+
+def cells_done(lines: bytes, attempt: int) -> float | None:
+    """From 0 to 1: how many of a notebook's cells are done; None when no cell of that attempt begins in the lines."""
+    begun = [record for record in find(lines, "cell") if record.get("attempt", 1) == attempt]
+    return (begun[-1]["number"] - 1) / begun[-1]["total"] if begun else None

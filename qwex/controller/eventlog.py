@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from qwex.record import JobRecord
 
-__all__ = ["Cursor", "EventLog", "Logs", "seeds", "tail", "whole_lines"]
+__all__ = ["Cursor", "EventLog", "Logs", "seeds", "stored", "tail", "whole_lines"]
 
 _CHUNK = 1 << 18
 #: Bytes between two entries of the index from line numbers to offsets.
@@ -272,6 +272,19 @@ def tail(path: Path, size: int) -> bytes:
         os.close(fd)
     begin = data.find(b"\n") + 1 if offset else 0
     return data[begin : data.rfind(b"\n") + 1]
+
+
+def stored(path: Path) -> Iterator[bytes]:
+    """A log's file in pieces of whole lines; nothing without one. Blocks; safe from any thread."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        for _, lines in whole_lines(fd):
+            yield lines
+    finally:
+        os.close(fd)
 
 
 def whole_lines(fd: int, offset: int = 0) -> Iterator[tuple[int, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from qwex.controller.bars import progress_of
+from qwex.controller.bars import cells_done, progress_of
 from qwex.controller.eventlog import tail
 from qwex.controller.explaining import why
 from qwex.controller.textlog import last_line
@@ -28,6 +28,7 @@ __all__ = ["Glancing"]
 _TAILS = (1 << 16, 1 << 20)
 #: Characters of a line that are shown.
 _WIDTH = 200
+_NOTHING: tuple[str, float | None] = ("", None)
 
 
 class Glancing:
@@ -41,21 +42,29 @@ class Glancing:
     async def glance(self, run_ids: Sequence[str], caller: Caller) -> list[Glance]:
         """Those of the jobs that there are, in that order."""
         records = await self._finding.records(run_ids)
-        logs = [(self._logs.path(each.id), each.attempt) if caller.may_read(each) else None for each in records]
-        lines, whys = await asyncio.gather(
-            asyncio.to_thread(lambda: [_line(*log) if log else "" for log in logs]),
+        logs = [(self._logs.path(each.id) if caller.may_read(each) else None, each) for each in records]
+        seen, whys = await asyncio.gather(
+            asyncio.to_thread(lambda: [_seen(log, record) if log else _NOTHING for log, record in logs]),
             asyncio.gather(*map(self._why, records)),
         )
-        found = zip(records, lines, whys, strict=True)
-        return [Glance(record.id, _cut(line), progress_of(line), why) for record, line, why in found]
+        found = zip(records, seen, whys, strict=True)
+        return [Glance(record.id, _cut(line), progress, why) for record, (line, progress), why in found]
 
     async def _why(self, record: JobRecord) -> Why | None:
         started = record.started_at is not None or record.state.terminal
         return None if started else await why(record, self._backends)
 
 
-def _line(log: Path, attempt: int) -> str:
-    return next(filter(None, (last_line(tail(log, size), attempt) for size in _TAILS)), "")
+def _seen(log: Path, record: JobRecord) -> tuple[str, float | None]:
+    """The last line, and how far the job is."""
+    line, progress = _NOTHING
+    for size in _TAILS:
+        lines = tail(log, size)
+        line = line or last_line(lines, record.attempt)
+        progress = cells_done(lines, record.attempt) if record.kind == "notebook" else progress_of(line)
+        if line and (progress is not None or record.kind != "notebook"):
+            break
+    return line, progress
 
 
 def _cut(line: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from qwex.controller import bodies
 
-__all__ = ["OPERATIONS", "YAML", "Operation", "Parameter"]
+__all__ = ["NOTEBOOK", "OPERATIONS", "YAML", "Operation", "Parameter"]
 
 
 class Parameter(NamedTuple):
@@ -80,6 +80,7 @@ _CHANGES = (
 _KEY = (Parameter("Idempotency-Key", "string", "the same key and spec twice is one job"),)
 #: RFC 9512.
 YAML = "application/yaml"
+NOTEBOOK = "application/x-ipynb+json"
 _EVENT_STREAM = "text/event-stream"
 _BYTES = "application/octet-stream"
 
@@ -94,6 +95,7 @@ OPERATIONS = (
     Operation("GET", "/jobs/{id}/spec", "spec", "A job's spec", None, "JobSpec", text=YAML),
     Operation("GET", "/jobs/{id}/events", "events", "A job's story", media=_EVENT_STREAM, parameters=_EVENTS),
     Operation("GET", "/jobs/{id}/logs", "logs", "A job's output as text", media="text/plain", parameters=_LOGS),
+    Operation("GET", "/jobs/{id}/notebook", "notebook", "The notebook with its outputs so far", media=NOTEBOOK),
     Operation("GET", "/jobs/{id}/why", "why", "Why a job waits", None, "Why"),
     Operation("GET", "/jobs/{id}/values/{name}", "value", "An output value's bytes", media=_BYTES),
     Operation(

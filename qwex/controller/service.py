@@ -12,9 +12,12 @@ import qwex
 from qwex import yamltext
 from qwex.controller import adoption, elsewhere, lines
 from qwex.controller.assembly import Parts
+from qwex.controller.eventlog import stored
+from qwex.controller.executed import executed
 from qwex.controller.explaining import why
 from qwex.controller.merging import merged
 from qwex.controller.origin import Origin
+from qwex.controller.streams import Wanted
 from qwex.controller.submission import Entry
 from qwex.errors import InvalidSpec, NotFound
 from qwex.spec import JobSpec, validated
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from qwex.controller.finding import Listing
     from qwex.controller.job import LiveJob
     from qwex.controller.store import Filter
-    from qwex.controller.streams import Wanted
     from qwex.controller.submission import Submitted
     from qwex.record import Glance, JobRecord
     from qwex.state import QueueInfo, Why
@@ -171,6 +173,19 @@ class Service:
         self._parts.logs.release(story)
         wanted = wanted if wanted.follow else dataclasses.replace(wanted, until=last)
         return self._parts.streams.text(job, wanted), last
+
+    async def notebook(self, run_id: str, caller: Caller) -> bytes:
+        """The notebook that a job runs, with what its cells have shown by now.
+
+        Raises:
+            NotFound: the job runs none.
+        """
+        job = await self._read(run_id, Wanted(follow=False), caller)
+        if job.record.kind != "notebook":
+            raise NotFound(f"{run_id} is a {job.record.kind}, no notebook. What it printed: qwex logs {run_id}")
+        spec = await self._parts.finding.spec(run_id)
+        log = self._parts.logs.path(run_id)
+        return await asyncio.to_thread(lambda: executed(job.record, spec, stored(log)))
 
     async def why(self, run_id: str) -> Why:
         """Why a job waits, or what it does now."""

@@ -1,4 +1,4 @@
-"""A notebook's cell: in a plain IPython shell where the interpreter has IPython, else with ``exec``."""
+"""A notebook's cells: in a plain IPython shell where the interpreter has IPython, else with ``exec``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any
 
+    from . import plaincell, shell
     from .channel import Channel
     from .job import Source
 
-__all__ = ["has_inline_figures", "rehearse", "run"]
+__all__ = ["has_inline_figures", "rehearse", "run", "run_all"]
 
 _INLINE = "module://matplotlib_inline.backend_inline"
 
@@ -28,23 +28,41 @@ def run(source: Source, inputs: dict[str, Any], channel: Channel) -> dict[str, A
         SystemExit: the cell ended itself.
         Reported: the cell raised, and the log has it.
     """
-    shell = _shell()
-    if shell is None:
-        from . import plaincell
-
-        return plaincell.run(source, _placed(source), inputs, channel)
-    if "MPLBACKEND" not in os.environ and has_inline_figures():
-        os.environ["MPLBACKEND"] = _INLINE
-    namespace: dict[str, Any] = shell.run(source, _placed(source), inputs, channel)
-    return namespace
+    cells = _cells(inputs, channel)
+    cells.run(_placed(source), source.execution_count or 1)
+    return cells.namespace
 
 
-def _shell() -> ModuleType | None:
+def run_all(source: Source, inputs: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Run a notebook's cells up to the first that raises and may not, and return their namespace.
+
+    Raises:
+        SystemExit: a cell ended the job.
+        Reported: a cell raised, and the log has it.
+    """
+    from . import tracebacks
+
+    cells = _cells(inputs, channel)
+    for number, each in enumerate(source.cells, 1):
+        channel.send("cell", id=each["id"], number=number, total=len(source.cells))
+        try:
+            cells.run(each["text"], number)
+        except tracebacks.Reported:
+            if not each["may_raise"]:
+                raise
+    return cells.namespace
+
+
+def _cells(inputs: dict[str, Any], channel: Channel) -> shell.Cells | plaincell.Cells:
     try:
         from . import shell
     except ImportError:
-        return None
-    return shell
+        from . import plaincell
+
+        return plaincell.Cells(inputs, channel)
+    if "MPLBACKEND" not in os.environ and has_inline_figures():
+        os.environ["MPLBACKEND"] = _INLINE
+    return shell.Cells(inputs, channel)
 
 
 @lru_cache

@@ -18,13 +18,14 @@ __all__ = ["Job", "Source", "enter"]
 
 
 class Source(NamedTuple):
-    """The code; see ``qwex.spec.Source``."""
+    """The code; see ``qwex.spec.Source``. ``cells`` are a notebook's: ``id``, ``text``, ``may_raise`` of each."""
 
     kind: str
     text: str = ""
     name: str = ""
     line_offset: int = 0
     execution_count: int | None = None
+    cells: list[dict[str, Any]] = []  # noqa: RUF012 - never written to
 
 
 class Job(NamedTuple):

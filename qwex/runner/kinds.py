@@ -68,8 +68,9 @@ def _python(job: Job, channel: Channel) -> Ended:
 
 
 def _cell(job: Job, inputs: Namespace, channel: Channel) -> tuple[int, Namespace]:
+    run = cell.run_all if job.source.kind == "notebook" else cell.run
     try:
-        return 0, cell.run(job.source, inputs, channel)
+        return 0, run(job.source, inputs, channel)
     except SystemExit as end:
         return _exit_code(end), {}
 
@@ -140,6 +141,7 @@ def _exit_code(end: SystemExit) -> int:
 
 _KINDS: dict[str, Callable[[Job, dict[str, Any], Channel], tuple[int, dict[str, Any]]]] = {
     "cell": _cell,
+    "notebook": _cell,
     "script": _script,
     "function": _function,
 }

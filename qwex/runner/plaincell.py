@@ -1,4 +1,4 @@
-"""A cell where there is no IPython: text, the last expression's value, tracebacks, top-level await."""
+"""Cells where there is no IPython: text, the last expression's value, tracebacks, top-level await."""
 
 from __future__ import annotations
 
@@ -18,35 +18,39 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .channel import Channel
-    from .job import Source
 
-__all__ = ["run"]
+__all__ = ["Cells"]
 
 _MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
 
 
-def run(source: Source, text: str, inputs: dict[str, Any], channel: Channel) -> dict[str, Any]:
-    """Run the cell; see ``cell.run``."""
-    count = source.execution_count or 1
-    filename = f"Cell In[{count}]"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    module = types.ModuleType("__main__")
-    module.__dict__.update(__builtins__=builtins, display=_display(channel), **inputs)
-    sys.modules["__main__"] = module
-    try:
-        value = _execute(text, filename, module.__dict__)
-    except SyntaxError as error:
-        if _MAGIC.search(text):
-            message = "This Python has no IPython: magics (%) and shell lines (!) cannot be run."
-            channel.send("notice", level="warning", code="no-ipython", message=message)
-        raise _reported(error, channel) from None
-    except SystemExit:
-        raise
-    except BaseException as error:
-        raise _reported(error, channel) from None
-    if value is not None:
-        channel.send("result", data=_bundle(value), metadata={}, execution_count=count)
-    return module.__dict__
+class Cells:
+    """Runs cells as ``__main__``; see ``cell.run``."""
+
+    def __init__(self, inputs: dict[str, Any], channel: Channel) -> None:
+        self._channel = channel
+        module = types.ModuleType("__main__")
+        module.__dict__.update(__builtins__=builtins, display=_display(channel), **inputs)
+        sys.modules["__main__"] = module
+        self.namespace: dict[str, Any] = module.__dict__
+
+    def run(self, text: str, number: int) -> None:
+        """Run one, as ``In [number]``."""
+        filename = f"Cell In[{number}]"
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+        try:
+            value = _execute(text, filename, self.namespace)
+        except SyntaxError as error:
+            if _MAGIC.search(text):
+                message = "This Python has no IPython: magics (%) and shell lines (!) cannot be run."
+                self._channel.send("notice", level="warning", code="no-ipython", message=message)
+            raise _reported(error, self._channel) from None
+        except SystemExit:
+            raise
+        except BaseException as error:
+            raise _reported(error, self._channel) from None
+        if value is not None:
+            self._channel.send("result", data=_bundle(value), metadata={}, execution_count=number)
 
 
 def _execute(text: str, filename: str, namespace: dict[str, Any]) -> Any:

@@ -26,30 +26,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .channel import Channel
-    from .job import Source
 
-__all__ = ["prepare", "rehearse", "run", "warm"]
+__all__ = ["Cells", "prepare", "rehearse", "warm"]
 
 #: What matplotlib and ``%gui`` name when no window is meant.
 _WINDOWLESS = (None, "", "none", "inline", "agg")
 
 
-def run(source: Source, text: str, inputs: dict[str, Any], channel: Channel) -> dict[str, Any]:
-    """Run the cell; see ``cell.run``."""
-    shell = prepare()
-    shell.channel = channel
-    shell.execution_count = source.execution_count or 1
-    shell.user_ns.update(inputs)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="To exit: use")
-        result = shell.run_cell(text, store_history=True)
-    error = result.error_before_exec or result.error_in_exec
-    if isinstance(error, SystemExit):
-        raise error
-    if error is not None:
-        raise tracebacks.Reported(error)
-    namespace: dict[str, Any] = shell.user_ns
-    return namespace
+class Cells:
+    """Runs cells in the process's shell; see ``cell.run``."""
+
+    def __init__(self, inputs: dict[str, Any], channel: Channel) -> None:
+        self._shell = prepare()
+        self._shell.channel = channel
+        self._shell.user_ns.update(inputs)
+        self.namespace: dict[str, Any] = self._shell.user_ns
+
+    def run(self, text: str, number: int) -> None:
+        """Run one, as ``In [number]``."""
+        self._shell.execution_count = number
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="To exit: use")
+            result = self._shell.run_cell(text, store_history=True)
+        error = result.error_before_exec or result.error_in_exec
+        if isinstance(error, SystemExit):
+            raise error
+        if error is not None:
+            raise tracebacks.Reported(error)
 
 
 @lru_cache

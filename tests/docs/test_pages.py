@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ipynb import code, notebook
 
 from qwex.spec import JobSpec
 
@@ -41,12 +42,13 @@ def test_every_make_target_named_in_a_page_exists():
 def test_described_jobs_can_be_submitted(block, home, tmp_path):
     (tmp_path / "job.yaml").write_text(block)
     (tmp_path / "train.py").write_text("import sys; print(sys.argv[1:])\n")
+    (tmp_path / "report.ipynb").write_text(notebook(code("year = 1999", "parameters"), "print(year)"))
     (tmp_path / "Makefile").write_text("all:\n\t@echo made\n")
     command = [sys.executable, "-m", "qwex.cli", "submit", "job.yaml", "--wait", "--quiet"]
     # The tests may run under make themselves, which tells the make of the job so.
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) in ((0, "['--lr', '0.1']\n"), (0, "made\n")), done.stderr
+    assert (done.returncode, done.stdout) in ((0, "['--lr', '0.1']\n"), (0, "made\n"), (0, "2026\n")), done.stderr
 
 
 def test_every_field_of_a_job_is_described_and_no_other():

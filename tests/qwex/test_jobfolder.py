@@ -7,10 +7,12 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ipynb import code, notebook, prose
 
 from qwex import jobfolder
 from qwex.backend import Plan
 from qwex.events import encode
+from qwex.spec import JobSpec, Source
 from qwex.state import JobState, JobStatus
 from qwex.testing import script
 
@@ -90,3 +92,12 @@ def test_stop_says_why_and_is_whole_at_any_moment(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["stop"]
     stop = json.loads((tmp_path / "stop").read_text())
     assert stop == {"reason": "CancelledByUser", "message": "cancelled by its user"}
+
+
+def test_a_notebook_is_its_cells(tmp_path: Path) -> None:
+    text = notebook(prose("# Title"), code("lr = 1", "parameters"), "print(lr)")
+    source = Source(kind="notebook", text=text, name="/a/b.ipynb")
+    plan = Plan("kit-abc234", JobSpec(source=source, parameters={"lr": 2}), "ada")
+    described = jobfolder.describe(plan)["source"]
+    assert (described["text"], described["name"]) == ("", "/a/b.ipynb")
+    assert [cell["text"] for cell in described["cells"]] == ["lr = 1", "# Parameters\nlr = 2\n", "print(lr)"]

@@ -247,7 +247,7 @@ async def test_a_busy_controller_of_another_version_is_told_and_used(upstream, a
     assert (await ask("qwex/api/jobs")).code == 200
     kind, event = await heard()
     assert (kind, event["controller"]) == ("feed", "own")
-    assert "your controller is qwex 0.0.1" in event["message"]
+    assert "your controller is qwex 0.0.1" in event["notice"]
 
 
 async def test_settings_that_cannot_be_read(home, ask):

@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+from ipynb import code, notebook
 
 SCRIPT = "import os, sys; print(sys.executable, os.getcwd(), sys.argv[1:], os.environ['OF_THE_SERVER'])"
 
@@ -31,6 +32,16 @@ async def test_a_script_runs_in_its_folder(script, jp_root_dir, post, ask, monke
     printed = await output(ask, record["id"])
     assert printed == f"{sys.executable} {jp_root_dir / 'a folder'} ['--lr', '0.1'] its own\n"
     assert json.loads((await ask(f"qwex/api/jobs/{record['id']}")).body)["state"] == "SUCCEEDED"
+
+
+async def test_a_notebook_with_parameters(script, jp_root_dir, post, ask):
+    file = jp_root_dir / "a folder" / "train.ipynb"
+    file.write_text(notebook(code("lr = 1", "parameters"), "import os\nprint(lr, os.getcwd())"))
+    status, record = await post("qwex/submit", {"path": "a folder/train.ipynb", "params": ["lr=0.5"]})
+    assert (status, record["kind"], record["notebook"]["path"]) == (201, "notebook", str(file))
+    assert await output(ask, record["id"]) == f"0.5 {file.parent}\n"
+    run = json.loads((await ask(f"qwex/api/jobs/{record['id']}/notebook")).body)
+    assert [len(cell["outputs"]) for cell in run["cells"]] == [0, 0, 1]
 
 
 async def test_a_preview_stores_nothing(script, post, ask):

@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ipynb import code, notebook
 
 from qwex.cli import jobspec
 from qwex.errors import ConfigError, InvalidSpec
 from qwex.options import SubmitOptions
+from qwex.spec import Notebook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +26,7 @@ def folder(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def build(work: str | None = None, rest: tuple[str, ...] = (), **given: Any) -> JobSpec:
-    nothing: dict[str, Any] = dict.fromkeys(SubmitOptions.model_fields)
+    nothing: dict[str, Any] = dict.fromkeys((*SubmitOptions.model_fields, "param"))
     return jobspec.build(work, rest, {**nothing, **given})
 
 
@@ -107,13 +109,49 @@ def test_what_is_no_python_script(folder: Path) -> None:
     (folder / "bad.py").write_text("def f(:\n")
     (folder / "run.sh").write_text("#!/bin/sh\ntrue\n")
     (folder / "data.bin").write_bytes(b"\xff\xfe\x00")
-    (folder / "a.ipynb").write_text("{}")
     (folder / "empty.py").write_text("\n")
     assert "bad.py, line 1: invalid syntax" in refused("bad.py")
     assert "qwex submit -- ./run.sh" in refused("run.sh")
     assert "qwex submit -- data.bin" in refused("data.bin")
-    assert "%%qwex" in refused("a.ipynb")
     assert "the script is empty" in refused("empty.py")
+
+
+def test_a_notebook_with_parameters(folder: Path) -> None:
+    (folder / "in").mkdir()
+    (folder / "in" / "a.ipynb").write_text(notebook("%%qwex\n%matplotlib inline", code("lr = 1\nn = 2", "parameters")))
+    spec = build("in/a.ipynb", param=("lr=0.5", "n=x"), gpu="1")
+    path = str(folder / "in" / "a.ipynb")
+    assert (spec.source.kind, spec.source.name, spec.title) == ("notebook", path, "a.ipynb")
+    assert "old" not in spec.source.text
+    assert (spec.parameters, spec.resources.gpu) == ({"lr": 0.5, "n": "x"}, "1")
+    assert spec.notebook == Notebook(path=path)
+
+
+def test_what_is_no_notebook(folder: Path) -> None:
+    texts = {"bad": notebook("x = 1", "y =\n", code("z =", "raises-exception")), "r": "{}", "empty": notebook(" ")}
+    for name, text in texts.items():
+        (folder / f"{name}.ipynb").write_text(text)
+    (folder / "ok.ipynb").write_text(notebook("await x", "!ls", "x?", code("lr = 1", "parameters")))
+    assert "bad.ipynb, cell 2 of those with code, line 1: invalid syntax" in refused("bad.ipynb")
+    assert build("bad.ipynb", python="/opt/python").source.kind == "notebook"
+    assert "r.ipynb: not a notebook: it has no nbformat" in refused("r.ipynb")
+    assert "the notebook has no code" in refused("empty.ipynb")
+    assert "takes no arguments but parameters" in refused("ok.ipynb", rest=("--lr", "1"))
+    assert "no parameter 'lrr'. Did you mean 'lr'?" in refused("ok.ipynb", param=("lrr=1",))
+    assert "'lr' is not of the form K=V" in refused("ok.ipynb", param=("lr",))
+    assert "only a notebook has parameters" in refused(rest=("ls",), param=("lr=1",))
+    (folder / "a.py").write_text("1")
+    assert "only a notebook has them, not a script" in refused("a.py", param=("lr=1",))
+
+
+def test_a_described_notebook(folder: Path) -> None:
+    (folder / "a.ipynb").write_text(notebook(code("lr = 1\nn = 2", "parameters")))
+    (folder / "job.yaml").write_text("source: {kind: notebook, path: a.ipynb}\nparameters: {lr: [1, 2], n: 3}\n")
+    spec = build("job.yaml", param=("n=4",))
+    assert (spec.source.name, spec.parameters) == (str(folder / "a.ipynb"), {"lr": [1, 2], "n": 4})
+    assert "old" not in spec.source.text
+    (folder / "a.ipynb").write_text("{}")
+    assert "a.ipynb: not a notebook" in refused("job.yaml")
 
 
 def test_another_python_may_know_another_syntax(folder: Path) -> None:

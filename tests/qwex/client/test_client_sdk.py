@@ -8,6 +8,7 @@ import pickle
 import threading
 
 import pytest
+from ipynb import code, notebook
 
 import qwex
 from qwex.client.keywords import Keywords
@@ -44,6 +45,17 @@ def test_a_script_is_frozen(small, tmp_path, monkeypatch):
     assert spec["resources"] == {"gpu": "1"}
     assert (spec["env"], spec["tags"], spec["timeout"]) == ({"A": "b"}, {"t": "1"}, 900.0)
     assert small.bodies[-1]["origin"]["cwd"] == str(tmp_path)
+
+
+def test_a_notebook_with_parameters(small, tmp_path):
+    (tmp_path / "train.ipynb").write_text(notebook(code("lr = 1\nmodel = None", "parameters")))
+    job = qwex.submit(tmp_path / "train.ipynb", parameters={"lr": 0.5}, outputs=["model"])
+    assert job.id.startswith("train-")
+    assert (sent(small)["source"]["kind"], sent(small)["parameters"]) == ("notebook", {"lr": 0.5})
+    assert sent(small)["outputs"] == ["model"]
+    for work in (["ls"], divmod):
+        with pytest.raises(InvalidSpec, match="only a notebook takes these"):
+            qwex.submit(work, parameters={"lr": 1})
 
 
 @pytest.mark.parametrize("suffix", [".yaml", ".json"])

@@ -11,4 +11,5 @@ ME = Caller("me", is_local=True)
 
 
 def spec(*args, **more):
-    return JobSpec(source={"kind": "command"}, args=args or ("true",), **more)
+    source = more.pop("source", {"kind": "command"})
+    return JobSpec(source=source, args=args or ("true",), **more)

@@ -11,6 +11,7 @@ import struct
 import pytest
 import yaml
 from frames import parse_frames
+from ipynb import notebook
 
 
 def submit(daemon, run_id, **more):
@@ -42,6 +43,23 @@ def test_submit_and_get(daemon):
     refused(daemon.call("POST", "/jobs", daemon.job("one", name="other")), 409, "conflict")
     assert daemon.call("GET", "/jobs/one/spec")[2]["args"] == ["true"]
     refused(daemon.call("GET", "/jobs/two"), 404, "not-found")
+
+
+def test_a_notebook_comes_with_its_outputs(daemon):
+    source = {"kind": "notebook", "text": notebook("x = 1\nx", "print(x)"), "name": "/a/report.ipynb"}
+    status, _, record = daemon.call("POST", "/jobs", {"spec": {"source": source}, "run_id": "one"})
+    assert (status, record["kind"], record["name"]) == (201, "notebook", "report.ipynb")
+    script = daemon.script("one")
+    script.record("cell", id="cell-1", number=1, total=2)
+    script.record("result", data={"text/plain": "1"}, metadata={}, execution_count=1)
+    finish(daemon, "one")
+    status, headers, found = daemon.call("GET", "/jobs/one/notebook")
+    assert (status, headers["content-type"]) == (200, "application/x-ipynb+json")
+    assert headers["content-disposition"] == 'attachment; filename="one.ipynb"'
+    assert [[output["data"] for output in cell["outputs"]] for cell in found["cells"]] == [[{"text/plain": "1"}], []]
+    assert found["metadata"]["qwex"]["state"] == "SUCCEEDED"
+    submit(daemon, "two")
+    assert "no notebook" in refused(daemon.call("GET", "/jobs/two/notebook"), 404, "not-found")["detail"]
 
 
 def test_a_spec_as_yaml_is_the_same_job(daemon):
@@ -112,7 +130,7 @@ def test_jobs_of_other_controllers(daemon, home):
     ]:
         assert [job["id"] for job in daemon.call("GET", f"/elsewhere?{query}")[2]["jobs"]] == found
     assert daemon.call("GET", "/jobs")[2]["total"] == 0
-    for route in ("", "/why", "/logs", "/events", "/spec"):
+    for route in ("", "/why", "/logs", "/events", "/spec", "/notebook"):
         told = refused(daemon.call("GET", f"/jobs/train-1{route}"), 404, "not-found")
         assert told["detail"].startswith("train-1 is looked after by another controller, for the user ada: QUEUED in b")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from asked import ME
+from ipynb import notebook
 
 from qwex.controller.auth import Caller
 from qwex.controller.streams import Wanted
@@ -55,6 +56,21 @@ async def test_the_attempt_before_is_over(stage):
         await it.until("one", "QUEUED")
         line, _, why = (await glance(it, "one"))["one"]
         assert (line, why.summary) == ("", "it waits for its script")
+
+
+async def test_a_notebook_is_as_far_as_its_cells(stage):
+    async with stage() as it:
+        source = {"kind": "notebook", "text": notebook("a", "b", "c", "d")}
+        await it.submit("one", source=source)
+        script = it.script("one")
+        script.say("RUNNING")
+        for number in (1, 2):
+            script.record("cell", id=f"cell-{number}", number=number, total=4)
+        await said(it, "one", b"cell-2")
+        assert (await glance(it, "one"))["one"] == ("", 0.25, None)
+        script.record("stream", name="stdout", text=" 45%|####5     | 45/100 [00:04<00:05]\n" + "x" * 70_000 + "\n")
+        await said(it, "one", b"xxx")
+        assert (await glance(it, "one"))["one"][1] == 0.25
 
 
 async def test_another_users_job_shows_why_it_waits_and_no_line(stage):

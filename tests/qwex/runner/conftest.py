@@ -54,10 +54,10 @@ class JobFolder:
         self.process: subprocess.Popen | None = None
         self.rc: int | None = None
 
-    def write(self, kind, text="", *, name="", line_offset=0, execution_count=None, limits=None, **fields):
+    def write(self, kind, text="", *, name="", line_offset=0, execution_count=None, cells=(), limits=None, **fields):
         """Make ``job.json``."""
         source = {"kind": kind, "text": textwrap.dedent(text), "name": name or ("job.py" if kind == "script" else "")}
-        source.update(line_offset=line_offset, execution_count=execution_count)
+        source.update(line_offset=line_offset, execution_count=execution_count, cells=cells)
         job = {
             "version": 1,
             "run_id": "job-abc123",
@@ -155,6 +155,13 @@ def folders():
 def job(folders):
     """One job folder."""
     return folders()
+
+
+@pytest.fixture
+def bare(job):
+    """A job whose interpreter has an IPython that cannot be imported."""
+    (job.work / "IPython.py").write_text("raise ImportError('no IPython here')\n")
+    return job
 
 
 def interpreters():

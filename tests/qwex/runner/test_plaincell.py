@@ -9,13 +9,6 @@ from .conftest import inline, interpreters
 BARE = {"PYTHONPATH": ""}
 
 
-@pytest.fixture
-def bare(job):
-    """This interpreter with an IPython that cannot be imported."""
-    (job.work / "IPython.py").write_text("raise ImportError('no IPython here')\n")
-    return job
-
-
 def test_text_and_result(bare):
     bare.run("cell", "print('hi')\n40 + x", inputs={"x": inline(2)}, execution_count=3)
     assert bare.text() == "hi\n"

@@ -1,0 +1,59 @@
+"""``qwex notebook``: the notebook that a job runs, with its outputs so far, as a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from qwex.cli import exits
+from qwex.cli.command import Command, Flag, Given, Word
+from qwex.cli.connect import client
+from qwex.cli.screen import note, say
+from qwex.errors import InvalidSpec
+
+__all__ = ["COMMAND"]
+
+_FLAGS = (
+    Flag("to", "--to", "where to save it; - prints it (default ID.ipynb here)", "-o", str, metavar="FILE"),
+    Flag("force", "--force", "write over a file that is there", "-f"),
+)
+
+
+def _run(given: Given) -> int:
+    connection = client()
+    run_id, to = given["id"], given["to"]
+    text = json.dumps(connection.notebook(run_id), indent=1, ensure_ascii=False) + "\n"
+    if to == "-":
+        sys.stdout.write(text)
+        return exits.OK
+    path = Path(to or f"{run_id}.ipynb")
+    _save(path, text, over=given["force"] or to is None)
+    say(str(path))
+    record = connection.job(run_id).record
+    if not record.state.terminal:
+        note(f"{run_id} is {record.state}; its notebook is as far as it is now", "dim")
+    return exits.OK
+
+
+def _save(path: Path, text: str, *, over: bool) -> None:
+    """Whole, or not at all."""
+    if path.exists() and not over:
+        raise InvalidSpec.of("to", f"{path} is there already; name another file, or write over it with --force")
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InvalidSpec.of("to", f"{path} cannot be written: {error.strerror}") from None
+
+
+COMMAND = Command(
+    "save a job's notebook, with its outputs so far",
+    _run,
+    (Word("id", "ID", "the job", complete="job"),),
+    _FLAGS,
+    examples=("qwex notebook report-7k3f9q", "qwex notebook report-7k3f9q --to out.ipynb"),
+)

@@ -1,0 +1,69 @@
+"""A notebook's file as a job: frozen as it stands now, its code looked at before it waits in a queue."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from qwex import notebooks
+from qwex.errors import InvalidSpec
+from qwex.options import read_pairs
+from qwex.spec import Source, validated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["check_syntax", "parameters", "source"]
+
+#: Lines that only IPython understands begin with these, or end with a question mark.
+_IPYTHON = ("%", "!", "?")
+
+
+def source(path: Path, text: str) -> Source:
+    """The source of a job that runs the notebook with that text.
+
+    Raises:
+        InvalidSpec: it is none that can be run.
+    """
+    try:
+        frozen = notebooks.frozen(text)
+    except ValueError as error:
+        raise InvalidSpec.of("notebook", f"{path}: {error}") from None
+    made: Source = validated(Source, kind="notebook", text=frozen, name=str(path.absolute()))
+    return made
+
+
+def check_syntax(path: Path, source: Source) -> None:
+    """Refuse a cell that this Python cannot compile; those with IPython's own syntax are left to the job.
+
+    Raises:
+        InvalidSpec: names the cell and the line.
+    """
+    for number, cell in enumerate(notebooks.cells(notebooks.parsed(source.text)), 1):
+        if cell["may_raise"] or any(_is_ipython(line.strip()) for line in cell["text"].splitlines()):
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the job will say them
+                compile(cell["text"], str(path), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", None)
+            where = f"{path}, cell {number} of those with code" + (f", line {line}" if line else "")
+            raise InvalidSpec.of(
+                "notebook", f"{where}: {getattr(error, 'msg', error)}. Nothing was submitted"
+            ) from None
+
+
+def parameters(pairs: Sequence[str]) -> dict[str, Any]:
+    """``{"lr": 0.1}`` from ``["lr=0.1"]``.
+
+    Raises:
+        InvalidSpec: a pair has no ``=``, or a name stands twice.
+    """
+    return {name: notebooks.parameter(text) for name, text in read_pairs(pairs, "param").items()}
+
+
+def _is_ipython(line: str) -> bool:
+    return line.startswith(_IPYTHON) or line.endswith("?")
