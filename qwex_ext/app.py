@@ -34,6 +34,9 @@ class QwexApp(ExtensionApp):
             server.event_logger.register_event_schema(schema)
         self.service = Service(self.controller_url, server.event_logger, self.log.warning)
         self.settings["qwex_service"] = self.service
+        # Jobs name their notebooks as the machine does; a page knows files only from Jupyter's root on.
+        page = server.web_app.settings.setdefault("page_config_data", {})
+        page["qwexRoot"] = getattr(server.contents_manager, "root_dir", "")
 
     def initialize_handlers(self) -> None:
         """The routes."""

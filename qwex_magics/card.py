@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from qwex.client.answers import why_of
+from qwex.client.show import CARD
 from qwex.quantities import format_bytes
 from qwex.state import JobState
 from qwex.wording import SIGNS, attempt, cause, ended, joined, remedy, standing
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     from qwex.record import JobRecord
     from qwex_magics.story import Story
 
-__all__ = ["MIME", "bundle", "details", "line"]
-
-MIME = "application/vnd.qwex.job.v1+json"
+__all__ = ["bundle", "details", "line"]
 
 _COLOURS = {
     JobState.PENDING: "#8a8a8a",
@@ -48,7 +47,7 @@ def bundle(story: Story, *, here: Sequence[str] = (), note: str = "") -> dict[st
         "note": note,
         "line": shown,
     }
-    return {MIME: snapshot, "text/html": _html(story, here, note), "text/plain": shown}
+    return {CARD: snapshot, "text/html": _html(story, here, note), "text/plain": shown}
 
 
 def line(story: Story, *, here: Sequence[str] = (), note: str = "") -> str:

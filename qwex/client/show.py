@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from qwex.record import JobRecord
     from qwex.state import QueueInfo
 
-__all__ = ["Others", "Queues", "Shown", "ShownMany", "Table", "job_table"]
+__all__ = ["CARD", "Others", "Queues", "Shown", "ShownMany", "Table", "job_table"]
+
+
+#: A job that JupyterLab with qwex's extension draws as a live card; the record, and what else is known.
+CARD = "application/vnd.qwex.job.v1+json"
 
 
 class Table:
@@ -55,6 +59,9 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return job_table([self.record])._repr_html_()
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {CARD: self.record.as_dict()}
 
 
 class ShownMany:

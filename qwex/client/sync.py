@@ -125,11 +125,11 @@ class Job(Face, Shown):
         """The job's state now: asks the controller, until the job has ended."""
         return self.status().state
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """What a notebook shows: the job as it is now. ``repr`` and ``print`` ask nobody and show what is known."""
         with contextlib.suppress(QwexError):
             self.status()
-        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+        return {**super()._repr_mimebundle_(), "text/plain": repr(self), "text/html": self._repr_html_()}
 
     status = blocking(AsyncJob.status)
     done = blocking(AsyncJob.done)

@@ -6,6 +6,7 @@ import re
 
 import nbformat
 from harness.waiting import wait_until
+from ipynb import code, notebook, prose
 from playwright.sync_api import expect
 
 COUNTS = "import time\nfor n in range(400):\n    print('line', n, flush=True)\n    time.sleep(0.1)"
@@ -55,6 +56,13 @@ def test_what_a_cell_gives_back_is_there(tab):
     expect(tab.page.locator(".jp-OutputArea-output", has_text="46")).to_be_visible()
 
 
+def test_a_job_that_nobody_waits_for_has_a_live_card_too(tab):
+    tab.notebook("%load_ext qwex_magics", "%%qwex --detach\nprint('on its own')", "print('at once')")
+    tab.command("notebook:run-all-cells")
+    expect(tab.page.locator(".qwex-Card")).to_contain_text("finished in")
+    expect(tab.page.locator(".jp-OutputArea-output", has_text="at once")).to_be_visible()
+
+
 def test_the_page_of_a_job_that_failed(tab, lab):
     lab.submit(FAILS, name="wrong")
     tab.sidebar()
@@ -92,6 +100,45 @@ def test_a_script_of_the_file_browser(tab, lab):
     page.get_by_role("button", name="Submit").click()
     page.locator(".qwex-Page").get_by_role("tab", name="Logs").click()
     expect(page.locator(".qwex-Log-lines")).to_contain_text("given ['--lr', '0.1']")
+
+
+def test_a_notebook_as_a_job(tab, lab):
+    steps = "for step in range(steps):\n    print('step', step, lr)"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    text = notebook(prose("# Report"), code("lr = 0.1\nsteps = 2", "parameters"), steps, "lr * 2", metadata=kernel)
+    (lab.work / "report.ipynb").write_text(text)
+    page = tab.page
+    tab.command("docmanager:open", "{path: 'report.ipynb'}")
+    tab.ready()
+    page.locator(".jp-NotebookPanel-toolbar").get_by_role("button", name="Run this notebook as a job").click()
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog.get_by_label("steps")).to_have_attribute("placeholder", "2")
+    dialog.get_by_label("lr").fill("0.5")
+    dialog.get_by_role("button", name="Submit").click()
+    job = page.locator(".qwex-Page")
+    expect(job.get_by_role("status")).to_contain_text("finished in")
+    job.get_by_role("tab", name="Logs").click()
+    expect(job.locator(".qwex-Log-lines")).to_contain_text("step 1 0.5")
+    job.get_by_role("button", name="Open with outputs").click()
+    opened = page.locator(".jp-NotebookPanel:visible")
+    expect(opened.locator(".jp-OutputArea-output", has_text="1.0")).to_be_visible()
+    expect(opened.locator(".jp-Cell", has_text="# Parameters")).to_contain_text("lr = 0.5")
+    assert len([*lab.work.glob("report-*.ipynb")]) == 1
+    page.locator(".lm-TabBar-tab .qwex-icon, .lm-TabBar-tab", has_text="report.ipynb").last.click()
+    job.get_by_role("button", name="Notebook", exact=True).click()
+    expect(page.locator(".jp-NotebookPanel:visible")).to_contain_text("Report")
+
+
+def test_a_notebook_of_the_file_browser(tab, lab):
+    (lab.work / "wrong.ipynb").write_text(notebook("x =\n"))
+    tab.command("filebrowser:activate")
+    tab.command("filebrowser:refresh")
+    page = tab.page
+    page.locator(".jp-DirListing-item", has_text="wrong.ipynb").click(button="right")
+    page.get_by_role("menuitem", name="Run as a Job…").click()
+    expect(page.locator(".jp-Dialog")).to_contain_text("tag a cell of the notebook: parameters")
+    page.locator(".jp-Dialog").get_by_role("button", name="Submit").click()
+    expect(page.locator(".Toastify")).to_contain_text("cell 1 of those with code, line 1: invalid syntax")
 
 
 def test_with_the_keyboard_alone(tab, lab):

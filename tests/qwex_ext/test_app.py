@@ -36,6 +36,10 @@ async def test_its_events_have_schemas(jp_serverapp):
     assert known == {"https://schema.qwex.dev/jupyter/job/v1", "https://schema.qwex.dev/jupyter/feed/v1"}
 
 
+async def test_a_page_knows_where_its_files_lie(jp_serverapp, jp_root_dir):
+    assert jp_serverapp.web_app.settings["page_config_data"]["qwexRoot"] == str(jp_root_dir)
+
+
 class TestTheControllerOfTheConfiguration:
     """``c.QwexApp.controller_url`` wins over what qwex's own settings say; the token is theirs."""
 

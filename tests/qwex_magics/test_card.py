@@ -93,6 +93,6 @@ def test_html_is_escaped_and_the_snapshot_is_json(record, state):
     story = replace(story, error={"ename": hostile, "evalue": hostile})
     bundle = card.bundle(story, note=hostile)
     assert hostile not in bundle["text/html"]
-    snapshot = json.loads(json.dumps(bundle[card.MIME]))
+    snapshot = json.loads(json.dumps(bundle[card.CARD]))
     assert snapshot["id"] == "train-7k3f9q"
     assert snapshot["state"] == state.value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qwex.client import AsyncJob, AsyncJobs, Job, Jobs
-from qwex.client.show import Queues, Table, job_table
+from qwex.client.show import CARD, Queues, Table, job_table
 from qwex.record import JobRecord
 from qwex.state import JobState, QueueInfo, QuotaLine
 
@@ -57,3 +57,4 @@ def test_one_job(small, client):
     job = Job(AsyncJob(client.inner, record(reason="Preempted")))
     assert repr(job) == "<Job job-1 RUNNING (Preempted)>"
     assert "job-1" in job._repr_html_()
+    assert job._repr_mimebundle_(include=None, exclude=None)[CARD]["id"] == "job-1"

@@ -47,6 +47,11 @@ export class Api {
     return answer.text();
   }
 
+  /** The notebook that a job runs, as nbformat has it, with its outputs so far. */
+  async notebook(id: string): Promise<Record<string, unknown>> {
+    return this._json(`${path(id)}/notebook`);
+  }
+
   /** Asks a job to end; it may take a while to. */
   async cancel(id: string): Promise<Job> {
     return this._json(path(id), { method: 'DELETE' });

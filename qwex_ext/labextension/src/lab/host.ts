@@ -35,6 +35,13 @@ export class LabHost implements Host {
       : null;
   }
 
+  get openNotebook(): ((job: Job) => void) | null {
+    const { commands } = this._app;
+    return commands.hasCommand(Commands.openNotebook)
+      ? job => void commands.execute(Commands.openNotebook, { id: job.id, path: job.notebook?.path })
+      : null;
+  }
+
   get runCell(): (() => void) | null {
     const { commands } = this._app;
     return commands.hasCommand(Commands.cell) ? () => void commands.execute(Commands.cell) : null;
@@ -70,8 +77,11 @@ export class LabHost implements Host {
   };
 }
 
-/** The path of a notebook below the server's root, as its kernel may have said it whole. */
-export function serverPath(path: string): string {
-  const root = PageConfig.getOption('serverRoot').replace(/\/$/, '');
-  return root && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path.replace(/^\//, '');
+/** The path of a notebook from the root of the server's files, as a job may have it whole; null outside of that. */
+export function serverPath(path: string): string | null {
+  const root = PageConfig.getOption('qwexRoot').replace(/\/$/, '');
+  if (!path.startsWith('/')) {
+    return path || null;
+  }
+  return root && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : null;
 }

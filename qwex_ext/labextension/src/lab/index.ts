@@ -15,7 +15,8 @@ import { Mine } from '../model/mine';
 import { addCards } from './card';
 import { runCell, showCell } from './cells';
 import { BusFeed } from './feed';
-import { runFile } from './files';
+import { runFile, saveNotebook } from './files';
+import { attempt } from '../views/actions';
 import { LabHost, serverPath } from './host';
 import { qwexIcon } from './icons';
 import { addNotifications, type Wishes } from './notifications';
@@ -125,7 +126,7 @@ const pages: JupyterFrontEndPlugin<void> = {
 
 const cells: JupyterFrontEndPlugin<void> = {
   id: 'qwex:cells',
-  description: 'Runs cells as jobs.',
+  description: 'Runs cells and whole notebooks as jobs.',
   autoStart: true,
   requires: [IQwex],
   optional: [INotebookTracker, ICommandPalette],
@@ -150,17 +151,41 @@ const cells: JupyterFrontEndPlugin<void> = {
     });
     commands.addCommand(Commands.showCell, {
       execute: async ({ path, cell }) => {
-        const opened = (await commands.execute('docmanager:open', { path: serverPath(String(path)) })) as NotebookPanel;
+        const found = serverPath(String(path));
+        if (!found) {
+          return qwex.host.say(trans.__('%1 is not among the files of this server.', String(path)), true);
+        }
+        const opened = (await commands.execute('docmanager:open', { path: found })) as NotebookPanel;
         await showCell(opened, String(cell));
       }
     });
-    palette?.addItem({ command: Commands.cell, category: trans.__('Jobs') });
+    commands.addCommand(Commands.notebook, {
+      label: trans.__('Run Notebook as a Job…'),
+      caption: trans.__('Run this notebook as a job'),
+      icon: qwexIcon,
+      isEnabled,
+      execute: async () => {
+        const context = notebooks.currentWidget?.context;
+        if (context) {
+          context.model.dirty && (await context.save());
+          await runFile(qwex, app.serviceManager, context.path);
+        }
+      }
+    });
+    commands.addCommand(Commands.openNotebook, {
+      execute: ({ id, path }) =>
+        attempt(qwex.host, async () => {
+          const saved = await saveNotebook(qwex, app.serviceManager, String(id), String(path ?? ''));
+          await commands.execute('docmanager:open', { path: saved });
+        })
+    });
+    [Commands.cell, Commands.notebook].forEach(command => palette?.addItem({ command, category: trans.__('Jobs') }));
   }
 };
 
 const files: JupyterFrontEndPlugin<void> = {
   id: 'qwex:files',
-  description: 'Runs scripts of the file browser as jobs.',
+  description: 'Runs scripts and notebooks of the file browser as jobs.',
   autoStart: true,
   requires: [IQwex],
   optional: [IFileBrowserFactory],
@@ -174,7 +199,7 @@ const files: JupyterFrontEndPlugin<void> = {
       icon: qwexIcon,
       execute: async () => {
         for (const item of [...(factory.tracker.currentWidget?.selectedItems() ?? [])]) {
-          await runFile(qwex, app.serviceManager.serverSettings, item.path);
+          await runFile(qwex, app.serviceManager, item.path);
         }
       }
     });

@@ -19,7 +19,9 @@ export const Commands = {
   link: 'qwex:open-link',
   cell: 'qwex:run-cell',
   showCell: 'qwex:show-cell',
-  file: 'qwex:run-file'
+  file: 'qwex:run-file',
+  notebook: 'qwex:run-notebook',
+  openNotebook: 'qwex:open-notebook'
 } as const;
 
 /** The id of the server extension's settings; see schema/. */

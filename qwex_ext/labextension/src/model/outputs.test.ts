@@ -34,3 +34,16 @@ test('cleared at once, or with what comes next', () => {
   outputs.take(event('clear_output', { wait: false }));
   expect(texts(outputs)).toEqual([]);
 });
+
+test('a cell of a notebook clears its own only', () => {
+  const outputs = new Outputs();
+  outputs.take(display('a', 'x'));
+  outputs.take(event('clear_output', { wait: true }));
+  outputs.take(event('cell', { id: 'c2', number: 2, total: 2 }));
+  outputs.take(display('b', 'x'));
+  outputs.take(event('clear_output', { wait: false }));
+  expect(texts(outputs)).toEqual(['a']);
+  outputs.take(display('c'));
+  outputs.take(event('update_display', { data: { 'text/plain': 'new' }, transient: { display_id: 'x' } }));
+  expect(texts(outputs)).toEqual(['new', 'c']);
+});

@@ -19,9 +19,15 @@ export class Outputs {
   list: readonly Output[] = [];
   private _named = new Map<string, number[]>();
   private _clear = false;
+  /** Where those of the present cell begin; what it clears are its own. */
+  private _from = 0;
 
   /** Takes in a record; whether it changed anything. */
   take({ type, data }: Event): boolean {
+    if (type === 'cell') {
+      [this._from, this._clear] = [this.list.length, false];
+      return false;
+    }
     if (type === 'clear_output') {
       this._clear = true;
       return data.wait ? false : this._cleared();
@@ -44,17 +50,20 @@ export class Outputs {
   }
 
   clear(): void {
-    this.list = [];
-    this._named = new Map();
-    this._clear = false;
+    this._from = 0;
+    this._clear = true;
+    this._cleared();
   }
 
   private _cleared(): boolean {
-    if (this._clear) {
-      this.clear();
-      return true;
+    if (!this._clear) {
+      return false;
     }
-    return false;
+    const from = this._from;
+    this.list = this.list.slice(0, from);
+    this._named = new Map([...this._named].map(([id, places]) => [id, places.filter(at => at < from)]));
+    this._clear = false;
+    return true;
   }
 
   private _update(data: Record<string, unknown>): boolean {

@@ -1,7 +1,8 @@
-/** What a job asks for, in a small form. */
+/** What a job asks for and is given, in small forms. */
 import React, { useEffect, useId, useState } from 'react';
 import type { Queue } from '../api/types';
 import type { Asked } from '../model/magic';
+import type { Parameter } from '../model/notebook';
 import { useQwex, type Words } from './host';
 
 interface Field {
@@ -42,8 +43,39 @@ export function JobForm(props: {
   );
 }
 
+/** A field for each parameter of a notebook; calls `onChange` with those that were filled in, as texts. */
+export function ParameterForm(props: {
+  parameters: readonly Parameter[] | null;
+  onChange: (given: Readonly<Record<string, string>>) => void;
+}): JSX.Element {
+  const { trans } = useQwex().host;
+  const [given, setGiven] = useState<Readonly<Record<string, string>>>({});
+  const set = (name: string, value: string): void => {
+    const next = { ...given, [name]: value };
+    setGiven(next);
+    props.onChange(Object.fromEntries(Object.entries(next).filter(([, text]) => text.trim())));
+  };
+  if (!props.parameters) {
+    return <p className="qwex-Form-hint">{trans.__('To set values here, tag a cell of the notebook: parameters')}</p>;
+  }
+  return (
+    <fieldset className="qwex-Form">
+      <legend>{trans.__('Parameters')}</legend>
+      {props.parameters.map(({ name, value }) => (
+        <FieldView
+          key={name}
+          field={{ label: name, hint: value }}
+          value={given[name] ?? ''}
+          choices={[]}
+          set={text => set(name, text)}
+        />
+      ))}
+    </fieldset>
+  );
+}
+
 function FieldView(props: {
-  field: Field;
+  field: Pick<Field, 'label' | 'hint'>;
   value: string;
   choices: readonly Queue[];
   set: (value: string) => void;

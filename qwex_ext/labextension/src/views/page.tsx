@@ -99,9 +99,14 @@ export function Buttons({ job }: { job: Job }): JSX.Element {
           <Icon name="again" /> {trans.__('Submit again')}
         </button>
       )}
+      {host.openNotebook && job.kind === 'notebook' && (
+        <button type="button" className="qwex-Button" onClick={() => host.openNotebook?.(job)}>
+          <Icon name="outside" /> {trans.__('Open with outputs')}
+        </button>
+      )}
       {host.openCell && job.notebook?.path && (
         <button type="button" className="qwex-Button" onClick={() => host.openCell?.(job)}>
-          <Icon name="cell" /> {trans.__('Notebook cell')}
+          <Icon name="cell" /> {job.kind === 'notebook' ? trans.__('Notebook') : trans.__('Notebook cell')}
         </button>
       )}
       {links(job).map(([name, url]) => (

@@ -71,7 +71,11 @@ function RowActions({ job }: { job: Job }): JSX.Element {
       {host.openCell && job.notebook?.path && (
         <IconButton
           icon="cell"
-          label={trans.__('Show the notebook cell of %1', job.name)}
+          label={
+            job.kind === 'notebook'
+              ? trans.__('Open the notebook %1', job.name)
+              : trans.__('Show the notebook cell of %1', job.name)
+          }
           onClick={() => host.openCell?.(job)}
         />
       )}
