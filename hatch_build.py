@@ -40,6 +40,8 @@ class LabExtension(BuildHookInterface):
             self._build()
         if self.target_name == "wheel":
             build_data["shared_data"][str(_BUILT)] = _DATA
+            # Tells JupyterLab's extension manager that pip brought it.
+            build_data["shared_data"][str(_SOURCES / "install.json")] = f"{_DATA}/install.json"
 
     @property
     def _wanted(self) -> bool:
