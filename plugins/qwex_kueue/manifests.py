@@ -158,7 +158,7 @@ def _check_size(plan: Plan, description: int, limit: int) -> None:
     if total <= limit:
         return
     inputs = {f"inputs.{name}": max(each.size, len(each.data)) for name, each in spec.inputs.items()}
-    written = {"source": spec.source.text, "args": spec.args, "env": dict(spec.env)}
+    written = {"source": spec.source.text, "args": spec.args, "env": dict(spec.env), "parameters": spec.parameters}
     sizes = {**{field: len(json.dumps(value)) for field, value in written.items()}, **inputs}
     largest = max(sizes, key=lambda field: sizes[field])
     raise InvalidSpec.of(

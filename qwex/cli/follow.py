@@ -70,8 +70,10 @@ class Follower:
         if self._json:
             print_json_line(event.as_dict())
         elif event.type in ("state", "why"):
-            self._announce(event)
+            self._announce(next_attempt(event), "yellow")
             self._standing.tell(event)
+        elif event.type == "cell":
+            self._announce(f"cell {event['number']} of {event['total']}", "dim")
         elif text := text_of(event.type, event.data):
             self._standing.clear()
             self._open = not text.endswith("\n")
@@ -85,12 +87,12 @@ class Follower:
         on_stderr = event.type == "error" or event.get("name") == "stderr"
         write_text(self._errors if on_stderr else sys.stdout, event, text)
 
-    def _announce(self, event: Event) -> None:
-        """Say that another attempt follows, below what the last one printed."""
-        if not self._quiet and (again := next_attempt(event)):
+    def _announce(self, said: str, style: str) -> None:
+        """Say what comes next, below what was printed before it."""
+        if said and not self._quiet:
             self._standing.clear()
             self._complete()
-            note(again, "yellow")
+            note(said, style)
 
     def _end(self) -> None:
         self._standing.clear()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from harness import images, objects
 from harness.waiting import wait_until
+from ipynb import code, notebook, prose
 from jobs import SMALL, configure, printed, states, submit
 
 import qwex
@@ -47,6 +48,17 @@ def test_values_and_tracebacks_cross_the_cluster(client):
     with pytest.raises(RemoteError, match="division by zero") as failed:
         divide.submit(1, 0).result(60)
     assert "return a / b" in str(failed.value.__notes__ if hasattr(failed.value, "__notes__") else failed.value.frames)
+
+
+def test_a_whole_notebook_comes_back_with_its_outputs(client, tmp_path):
+    total = "total = sum(range(n))\nprint('summed')"
+    cells = [code("n = 1", "parameters"), total, code("1/0", "raises-exception"), "total"]
+    (tmp_path / "report.ipynb").write_text(notebook(prose("# Report"), *cells))
+    job = qwex.submit("report.ipynb", parameters={"n": 5}, outputs=["total"], cpu="100m", mem="128Mi")
+    assert job.result(60) == {"total": 10}
+    shown = [output for cell in job.notebook()["cells"] for output in cell.get("outputs", ())]
+    assert [output["output_type"] for output in shown] == ["stream", "error", "execute_result"]
+    assert (shown[0]["text"], shown[2]["data"]["text/plain"]) == ("summed\n", "10")
 
 
 @pytest.fixture

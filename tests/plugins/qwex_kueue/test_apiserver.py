@@ -44,6 +44,18 @@ def kubeconfig(path, server, token):
 
 
 @asynccontextmanager
+async def served(answer):
+    """The address of an API server that answers every GET so."""
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@asynccontextmanager
 async def renewed(path):
     """A connection whose token was refused while a watch was open; that, what says the next event, and its session."""
     tokens, say = {"old", "new"}, asyncio.Queue()
@@ -59,23 +71,17 @@ async def renewed(path):
             await response.write(json.dumps(event).encode() + b"\n")
         return response
 
-    app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    server = await ApiServer.connect(kubeconfig(path, address, "old"))
-    watch = server.lines("/things", {"watch": "1"})
-    say.put_nowait({"number": 1})
-    assert await anext(watch) == {"number": 1}
-    before = server._session
-    tokens.remove("old")
-    kubeconfig(path, address, "new")
-    await server.get("/things")
-    yield server, watch, say, before
-    await server.close()
-    await runner.cleanup()
+    async with served(answer) as address:
+        server = await ApiServer.connect(kubeconfig(path, address, "old"))
+        watch = server.lines("/things", {"watch": "1"})
+        say.put_nowait({"number": 1})
+        assert await anext(watch) == {"number": 1}
+        before = server._session
+        tokens.remove("old")
+        kubeconfig(path, address, "new")
+        await server.get("/things")
+        yield server, watch, say, before
+        await server.close()
 
 
 @pytest.mark.anyio
@@ -109,15 +115,9 @@ async def test_a_server_that_stops_under_a_watch_is_told_as_one_that_cannot_be_r
         request.transport.abort()
         return response
 
-    app = web.Application()
-    app.router.add_get("/{path:.*}", cut)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    server = await ApiServer.connect(kubeconfig(tmp_path / "kubeconfig", address, "token"))
-    watch = server.lines("/things", {"watch": "1"})
-    with pytest.raises(BackendUnavailable, match=f"API server {address} cannot be reached: its watch was cut"):
-        _ = [event async for event in watch]
-    await server.close()
-    await runner.cleanup()
+    async with served(cut) as address:
+        server = await ApiServer.connect(kubeconfig(tmp_path / "kubeconfig", address, "token"))
+        watch = server.lines("/things", {"watch": "1"})
+        with pytest.raises(BackendUnavailable, match=f"API server {address} cannot be reached: its watch was cut"):
+            _ = [event async for event in watch]
+        await server.close()

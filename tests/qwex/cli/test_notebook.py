@@ -35,6 +35,14 @@ def test_saved_with_its_outputs(qwex: Callable[..., Done], ran: str, tmp_path: P
     assert qwex("notebook", ran).code == 0
 
 
+def test_followed_it_says_which_cell_runs(qwex: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "two.ipynb").write_text(notebook("print('a')", "print('b')"))
+    done = qwex("submit", "two.ipynb", "--wait")
+    assert (done.code, done.out) == (0, "a\nb\n")
+    assert [line for line in done.err.splitlines() if line.startswith("cell")] == ["cell 1 of 2", "cell 2 of 2"]
+    assert qwex("submit", "two.ipynb", "--wait", "--quiet").err == ""
+
+
 def test_no_file_is_written_over_unasked(qwex: Callable[..., Done], ran: str, tmp_path: Path) -> None:
     before = (tmp_path / "report.ipynb").read_text()
     refused = qwex("notebook", ran, "--to", "report.ipynb")
