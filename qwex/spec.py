@@ -25,6 +25,7 @@ from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
 
 __all__ = [
     "INLINE_LIMIT",
+    "LONGEST_TEXT",
     "MANY",
     "RUN_ID",
     "EnvironmentName",
@@ -45,6 +46,8 @@ __all__ = [
 RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?")
 #: Values up to this many bytes travel inside the spec, larger ones as blobs.
 INLINE_LIMIT = 16 * 1024
+#: Characters of any text in a spec.
+LONGEST_TEXT = 8_000_000
 #: No control characters: these texts end up in terminals, labels and HTML.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LONGEST_NAME = 200
@@ -115,7 +118,7 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=8_000_000)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=LONGEST_TEXT)
 
 
 class Value(_Frozen):

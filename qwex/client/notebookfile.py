@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qwex import notebooks
 from qwex.errors import InvalidSpec
 from qwex.options import read_pairs
-from qwex.spec import Source, validated
+from qwex.quantities import format_bytes
+from qwex.spec import LONGEST_TEXT, Source, validated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,10 @@ def source(path: Path, text: str) -> Source:
         frozen = notebooks.frozen(text)
     except ValueError as error:
         raise InvalidSpec.of("notebook", f"{path}: {error}") from None
+    if len(frozen) > LONGEST_TEXT:
+        has, most = format_bytes(len(frozen)), format_bytes(LONGEST_TEXT)
+        advice = "Keep what is large, such as pictures in its text, in files beside it"
+        raise InvalidSpec.of("notebook", f"{path} has {has} without its outputs, and {most} is the most. {advice}")
     made: Source = validated(Source, kind="notebook", text=frozen, name=str(path.absolute()))
     return made
 

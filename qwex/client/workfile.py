@@ -81,7 +81,7 @@ def _notebook(file: _File, more: Mapping[str, Any], options: SubmitOptions) -> J
 
 def _read(path: Path, spell: Spell) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         near = nearest(path.name, [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else [])
         command = spell(str(path).split() or [str(path)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import gc
@@ -10,6 +11,7 @@ import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.async_helpers import get_asyncio_loop
 from IPython.core.autocall import ExitAutocall
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
@@ -40,6 +42,8 @@ class Cells:
         self._shell = prepare()
         self._shell.channel = channel
         self._shell.user_ns.update(inputs)
+        # What one cell puts into a loop, another can await.
+        asyncio.set_event_loop(get_asyncio_loop())  # type: ignore[no-untyped-call]
         self.namespace: dict[str, Any] = self._shell.user_ns
 
     def run(self, text: str, number: int) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ipynb import code, notebook
+from ipynb import code, notebook, prose
 
 from qwex.cli import jobspec
 from qwex.errors import ConfigError, InvalidSpec
@@ -142,6 +142,19 @@ def test_what_is_no_notebook(folder: Path) -> None:
     assert "only a notebook has parameters" in refused(rest=("ls",), param=("lr=1",))
     (folder / "a.py").write_text("1")
     assert "only a notebook has them, not a script" in refused("a.py", param=("lr=1",))
+
+
+def test_a_notebook_that_is_too_large(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qwex.client.notebookfile.LONGEST_TEXT", 1000)
+    (folder / "a.ipynb").write_text(notebook("1", prose("x" * 1000)))
+    assert "kB without its outputs, and 1.0 kB is the most. Keep what is large" in refused("a.ipynb")
+
+
+def test_a_byte_order_mark_is_no_part_of_it(folder: Path) -> None:
+    (folder / "a.ipynb").write_text(notebook("1"), encoding="utf-8-sig")
+    (folder / "a.py").write_text("print(1)", encoding="utf-8-sig")
+    assert build("a.ipynb").source.kind == "notebook"
+    assert build("a.py").source.text == "print(1)"
 
 
 def test_a_described_notebook(folder: Path) -> None:

@@ -46,6 +46,14 @@ def test_figures_stand_with_their_cells(job):
     assert [r["type"] for r in job.of("cell", "display", "stream")] == ["cell", "display", "cell", "stream"]
 
 
+def test_what_one_cell_begins_another_awaits(job):
+    begin = "import asyncio\ntask = asyncio.ensure_future(asyncio.sleep(0.01, 'done'))"
+    run(job, begin, "await task", "print(asyncio.run(asyncio.sleep(0, 'apart')))")
+    assert job.rc == 0, job.records
+    assert job.of("result")[0]["data"]["text/plain"] == "'done'"
+    assert job.text() == "apart\n"
+
+
 def test_without_ipython(bare):
     run(bare, "x = 1", "x + 1", "1/0", may_raise={3})
     assert bare.rc == 0
