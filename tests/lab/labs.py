@@ -27,11 +27,21 @@ _SEVEN = "--JupyterNotebookApp.expose_app_in_browser=True"
 _NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
 
-class Lab:
-    """A Jupyter server, its files and its controller, all in one short folder."""
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
-    def __init__(self, folder):
+
+class Lab:
+    """A Jupyter server, its files and its controller, all in one short folder.
+
+    ``url``, without a slash at its end, is where the browser finds it, which may be a proxy's.
+    """
+
+    def __init__(self, folder, base="/"):
         self.folder = folder
+        self.base = base.rstrip("/")
         self.work = folder / "work"
         self.work.mkdir()
         self.env = {
@@ -50,12 +60,12 @@ class Lab:
         news.write_text(_NEWS)
 
     def start(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        port = free_port()
+        self.origin = f"http://127.0.0.1:{port}"
+        self.url = self.origin + self.base
         options = ("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.token={TOKEN}")
-        lab = ("--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True", _SEVEN)
+        base = (f"--ServerApp.base_url={self.base}/", "--ServerApp.port_retries=0")
+        lab = (*base, "--LabApp.expose_app_in_browser=True", _SEVEN)
         with (self.folder / "log").open("wb") as log:
             command = [sys.executable, "-m", "jupyter", "lab", *options, *lab]
             self.process = subprocess.Popen(command, cwd=self.work, env=self.env, stdout=log, stderr=log)
@@ -64,7 +74,8 @@ class Lab:
     def _answers(self):
         assert self.process.poll() is None, (self.folder / "log").read_text()
         try:
-            return urllib.request.urlopen(f"{self.url}/api/status?token={TOKEN}", timeout=5).status == 200
+            asked = f"{self.origin}{self.base}/api/status?token={TOKEN}"
+            return urllib.request.urlopen(asked, timeout=5).status == 200
         except OSError:
             return False
 
