@@ -294,3 +294,25 @@ def test_nothing_of_it_is_out_of_reach(tab, lab):
         assert tab.axe() == [], name
     tab.command("apputils:change-theme", "{theme: 'JupyterLab Dark'}")
     assert tab.axe() == []
+
+
+def test_changes_that_did_not_arrive_are_noticed(tab, lab):
+    """As when a proxy drops the event bus's socket, and JupyterLab makes a new one a moment later."""
+
+    def without_jobs(socket):
+        server = socket.connect_to_server()
+        server.on_message(lambda text: socket.send(text) if "jupyter/job/" not in text else None)
+
+    tab.page.route_web_socket(re.compile("events/subscribe"), without_jobs)
+    tab.open()
+    tab.sidebar()
+    running = tab.section("Running").filter(has_text="missed")
+    with tab.page.expect_response(lambda answer: "api/counts" in answer.url):
+        tab.listen()
+    job = lab.submit("import time\ntime.sleep(600)", name="missed")
+    wait_until(lambda: job in lab.qwex("list", "--status", "running"), "the job")
+    expect(running).to_have_count(0)
+    # Another browser's tab opens, so that the server says something.
+    tab.listen()
+    expect(running).to_be_visible()
+    lab.qwex("cancel", job)
