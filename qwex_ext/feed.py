@@ -92,7 +92,6 @@ class Feed:
         if self._tasks:
             self._tried.set()
             await asyncio.wait(self._tasks, timeout=_END_SECONDS)
-        self._session.close()
 
     async def _run(self) -> None:
         from qwex.client.http import LostError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -79,14 +80,21 @@ class Lab:
         except OSError:
             return False
 
-    def qwex(self, *words):
-        """What the command prints."""
+    def asked(self, *words):
+        """The command, ended."""
         command = [sys.executable, "-m", "qwex.cli", *words]
-        answer = subprocess.run(
+        return subprocess.run(
             command, cwd=self.work, env=self.env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60
         )
+
+    def qwex(self, *words):
+        """What the command prints."""
+        answer = self.asked(*words)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
+
+    def kill_controller(self):
+        os.kill(json.loads(self.qwex("controller", "status", "--json"))["pid"], signal.SIGKILL)
 
     def submit(self, text, *words, name="job"):
         """A script of that text as a job; its id."""
