@@ -186,7 +186,11 @@ class Tab:
         for at, source in enumerate(cells):
             if at:
                 self.command("notebook:insert-cell-below")
-            self.page.evaluate(
-                "text => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(text)",
-                source,
-            )
+            self.write(source)
+
+    def write(self, source):
+        """Into the active cell."""
+        self.page.evaluate(
+            "text => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(text)",
+            source,
+        )
