@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from harness.waiting import wait_until
+from jupyter_server.auth import passwd
 from leftovers import end_all
 from playwright.sync_api import expect
 
@@ -40,8 +41,9 @@ class Lab:
     ``url``, without a slash at its end, is where the browser finds it, which may be a proxy's.
     """
 
-    def __init__(self, folder, base="/"):
+    def __init__(self, folder, base="/", password=""):
         self.folder = folder
+        self.password = password
         self.base = base.rstrip("/")
         self.work = folder / "work"
         self.work.mkdir()
@@ -64,7 +66,7 @@ class Lab:
         port = free_port()
         self.origin = f"http://127.0.0.1:{port}"
         self.url = self.origin + self.base
-        options = ("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.token={TOKEN}")
+        options = ("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", *self._login())
         base = (f"--ServerApp.base_url={self.base}/", "--ServerApp.port_retries=0")
         lab = (*base, "--LabApp.expose_app_in_browser=True", _SEVEN)
         with (self.folder / "log").open("wb") as log:
@@ -72,11 +74,15 @@ class Lab:
             self.process = subprocess.Popen(command, cwd=self.work, env=self.env, stdout=log, stderr=log)
         wait_until(self._answers, f"JupyterLab; see {self.folder / 'log'}", 60, 0.1)
 
+    def _login(self):
+        if not self.password:
+            return (f"--IdentityProvider.token={TOKEN}",)
+        return ("--IdentityProvider.token=", f"--PasswordIdentityProvider.hashed_password={passwd(self.password)}")
+
     def _answers(self):
         assert self.process.poll() is None, (self.folder / "log").read_text()
         try:
-            asked = f"{self.origin}{self.base}/api/status?token={TOKEN}"
-            return urllib.request.urlopen(asked, timeout=5).status == 200
+            return urllib.request.urlopen(f"{self.origin}{self.base}/api", timeout=5).status == 200
         except OSError:
             return False
 
@@ -128,7 +134,11 @@ class Tab:
 
     def open(self, path="lab?reset"):
         sign = "&" if "?" in path else "?"
-        self.page.goto(f"{self.lab.url}/{path}{sign}token={TOKEN}")
+        self.page.goto(f"{self.lab.url}/{path}" + ("" if self.lab.password else f"{sign}token={TOKEN}"))
+        password = self.page.locator("input[name=password]")
+        if self.lab.password and password.count():
+            password.fill(self.lab.password)
+            password.press("Enter")
         self.page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored")
         self.run("window.jupyterapp.restored")
 
@@ -149,7 +159,8 @@ class Tab:
 
     def _connected(self):
         # Not by the page: what that asks for is what some tests look at.
-        headers = {"authorization": f"token {TOKEN}"}
+        cookies = {each["name"]: each["value"] for each in self.page.context.cookies()}
+        headers = {"x-xsrftoken": cookies["_xsrf"]} if self.lab.password else {"authorization": f"token {TOKEN}"}
         return self.page.request.post(f"{self.lab.url}/qwex/feed", headers=headers).json()["connected"]
 
     def hears(self, job, state):

@@ -24,10 +24,11 @@ print("it ends", flush=True)
 
 @pytest.fixture(scope="module")
 def lab():
+    """With a password, so that a cookie and nothing else says who asks."""
     if not NGINX:
         pytest.skip("there is no nginx on this machine")
     folder = Path(tempfile.mkdtemp(prefix="ql", dir="/tmp"))
-    running = Lab(folder, "/a%40b/")
+    running = Lab(folder, "/a%40b/", "of the tests")
     try:
         running.start()
         yield running
@@ -89,6 +90,20 @@ def test_stop(proxied, tmp_path):
     tab.page.locator(".qwex-Page:visible").get_by_role("button", name="Stop").click()
     tab.page.locator(".jp-Dialog").get_by_role("button", name="Stop").click()
     expect(tab.page.locator(".qwex-Page:visible .qwex-Title-state")).to_contain_text("cancelled after")
+
+
+def test_who_is_logged_out_is_told_what_helps(proxied, lab):
+    tab = proxied()
+    tab.sidebar()
+    job = lab.submit("pass", name="kept")
+    expect(tab.section("Finished").filter(has_text="kept").first).to_be_visible()
+    tab.page.context.clear_cookies()
+    tab.page.get_by_role("button", name="Ask again").click()
+    alert = tab.page.locator(".qwex-Sidebar").get_by_role("alert")
+    expect(alert).to_contain_text("If you are not logged in any more, reload the page.")
+    expect(tab.section("Finished").filter(has_text="kept").first).to_be_visible()
+    tab.open(f"lab?qwex-job={job}")
+    expect(tab.page.locator(".qwex-Page").get_by_role("heading", name="kept")).to_be_visible()
 
 
 def test_a_link_to_a_job_and_its_download(proxied, lab):
