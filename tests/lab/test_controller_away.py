@@ -45,6 +45,8 @@ def test_it_goes_on_by_itself(tab, lab, log, tmp_path):
     for view in (page, sidebar):
         expect(view.get_by_role("alert")).to_contain_text(AWAY)
         expect(view.get_by_role("alert").locator("code")).to_have_text(START)
+        # As it is shown: in capitals it would be another command.
+        assert view.get_by_role("alert").locator("code").inner_text() == START
     assert texts(log) == ["step 1"]
     expect(tab.section("Running").filter(has_text="steps")).to_be_visible()
     expect(sidebar.get_by_role("list", name="Queues")).to_contain_text("default")
@@ -103,7 +105,7 @@ def test_a_card_says_that_it_is_as_it_was(tab, lab, tmp_path):
     last = card.get_by_label(re.compile("Last lines"))
     expect(last).to_contain_text("step 1")
     lab.qwex("controller", "stop")
-    expect(card).to_contain_text(f"Shown as it was last known: {AWAY}")
+    expect(card).to_contain_text(f"Shown as it was last known: {AWAY}. Try: {START}")
     (tmp_path / "1").touch()
     lab.qwex("controller", "start")
     expect(card.get_by_text("Shown as it was last known")).to_have_count(0)

@@ -4,7 +4,7 @@ import { asApiError, type ApiError } from '../api/problem';
 import { ended, type Job, type Why } from '../api/types';
 import { newest, type Snapshot } from '../model/card';
 import { Tail } from '../model/tail';
-import { useActions } from './actions';
+import { told, useActions } from './actions';
 import { Ansi } from './ansi';
 import { useNow, useObserved, useQwex, useShown, type Words } from './host';
 import { Icon, IconButton, StateIcon, type IconName } from './icons';
@@ -187,5 +187,5 @@ function returned(kept: Snapshot, trans: Words): string {
 function unknown(problem: ApiError, trans: Words): string {
   return problem.status === 404
     ? trans.__('Shown as it was saved: the controller here does not know this job.')
-    : trans.__('Shown as it was last known: %1', problem.message);
+    : trans.__('Shown as it was last known: %1', told(problem, trans));
 }
