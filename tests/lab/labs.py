@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.waiting import wait_until
@@ -115,6 +117,20 @@ class Lab:
         except subprocess.TimeoutExpired:
             self.process.kill()
         end_all(self.folder)
+
+
+@contextmanager
+def running_lab(base="/", password="", **env):
+    """A lab that is there for the block, with nothing left of it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="ql", dir="/tmp"))
+    lab = Lab(folder, base, password)
+    lab.env |= env
+    try:
+        lab.start()
+        yield lab
+    finally:
+        lab.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Tab:

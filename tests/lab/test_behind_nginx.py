@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
-from labs import Lab, Tab
+from labs import Tab, running_lab
 from playwright.sync_api import expect
 from proxies import NGINX, nginx
 
@@ -27,14 +25,8 @@ def lab():
     """With a password, so that a cookie and nothing else says who asks."""
     if not NGINX:
         pytest.skip("there is no nginx on this machine")
-    folder = Path(tempfile.mkdtemp(prefix="ql", dir="/tmp"))
-    running = Lab(folder, "/a%40b/", "of the tests")
-    try:
-        running.start()
+    with running_lab("/a%40b/", "of the tests") as running:
         yield running
-        running.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 from harness import images, objects
 from harness.progress import silent
 from harness.source import open_cluster
 from harness.waiting import wait_until
-from labs import Lab
+from labs import running_lab
 from people import admit
 from playwright.sync_api import expect
 
@@ -53,21 +50,15 @@ def namespace(cluster):
 
 @pytest.fixture(scope="module")
 def lab(cluster, namespace):
-    folder = Path(tempfile.mkdtemp(prefix="ql", dir="/tmp"))
-    running = Lab(folder)
-    running.env |= {
-        "QWEX_DEFAULT_BACKEND": "kueue",
-        "QWEX_KUEUE__KUBECONFIG": str(admit(cluster, namespace)),
-        "QWEX_KUEUE__NAMESPACE": namespace,
-        "QWEX_KUEUE__IMAGE": images.IPYTHON,
-        "QWEX_KUEUE__LINGER": "30",
+    settings = {
+        "KUBECONFIG": str(admit(cluster, namespace)),
+        "NAMESPACE": namespace,
+        "IMAGE": images.IPYTHON,
+        "LINGER": "30",
     }
-    try:
-        running.start()
+    kueue = {f"QWEX_KUEUE__{name}": value for name, value in settings.items()}
+    with running_lab(QWEX_DEFAULT_BACKEND="kueue", **kueue) as running:
         yield running
-        running.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -53,12 +53,14 @@ export class Api {
 
   /** The spec as a job file that `qwex submit` takes back. */
   async specText(id: string): Promise<string> {
+    this.wake();
     const answer = await this._ask(`${path(id)}/spec`, { headers: { accept: 'application/yaml' } });
     return answer.text();
   }
 
   /** The notebook that a job runs, as nbformat has it, with its outputs so far. */
   async notebook(id: string): Promise<Record<string, unknown>> {
+    this.wake();
     return this._json(`${path(id)}/notebook`);
   }
 

@@ -13,7 +13,6 @@ export function Spec({ id }: { id: string }): JSX.Element {
   useEffect(() => {
     let here = true;
     setProblem(null);
-    board.api.wake();
     board.api.specText(id).then(
       said => here && setText(said),
       (error: unknown) => here && setProblem(asApiError(error))
