@@ -35,6 +35,8 @@ _LASTING = 10.0
 #: Seconds for which who begins the feed waits for its first try.
 _FIRST_SECONDS = 3.0
 _END_SECONDS = 2.0
+#: Seconds between two words on the bus: proxies drop a socket on which nothing passes, many after a minute.
+_BEAT = 20.0
 
 
 class Standing(NamedTuple):
@@ -55,7 +57,9 @@ class Feed:
     def __init__(self, session: Session, bus: EventLogger) -> None:
         self._session = session
         self._bus = bus
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        #: Changes told so far. A browser that has heard fewer has missed some.
+        self._told = 0
         self._wake = asyncio.Event()
         #: Whether a try has had an outcome since somebody asked.
         self._tried = asyncio.Event()
@@ -63,8 +67,8 @@ class Feed:
 
     async def begin(self) -> Standing:
         """Subscribe if that has not been done, and say on the bus where it stands: who hears that hears jobs too."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
+        if not self._tasks:
+            self._tasks = (asyncio.create_task(self._run()), asyncio.create_task(self._beat()))
         if not self.standing.connected:
             self._tried.clear()
             self.wake()
@@ -83,11 +87,11 @@ class Feed:
 
     async def close(self) -> None:
         """End the subscription, within a bounded time."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
             self._tried.set()
-            await asyncio.wait({self._task}, timeout=_END_SECONDS)
-        self._session.close()
+            await asyncio.wait(self._tasks, timeout=_END_SECONDS)
 
     async def _run(self) -> None:
         from qwex.client.http import LostError
@@ -107,6 +111,12 @@ class Feed:
             await _set(self._wake, _PAUSES[min(vain, len(_PAUSES) - 1)])
             self._wake.clear()
 
+    async def _beat(self) -> None:
+        """Say again and again where it stands."""
+        while True:
+            await asyncio.sleep(_BEAT)
+            self._say(self.standing)
+
     async def _listen(self) -> None:
         """Put every change on the bus until the connection ends."""
         from qwex.client.problems import error_of
@@ -117,6 +127,7 @@ class Feed:
                 raise error_of(answer.status, await answer.body())
             async for frame in frames(self._begun(answer.chunks())):
                 record = JobRecord.from_dict(json.loads(frame.data))
+                self._told += 1
                 self._bus.emit(schema_id=JOB, data={name: getattr(record, name) for name in _SHOWN})
                 # Thousands may come at once; Jupyter has others to serve meanwhile.
                 await asyncio.sleep(0)
@@ -138,7 +149,8 @@ class Feed:
             self._say(standing)
 
     def _say(self, standing: Standing, notice: str = "") -> None:
-        self._bus.emit(schema_id=FEED, data={**standing._asdict(), "notice": notice})
+        said = {**standing._asdict(), "told": self._told, "notice": notice}
+        self._bus.emit(schema_id=FEED, data=said)
 
 
 async def _set(event: asyncio.Event, seconds: float) -> None:

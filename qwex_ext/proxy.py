@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qwex.client.http import Response
+    from qwex.client.session import Session
 
 __all__ = ["ProxyHandler", "target"]
 
@@ -29,6 +30,7 @@ _ANSWERED = frozenset(
         *("content-type", "etag", "last-modified", "retry-after"),
     }
 )
+_START = "Qwex-Start"
 #: Names in a query that are Jupyter's.
 _JUPYTERS = ("token", "_xsrf")
 _EVENT_STREAM = "text/event-stream"
@@ -116,7 +118,7 @@ class ProxyHandler(Handler):
         asked = target(self.request.path[len(self.base_url.rstrip("/") + _PREFIX) :], self.request.query)
         headers = self._asked()
         repeatable = self.request.method != "POST" or "Idempotency-Key" in self.request.headers
-        exchange = self.service.session.exchange(
+        exchange = self._session().exchange(
             str(self.request.method), asked, body, headers=headers, repeatable=repeatable
         )
         try:
@@ -128,6 +130,11 @@ class ProxyHandler(Handler):
         except LostError:
             # The answer has begun, and what is cut short must not look whole.
             self.detach().close()
+
+    def _session(self) -> Session:
+        """That of a person, or of a page that asks by itself, which starts no controller."""
+        by_itself = self.request.method in ("GET", "HEAD") and self.request.headers.get(_START) == "no"
+        return self.service.visitor if by_itself else self.service.session
 
     def _asked(self) -> tuple[tuple[str, str], ...]:
         passed = [(name.lower(), value) for name, value in self.request.headers.get_all() if _passes(name, _ASKED)]

@@ -43,18 +43,24 @@ class Service:
         return self._session(start=True)
 
     @cached_property
+    def visitor(self) -> Session:
+        """For what a browser's page asks by itself: it finds a controller or none."""
+        return self._session(start=False)
+
+    @cached_property
     def feed(self) -> Feed:
         """The one subscription."""
         from qwex_ext.feed import Feed
 
-        return Feed(self._session(start=False), self._bus)
+        return Feed(self.visitor, self._bus)
 
     async def close(self) -> None:
         """End the feed and drop the connections, within a bounded time."""
         if "feed" in vars(self):
             await self.feed.close()
-        if "session" in vars(self):
-            self.session.close()
+        for name in ("session", "visitor"):
+            if name in vars(self):
+                getattr(self, name).close()
 
     def _session(self, *, start: bool) -> Session:
         from qwex.client.asynchronous import AsyncioTransport

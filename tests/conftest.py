@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -20,6 +21,17 @@ def pytest_configure() -> None:
     """Whoever runs the tests in the background may have them, and all they start, ignore what Ctrl-C sends."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs a cluster is skipped unless somebody asked for one."""
+    asked = os.environ.get("QWEX_CLUSTER") == "1" or re.search(r"\bcluster\b", config.getoption("markexpr"))
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            # The first test waits for the start of the cluster as well.
+            item.add_marker(pytest.mark.timeout(300))
+            if not asked:
+                item.add_marker(pytest.mark.skip(reason="needs a cluster: make cluster-build, then QWEX_CLUSTER=1"))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -23,12 +22,8 @@ if TYPE_CHECKING:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Every test in this folder is marked, and skipped unless somebody asked for a cluster."""
+    """Every test in this folder needs a cluster."""
     item.add_marker(pytest.mark.cluster)
-    # The first test waits for the start of the cluster as well.
-    item.add_marker(pytest.mark.timeout(300))
-    if os.environ.get("QWEX_CLUSTER") != "1" and not re.search(r"\bcluster\b", item.config.getoption("markexpr")):
-        item.add_marker(pytest.mark.skip(reason="needs a cluster: make cluster-build, then QWEX_CLUSTER=1"))
 
 
 @pytest.fixture(scope="session")

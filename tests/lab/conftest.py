@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import pytest
-from labs import ARGUMENTS, CHROMIUM, Lab, Tab
+from labs import ARGUMENTS, CHROMIUM, Tab, running_lab
 from playwright.sync_api import sync_playwright
 
 
 @pytest.fixture(scope="module")
 def lab():
-    folder = Path(tempfile.mkdtemp(prefix="ql", dir="/tmp"))
-    running = Lab(folder)
-    try:
-        running.start()
+    with running_lab() as running:
         yield running
-        running.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

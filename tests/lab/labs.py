@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.waiting import wait_until
+from jupyter_server.auth import passwd
 from leftovers import end_all
 from playwright.sync_api import expect
 
@@ -27,11 +31,22 @@ _SEVEN = "--JupyterNotebookApp.expose_app_in_browser=True"
 _NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
 
-class Lab:
-    """A Jupyter server, its files and its controller, all in one short folder."""
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
-    def __init__(self, folder):
+
+class Lab:
+    """A Jupyter server, its files and its controller, all in one short folder.
+
+    ``url``, without a slash at its end, is where the browser finds it, which may be a proxy's.
+    """
+
+    def __init__(self, folder, base="/", password=""):
         self.folder = folder
+        self.password = password
+        self.base = base.rstrip("/")
         self.work = folder / "work"
         self.work.mkdir()
         self.env = {
@@ -50,32 +65,44 @@ class Lab:
         news.write_text(_NEWS)
 
     def start(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        options = ("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.token={TOKEN}")
-        lab = ("--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True", _SEVEN)
+        port = free_port()
+        self.origin = f"http://127.0.0.1:{port}"
+        self.url = self.origin + self.base
+        options = ("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", *self._login())
+        base = (f"--ServerApp.base_url={self.base}/", "--ServerApp.port_retries=0")
+        lab = (*base, "--LabApp.expose_app_in_browser=True", _SEVEN)
         with (self.folder / "log").open("wb") as log:
             command = [sys.executable, "-m", "jupyter", "lab", *options, *lab]
             self.process = subprocess.Popen(command, cwd=self.work, env=self.env, stdout=log, stderr=log)
         wait_until(self._answers, f"JupyterLab; see {self.folder / 'log'}", 60, 0.1)
 
+    def _login(self):
+        if not self.password:
+            return (f"--IdentityProvider.token={TOKEN}",)
+        return ("--IdentityProvider.token=", f"--PasswordIdentityProvider.hashed_password={passwd(self.password)}")
+
     def _answers(self):
         assert self.process.poll() is None, (self.folder / "log").read_text()
         try:
-            return urllib.request.urlopen(f"{self.url}/api/status?token={TOKEN}", timeout=5).status == 200
+            return urllib.request.urlopen(f"{self.origin}{self.base}/api", timeout=5).status == 200
         except OSError:
             return False
 
-    def qwex(self, *words):
-        """What the command prints."""
+    def asked(self, *words):
+        """The command, ended."""
         command = [sys.executable, "-m", "qwex.cli", *words]
-        answer = subprocess.run(
+        return subprocess.run(
             command, cwd=self.work, env=self.env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60
         )
+
+    def qwex(self, *words):
+        """What the command prints."""
+        answer = self.asked(*words)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
+
+    def kill_controller(self):
+        os.kill(json.loads(self.qwex("controller", "status", "--json"))["pid"], signal.SIGKILL)
 
     def submit(self, text, *words, name="job"):
         """A script of that text as a job; its id."""
@@ -90,6 +117,20 @@ class Lab:
         except subprocess.TimeoutExpired:
             self.process.kill()
         end_all(self.folder)
+
+
+@contextmanager
+def running_lab(base="/", password="", **env):
+    """A lab that is there for the block, with nothing left of it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="ql", dir="/tmp"))
+    lab = Lab(folder, base, password)
+    lab.env |= env
+    try:
+        lab.start()
+        yield lab
+    finally:
+        lab.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Tab:
@@ -109,7 +150,11 @@ class Tab:
 
     def open(self, path="lab?reset"):
         sign = "&" if "?" in path else "?"
-        self.page.goto(f"{self.lab.url}/{path}{sign}token={TOKEN}")
+        self.page.goto(f"{self.lab.url}/{path}" + ("" if self.lab.password else f"{sign}token={TOKEN}"))
+        password = self.page.locator("input[name=password]")
+        if self.lab.password and password.count():
+            password.fill(self.lab.password)
+            password.press("Enter")
         self.page.wait_for_function("() => window.jupyterapp && window.jupyterapp.restored")
         self.run("window.jupyterapp.restored")
 
@@ -130,7 +175,8 @@ class Tab:
 
     def _connected(self):
         # Not by the page: what that asks for is what some tests look at.
-        headers = {"authorization": f"token {TOKEN}"}
+        cookies = {each["name"]: each["value"] for each in self.page.context.cookies()}
+        headers = {"x-xsrftoken": cookies["_xsrf"]} if self.lab.password else {"authorization": f"token {TOKEN}"}
         return self.page.request.post(f"{self.lab.url}/qwex/feed", headers=headers).json()["connected"]
 
     def hears(self, job, state):
@@ -167,7 +213,11 @@ class Tab:
         for at, source in enumerate(cells):
             if at:
                 self.command("notebook:insert-cell-below")
-            self.page.evaluate(
-                "text => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(text)",
-                source,
-            )
+            self.write(source)
+
+    def write(self, source):
+        """Into the active cell."""
+        self.page.evaluate(
+            "text => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(text)",
+            source,
+        )

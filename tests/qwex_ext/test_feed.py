@@ -9,6 +9,7 @@ import pytest
 from upstreams import begin, chunk, whole
 
 from qwex.client import daemon
+from qwex_ext import feed
 
 RECORD = {"id": "a-1", "name": "a", "user": "ann", "kind": "cell", "state": "RUNNING", "backend": "local"} | {
     "created_at": 1.0, "message": "secret", "tags": {"k": "secret"}, "queue": None, "attempt": 2, "of_tomorrow": 1,
@@ -49,7 +50,7 @@ def change(**changed) -> bytes:
 async def beginning(heard) -> str:
     """That of the feed, which the bus says next."""
     kind, said = await heard()
-    assert (kind, said) == ("feed", {**OWN, "beginning": said["beginning"], "notice": ""})
+    assert (kind, said) == ("feed", {**OWN, "beginning": said["beginning"], "told": said["told"], "notice": ""})
     return said["beginning"]
 
 
@@ -165,3 +166,15 @@ async def test_what_people_should_know_once(changes, bus, post, jp_serverapp):
     kind, said = await heard()
     assert (kind, said["connected"], said["notice"]) == ("feed", True, "your controller was replaced")
     assert {said["beginning"]} == first
+
+
+async def test_the_bus_is_never_silent_for_long_and_says_how_much_was_told(changes, bus, post, monkeypatch):
+    monkeypatch.setattr(feed, "_BEAT", 0.01)
+    heard = await bus()
+    await post("qwex/feed", {})
+    told = [(await heard())[1]["told"] for _ in range(5)]
+    changes.put_nowait(change())
+    while (said := await heard())[0] != "job":
+        told.append(said[1]["told"])
+    assert set(told) == {0}
+    assert (await heard())[1]["told"] == 1

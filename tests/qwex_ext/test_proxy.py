@@ -269,6 +269,17 @@ async def test_a_missing_controller_is_started(home, ask):
     assert (answer.code, json.loads(answer.body)["code"]) == (404, "not-found")
 
 
+async def test_what_a_page_asks_by_itself_starts_none(home, ask, jp_auth_header):
+    answer = await ask("qwex/api/jobs", headers={**jp_auth_header, "Qwex-Start": "no"})
+    said = json.loads(answer.body)
+    assert (answer.code, said["detail"], said["command"]) == (
+        503,
+        "your controller is not running",
+        "qwex controller start",
+    )
+    assert not home.exists()
+
+
 async def test_a_url_where_nothing_listens(ask, monkeypatch):
     monkeypatch.setenv("QWEX_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("QWEX_TOKEN", "of-the-user-alone")

@@ -18,7 +18,17 @@ export interface Wanted {
 
 /** Every method rejects with an `ApiError`, or with an `AbortError` when its signal was. */
 export class Api {
+  private _starts = true;
+
   constructor(private readonly _fetch: Fetch) {}
+
+  /**
+   * A person asks: what is asked for next starts a controller of one's own where there is none. What a page asks for by
+   * itself, once it has had an answer, never does, since whoever stopped the controller meant to.
+   */
+  wake(): void {
+    this._starts = true;
+  }
 
   async jobs(filter: Filter, limit: number, cursor?: string | null): Promise<JobPage> {
     const { state, ...rest } = filter;
@@ -43,12 +53,14 @@ export class Api {
 
   /** The spec as a job file that `qwex submit` takes back. */
   async specText(id: string): Promise<string> {
+    this.wake();
     const answer = await this._ask(`${path(id)}/spec`, { headers: { accept: 'application/yaml' } });
     return answer.text();
   }
 
   /** The notebook that a job runs, as nbformat has it, with its outputs so far. */
   async notebook(id: string): Promise<Record<string, unknown>> {
+    this.wake();
     return this._json(`${path(id)}/notebook`);
   }
 
@@ -94,10 +106,15 @@ export class Api {
     return response.json().catch((error: unknown) => Promise.reject(asApiError(error)));
   }
 
-  private async _ask(path: string, init?: RequestInit): Promise<Response> {
-    const response = await this._fetch(path, init).catch((error: unknown) =>
-      Promise.reject(init?.signal?.aborted ? error : asApiError(error))
+  private async _ask(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (!this._starts && !init.method) {
+      headers.set('qwex-start', 'no');
+    }
+    const response = await this._fetch(path, { ...init, headers }).catch((error: unknown) =>
+      Promise.reject(init.signal?.aborted ? error : asApiError(error))
     );
+    this._starts = false;
     if (!response.ok) {
       throw await refusal(response);
     }

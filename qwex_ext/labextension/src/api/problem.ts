@@ -21,12 +21,15 @@ export class ApiError extends Error {
   }
 }
 
+const LOG_IN = 'If you are not logged in any more, reload the page.';
+
 /** The error in a refused answer. */
 export async function refusal(response: Response): Promise<ApiError> {
   const text = await response.text().catch(() => '');
   try {
     const problem = JSON.parse(text) as Partial<Problem> & { command?: string; message?: string };
-    const said = problem.detail || problem.message || problem.title || response.statusText;
+    const told = problem.detail || problem.message || problem.title || response.statusText;
+    const said = problem.code || response.status !== 403 ? told : `The Jupyter server says “${told}”. ${LOG_IN}`;
     return new ApiError(said, problem.code ?? '', response.status, problem.command);
   } catch {
     return new ApiError(said(response), '', response.status);

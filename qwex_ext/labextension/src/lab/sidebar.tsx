@@ -33,7 +33,7 @@ function refresher(qwex: Qwex): Widget {
   return new ToolbarButton({
     icon: refreshIcon,
     tooltip: qwex.host.trans.__('Ask again'),
-    onClick: () => qwex.board.refresh()
+    onClick: () => qwex.board.again()
   });
 }
 

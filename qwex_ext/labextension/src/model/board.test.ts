@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Api } from '../api/client';
+import { ApiError } from '../api/problem';
 import type { Job, JobState } from '../api/types';
 import { Board } from './board';
 import type { Feed, News } from './feed';
@@ -24,12 +25,23 @@ class Wire implements Feed {
 class Controller {
   readonly jobs = new Map<string, Job>();
   readonly asked: string[] = [];
+  /** Those of them that would start it, were it not there. */
+  readonly starting: string[] = [];
   away = false;
+  /** The server in front of it answers that it is not there. */
+  missing = false;
 
   readonly fetch = async (path: string, init?: RequestInit): Promise<Response> => {
-    this.asked.push(`${init?.method ?? 'GET'} ${path}`);
+    const asked = `${init?.method ?? 'GET'} ${path}`;
+    this.asked.push(asked);
+    if (!new Headers(init?.headers).has('qwex-start')) {
+      this.starting.push(asked);
+    }
     if (this.away) {
       throw new TypeError('refused');
+    }
+    if (this.missing) {
+      return new Response('{}', { status: 503 });
     }
     const [where, query] = path.split('?');
     const id = where!.split('/')[2];
@@ -174,6 +186,27 @@ describe('the board', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     expect(board.problem).toBeNull();
     expect(ids(board.running)).toEqual(['a']);
+  });
+
+  test('starts a controller as a person wishes, and never by itself', async () => {
+    const leave = shown();
+    await settle();
+    expect(controller.starting).toContain('GET /whoami');
+    controller.starting.length = 0;
+    controller.missing = true;
+    wire.tell({ kind: 'silent', problem: new ApiError('not running', 'Unreachable', 503) });
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(controller.starting).toEqual([]);
+    board.again();
+    await settle();
+    expect(controller.starting.length).toBeGreaterThan(0);
+    controller.starting.length = 0;
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(controller.starting).toEqual([]);
+    leave();
+    shown();
+    await settle();
+    expect(controller.starting.length).toBeGreaterThan(0);
   });
 
   test('finds by name and by state', async () => {

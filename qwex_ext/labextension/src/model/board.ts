@@ -39,7 +39,7 @@ export class Board extends Observable {
   private readonly _moved = new Set<string>();
   private readonly _watched = new Map<string, Set<(job: Job) => void>>();
   private readonly _audience = new Audience(
-    () => this._refreshing.start(),
+    () => this.again(),
     () => this._refreshing.stop()
   );
   private readonly _refreshing = new Repeated(
@@ -73,6 +73,12 @@ export class Board extends Observable {
     for (const list of this._lists) {
       list.search(search);
     }
+    this.refresh();
+  }
+
+  /** As a person wishes: asks for everything on screen again, of a controller that is started where there is none. */
+  again(): void {
+    this.api.wake();
     this.refresh();
   }
 
@@ -142,6 +148,8 @@ export class Board extends Observable {
       this._look(news.id);
     } else if (news.kind === 'connected' || (news.kind === 'silent' && news.problem)) {
       this.refresh();
+      this.queues.reload();
+      this.glances.soon();
       this._watched.forEach((_, id) => this._look(id));
     }
   }

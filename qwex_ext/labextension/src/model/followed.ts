@@ -81,8 +81,18 @@ export class Followed extends Observable {
   }
 
   private _begin(): void {
-    this._unwatch = this._board.watch(this.id, job => this._took(job));
+    this._unwatch = this._board.watch(this.id, job => this._heard(job));
+    this._board.api.wake();
     void this._follow();
+  }
+
+  /** Whoever tells of the job can be asked for its records too. */
+  private _heard(job: Job): void {
+    this._took(job);
+    if (this._retry) {
+      this._retry();
+      void this._follow();
+    }
   }
 
   private _end(): void {
@@ -94,18 +104,22 @@ export class Followed extends Observable {
 
   private async _follow(): Promise<void> {
     const abort = (this._abort = new AbortController());
+    this._retry = null;
     try {
       this._took(await this._board.api.job(this.id));
+      this.problem = null;
       await this._read(abort.signal);
       this._took(await this._board.api.job(this.id));
-      this.problem = null;
       this.whole = this.job !== null && ended(this.job);
       this._failures = 0;
     } catch (error) {
       if (abort.signal.aborted) {
         return;
       }
-      this.problem = asApiError(error);
+      const problem = asApiError(error);
+      // That a connection was cut says nothing; the next try tells why.
+      const cut = problem.status === 0 && this._failures === 0 && this.job !== null;
+      this.problem = cut ? this.problem : problem;
       this._failures++;
     }
     this._draw();
@@ -120,7 +134,7 @@ export class Followed extends Observable {
       if (signal.aborted) {
         return;
       }
-      this.problem = null;
+      this._failures = 0;
       this._take(event);
       this._draw();
     }

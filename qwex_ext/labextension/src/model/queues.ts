@@ -40,6 +40,7 @@ export class QueueList extends Observable {
 
   /** The queues now, for a form. */
   async now(): Promise<readonly Queue[]> {
+    this._api.wake();
     await this._ask();
     return this.queues ?? [];
   }

@@ -17,10 +17,11 @@ export class Tail extends Observable {
     failures => (failures ? backOff(failures + 1) : EVERY)
   );
   private readonly _audience = new Audience(
-    () => this._asking.start(),
-    () => this._asking.stop()
+    () => this._begin(),
+    () => this._end()
   );
   private _last = 0;
+  private _unwatch: (() => void) | null = null;
 
   constructor(
     private readonly _board: Board,
@@ -37,12 +38,25 @@ export class Tail extends Observable {
     return this._log.lines.slice(-most);
   }
 
+  private _begin(): void {
+    this._unwatch = this._board.watch(this._job().id, () => this._asking.start());
+    this._asking.start();
+  }
+
+  private _end(): void {
+    this._unwatch?.();
+    this._asking.stop();
+  }
+
   private async _ask(): Promise<void> {
     const { id, ...job } = this._job();
     const wanted = this._last ? { after: this._last } : { tail: TAIL };
     for await (const event of this._board.api.events(id, { ...wanted, follow: false, types: TYPES })) {
-      this._last = Math.max(this._last, event.id);
-      this._log.take(event);
+      // Two answers may cross.
+      if (event.id > this._last) {
+        this._last = event.id;
+        this._log.take(event);
+      }
     }
     this.changed();
     if (ended(job)) {

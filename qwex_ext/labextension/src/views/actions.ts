@@ -1,8 +1,8 @@
 /** What can be done with a job, the same from a row, a card and a page. */
-import { asApiError } from '../api/problem';
+import { asApiError, type ApiError } from '../api/problem';
 import { ended, type Job } from '../api/types';
 import { moreMemory } from './words';
-import { useQwex, type Host } from './host';
+import { useQwex, type Host, type Words } from './host';
 
 export interface Actions {
   /** Asks first: what a stopped job has computed is gone. */
@@ -17,9 +17,14 @@ export async function attempt(host: Host, act: () => Promise<unknown>): Promise<
   try {
     await act();
   } catch (error) {
-    const { message, command } = asApiError(error);
-    host.say(command ? `${message} ${host.trans.__('Try: %1', command)}` : message, true);
+    host.say(told(asApiError(error), host.trans), true);
   }
+}
+
+/** What went wrong, and the command that helps, in one line. */
+export function told({ message, command }: ApiError, trans: Words): string {
+  const sentence = /[.!?]$/.test(message) ? message : `${message}.`;
+  return command ? `${sentence} ${trans.__('Try: %1', command)}` : message;
 }
 
 export function useActions(): Actions {

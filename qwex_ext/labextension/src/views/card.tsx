@@ -4,7 +4,7 @@ import { asApiError, type ApiError } from '../api/problem';
 import { ended, type Job, type Why } from '../api/types';
 import { newest, type Snapshot } from '../model/card';
 import { Tail } from '../model/tail';
-import { useActions } from './actions';
+import { told, useActions } from './actions';
 import { Ansi } from './ansi';
 import { useNow, useObserved, useQwex, useShown, type Words } from './host';
 import { Icon, IconButton, StateIcon, type IconName } from './icons';
@@ -26,6 +26,7 @@ export function Card(props: { kept: Snapshot; onEnd: (job: Job) => void }): JSX.
     return () => watching.disconnect();
   }, []);
   const { live, problem } = useLive(kept, seen);
+  const away = useObserved(useQwex().board).problem;
   const job = newest(kept, live);
   useEffect(() => {
     if (live && ended(live) && !ended(kept)) {
@@ -34,7 +35,7 @@ export function Card(props: { kept: Snapshot; onEnd: (job: Job) => void }): JSX.
   }, [live, kept, onEnd]);
   return (
     <div className="qwex-Card" ref={box}>
-      <Contents job={job} kept={kept} seen={seen} problem={problem} />
+      <Contents job={job} kept={kept} seen={seen} problem={problem ?? away} />
     </div>
   );
 }
@@ -49,11 +50,9 @@ function useLive(kept: Snapshot, seen: boolean): { live: Job | null; problem: Ap
     if (!seen || over) {
       return undefined;
     }
-    const leave = [board.watch(kept.id, setLive), board.show()];
-    board.api.job(kept.id).then(
-      job => (setLive(job), setProblem(null)),
-      (error: unknown) => setProblem(asApiError(error))
-    );
+    const take = (job: Job): void => (setLive(job), setProblem(null));
+    const leave = [board.watch(kept.id, take), board.show()];
+    board.api.job(kept.id).then(take, (error: unknown) => setProblem(asApiError(error)));
     return () => leave.forEach(each => each());
   }, [board, kept.id, seen, over]);
   return { live, problem };
@@ -188,5 +187,5 @@ function returned(kept: Snapshot, trans: Words): string {
 function unknown(problem: ApiError, trans: Words): string {
   return problem.status === 404
     ? trans.__('Shown as it was saved: the controller here does not know this job.')
-    : trans.__('Shown as it was last known: %1', problem.message);
+    : trans.__('Shown as it was last known: %1', told(problem, trans));
 }

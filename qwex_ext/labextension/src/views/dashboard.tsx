@@ -33,7 +33,7 @@ export function Dashboard({ list }: { list: JobList }): JSX.Element {
   return (
     <div className="qwex-Dashboard">
       {board.problem ? (
-        <Problem problem={board.problem} retry={() => board.refresh()} />
+        <Problem problem={board.problem} retry={() => board.again()} />
       ) : (
         <Filter label={host.trans.__('Jobs in the table')} />
       )}

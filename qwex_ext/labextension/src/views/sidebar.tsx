@@ -20,7 +20,7 @@ export function Head(): JSX.Element {
   return (
     <>
       {board.problem ? (
-        <Problem problem={board.problem} retry={() => board.refresh()} />
+        <Problem problem={board.problem} retry={() => board.again()} />
       ) : (
         <Filter label={trans.__('Jobs in the sidebar')} />
       )}

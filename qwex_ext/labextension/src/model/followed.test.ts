@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Api } from '../api/client';
+import { Board } from './board';
+import { Followed } from './followed';
+
+const job = { id: 'a', name: 'a', user: 'ada', state: 'RUNNING', attempt: 1, created_at: 1, ended_at: null };
+let events: string[];
+let away: boolean;
+let streams: ReadableStreamDefaultController<Uint8Array>[];
+let hear: (news: never) => void;
+let followed: Followed;
+const settle = (milliseconds = 100): Promise<unknown> => vi.advanceTimersByTimeAsync(milliseconds);
+
+/** The controller tells of a line that the job printed. */
+const print = (id: number, text: string): void => {
+  const data = JSON.stringify({ ts: 1, attempt: 1, name: 'stdout', text: `${text}\n` });
+  streams[streams.length - 1]!.enqueue(new TextEncoder().encode(`id: ${id}\nevent: stream\ndata: ${data}\n\n`));
+};
+
+const answer = async (path: string): Promise<Response> => {
+  if (away) {
+    return new Response(JSON.stringify({ detail: 'not running', command: 'qwex controller start' }), { status: 503 });
+  }
+  if (!path.includes('/events')) {
+    return new Response(JSON.stringify(job));
+  }
+  events.push(path.split('?')[1]!);
+  return new Response(new ReadableStream({ start: stream => void streams.push(stream) }));
+};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal('document', { hidden: false });
+  [events, streams, away] = [[], [], false];
+  const feed = { connected: true, subscribe: (listener: typeof hear) => ((hear = listener), () => undefined) };
+  followed = new Followed(new Board(new Api(answer), feed as never), 'a');
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+test('goes on after a cut where it was, as soon as the controller is heard of again', async () => {
+  followed.show();
+  await settle();
+  print(5, 'one');
+  await settle();
+  away = true;
+  streams[0]!.error(new TypeError('network error'));
+  await settle();
+  expect(followed.problem).toBeNull();
+  await settle(60_000);
+  expect(followed.problem?.command).toBe('qwex controller start');
+  expect(followed.log.lines.map(line => line.text)).toEqual(['one']);
+
+  away = false;
+  hear({ kind: 'connected' } as never);
+  await settle();
+  expect(followed.problem).toBeNull();
+  print(5, 'one');
+  print(6, 'two');
+  await settle();
+  expect(followed.log.lines.map(line => line.text)).toEqual(['one', 'two']);
+  expect(events.map(query => query.split('&')[0])).toEqual(['tail=16000000', 'after=5']);
+});
