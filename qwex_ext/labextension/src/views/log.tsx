@@ -29,13 +29,8 @@ export function LogView({ followed }: { followed: Followed }): JSX.Element {
     anchorTo: follow ? 'start' : 'end',
     overscan: 20
   });
-  const onScroll = useFollowing(setFollow);
   const height = rows.getTotalSize();
-  useLayoutEffect(() => {
-    if (follow && scroller.current) {
-      scroller.current.scrollTop = scroller.current.scrollHeight;
-    }
-  }, [follow, height, followed.version()]);
+  const scrolling = useFollowing(scroller, follow, setFollow, `${height} ${followed.version()}`);
   useEffect(() => {
     if (search.line !== null && search.line >= log.dropped) {
       rows.scrollToIndex(search.line - log.dropped, { align: 'center' });
@@ -69,7 +64,7 @@ export function LogView({ followed }: { followed: Followed }): JSX.Element {
           aria-live="off"
           aria-label={trans.__('Output of %1', job?.name ?? followed.id)}
           tabIndex={0}
-          onScroll={event => onScroll(event.currentTarget)}
+          {...scrolling}
         >
           <div style={{ height, position: 'relative' }}>
             {rows.getVirtualItems().map(({ key, index, start }) => (
@@ -122,16 +117,37 @@ function LogLine(props: {
   );
 }
 
-/** Whoever scrolls up stops following, whoever comes back to the end goes on. */
-function useFollowing(setFollow: (on: boolean) => void): (scrolled: HTMLElement) => void {
+/** Whoever scrolls up stops following, whoever comes back to the end goes on. `drawn` is another one when there is more. */
+function useFollowing(
+  scroller: React.RefObject<HTMLElement>,
+  follow: boolean,
+  setFollow: (on: boolean) => void,
+  drawn: string
+): Pick<React.HTMLAttributes<HTMLElement>, 'onScroll' | 'onWheel' | 'onKeyDown'> {
   const top = useRef(0);
-  return ({ scrollTop, scrollHeight, clientHeight }) => {
-    if (scrollTop + clientHeight >= scrollHeight - LINE / 2) {
-      setFollow(true);
-    } else if (scrollTop < top.current) {
+  useLayoutEffect(() => {
+    if (follow && scroller.current) {
+      scroller.current.scrollTop = scroller.current.scrollHeight;
+      top.current = scroller.current.scrollTop;
+    }
+  }, [follow, drawn, scroller]);
+  // What scrolls up is undone by the next drawing, and may never be seen as a scroll: the wish alone counts.
+  const up = (wished: boolean): void => {
+    if (wished && top.current > 0) {
       setFollow(false);
     }
-    top.current = scrollTop;
+  };
+  return {
+    onWheel: event => up(event.deltaY < 0),
+    onKeyDown: event => up(['ArrowUp', 'PageUp', 'Home'].includes(event.key)),
+    onScroll: () => {
+      const { scrollTop, scrollHeight, clientHeight } = scroller.current!;
+      up(scrollTop < top.current);
+      if (scrollTop > top.current && scrollTop + clientHeight >= scrollHeight - LINE / 2) {
+        setFollow(true);
+      }
+      top.current = scrollTop;
+    }
   };
 }
 
