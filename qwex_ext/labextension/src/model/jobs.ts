@@ -83,9 +83,9 @@ export class JobList extends Observable {
     }
   }
 
-  /** The next page, if there is one. */
+  /** The next page, if there is one and nothing else is on its way; to be asked for again after each change. */
   async loadMore(): Promise<void> {
-    if (this.more && !this._asking) {
+    if (this.more && !this._asking && !this.problem) {
       await this._ask(this._cursor);
     }
   }
