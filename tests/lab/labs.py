@@ -23,6 +23,16 @@ SECONDS = 30
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 expect.set_options(timeout=SECONDS * 1000)
+#: Each takes all there is of the queue.
+CROWD = """\
+import qwex
+client = qwex.Client()
+cpu = next(line.nominal for line in client.queues()[0].quota if line.resource == "cpu")
+def job(name, *command):
+    return {{"source": {{"kind": "command", "name": name}}, "args": command, "resources": {{"cpu": f"{{cpu:g}}"}}}}
+client.submit(job("hog", "sleep", "600"))
+client.submit_many([job(f"crowd-{{n:04}}", "true") for n in range({count})])
+"""
 _SEVEN = "--JupyterNotebookApp.expose_app_in_browser=True"
 _NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
@@ -70,7 +80,14 @@ class Lab:
 
     def qwex(self, *words):
         """What the command prints."""
-        command = [sys.executable, "-m", "qwex.cli", *words]
+        return self._run("-m", "qwex.cli", *words)
+
+    def python(self, text):
+        """What that prints, run where the commands are."""
+        return self._run("-c", text)
+
+    def _run(self, *words):
+        command = [sys.executable, *words]
         answer = subprocess.run(
             command, cwd=self.work, env=self.env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60
         )
@@ -82,6 +99,10 @@ class Lab:
         script = self.work / f"{name}.py"
         script.write_text(text)
         return self.qwex("submit", "--json", *words, str(script)).partition('"id": "')[2].partition('"')[0]
+
+    def crowd(self, count):
+        """So many jobs that wait behind one: ``crowd-0000`` and so on, the last one newest."""
+        self.python(CROWD.format(count=count))
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
