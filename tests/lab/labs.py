@@ -174,6 +174,11 @@ class Tab:
         """The rows of one section of the sidebar."""
         return self.page.get_by_role("list", name=f"{name} jobs").get_by_role("listitem")
 
+    def scroll_down(self, name):
+        """To the end of what is loaded of a section."""
+        rows = self.page.get_by_role("list", name=f"{name} jobs")
+        rows.evaluate("list => list.parentElement.scrollTo(0, list.scrollHeight)")
+
     def ready(self):
         """Cells that are run while the connection to a new kernel is still being made are lost."""
         self.page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
@@ -192,3 +197,25 @@ class Tab:
                 "text => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(text)",
                 source,
             )
+
+
+class LogTab:
+    """The log of a job on its page."""
+
+    def __init__(self, tab, job, name):
+        tab.command("qwex:open-job", f"{{id: '{job}', name: '{name}', tab: 'logs'}}")
+        self.view = tab.page.locator(".qwex-Log")
+        self.lines = self.view.locator(".qwex-Log-line")
+        self.here = self.view.locator(".qwex-mod-here")
+        self.box = self.view.get_by_role("log")
+        self.follow = self.view.get_by_role("button", name="Follow")
+
+    def search(self, text):
+        self.view.get_by_label("Search the log").fill(text)
+
+    def scroll(self, end):
+        self.box.evaluate("(box, end) => box.scrollTo(0, end ? box.scrollHeight : 0)", end)
+
+    def place(self):
+        """Where the line that was found stands in the box."""
+        return self.here.bounding_box()["y"] - self.box.bounding_box()["y"]

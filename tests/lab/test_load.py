@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.waiting import wait_until
+from labs import LogTab
 from playwright.sync_api import expect
 
 #: A view of any length is drawn with fewer rows than this.
@@ -29,28 +30,6 @@ while not pathlib.Path("more").exists():
 for n in range(20_000):
     print("line", n, "of more")
 """
-
-
-class LogTab:
-    """The log of a job on its page."""
-
-    def __init__(self, tab, job, name):
-        tab.command("qwex:open-job", f"{{id: '{job}', name: '{name}', tab: 'logs'}}")
-        self.view = tab.page.locator(".qwex-Log")
-        self.lines = self.view.locator(".qwex-Log-line")
-        self.here = self.view.locator(".qwex-mod-here")
-        self.box = self.view.get_by_role("log")
-        self.follow = self.view.get_by_role("button", name="Follow")
-
-    def search(self, text):
-        self.view.get_by_label("Search the log").fill(text)
-
-    def scroll(self, end):
-        self.box.evaluate("(box, end) => box.scrollTo(0, end ? box.scrollHeight : 0)", end)
-
-    def place(self):
-        """Where the line that was found stands in the box."""
-        return self.here.bounding_box()["y"] - self.box.bounding_box()["y"]
 
 
 def test_a_long_log(tab, lab):
@@ -114,7 +93,7 @@ def test_a_thousand_jobs(tab, lab):
     expect(waiting.first).to_contain_text("crowd-0999")
 
     def at_the_end():
-        waiting.first.evaluate("row => { const box = row.closest('.qwex-Rows'); box.scrollTo(0, box.scrollHeight); }")
+        tab.scroll_down("Waiting")
         return waiting.filter(has_text="crowd-0000").count() == 1
 
     wait_until(at_the_end, "the last of the jobs")
