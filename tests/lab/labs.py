@@ -27,6 +27,16 @@ SECONDS = 30
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 expect.set_options(timeout=SECONDS * 1000)
+#: Each takes all there is of the queue.
+CROWD = """\
+import qwex
+client = qwex.Client()
+cpu = next(line.nominal for line in client.queues()[0].quota if line.resource == "cpu")
+def job(name, *command):
+    return {{"source": {{"kind": "command", "name": name}}, "args": command, "resources": {{"cpu": f"{{cpu:g}}"}}}}
+client.submit(job("hog", "sleep", "600"))
+client.submit_many([job(f"crowd-{{n:04}}", "true") for n in range({count})])
+"""
 _SEVEN = "--JupyterNotebookApp.expose_app_in_browser=True"
 _NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
@@ -90,16 +100,26 @@ class Lab:
 
     def asked(self, *words):
         """The command, ended."""
-        command = [sys.executable, "-m", "qwex.cli", *words]
+        return self._ended("-m", "qwex.cli", *words)
+
+    def qwex(self, *words):
+        """What the command prints."""
+        return self._printed(self.asked(*words))
+
+    def python(self, text):
+        """What that prints, run where the commands are."""
+        return self._printed(self._ended("-c", text))
+
+    def _ended(self, *words):
+        command = [sys.executable, *words]
         return subprocess.run(
             command, cwd=self.work, env=self.env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60
         )
 
-    def qwex(self, *words):
-        """What the command prints."""
-        answer = self.asked(*words)
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout
+    @staticmethod
+    def _printed(done):
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def kill_controller(self):
         os.kill(json.loads(self.qwex("controller", "status", "--json"))["pid"], signal.SIGKILL)
@@ -109,6 +129,10 @@ class Lab:
         script = self.work / f"{name}.py"
         script.write_text(text)
         return self.qwex("submit", "--json", *words, str(script)).partition('"id": "')[2].partition('"')[0]
+
+    def crowd(self, count):
+        """So many jobs that wait behind one: ``crowd-0000`` and so on, the last one newest."""
+        self.python(CROWD.format(count=count))
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -199,6 +223,11 @@ class Tab:
         """The rows of one section of the sidebar."""
         return self.page.get_by_role("list", name=f"{name} jobs").get_by_role("listitem")
 
+    def scroll_down(self, name):
+        """To the end of what is loaded of a section."""
+        rows = self.page.get_by_role("list", name=f"{name} jobs")
+        rows.evaluate("list => list.parentElement.scrollTo(0, list.scrollHeight)")
+
     def ready(self):
         """Cells that are run while the connection to a new kernel is still being made are lost."""
         self.page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
@@ -221,3 +250,25 @@ class Tab:
             "text => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(text)",
             source,
         )
+
+
+class LogTab:
+    """The log of a job on its page."""
+
+    def __init__(self, tab, job, name):
+        tab.command("qwex:open-job", f"{{id: '{job}', name: '{name}', tab: 'logs'}}")
+        self.view = tab.page.locator(".qwex-Log")
+        self.lines = self.view.locator(".qwex-Log-line")
+        self.here = self.view.locator(".qwex-mod-here")
+        self.box = self.view.get_by_role("log")
+        self.follow = self.view.get_by_role("button", name="Follow")
+
+    def search(self, text):
+        self.view.get_by_label("Search the log").fill(text)
+
+    def scroll(self, end):
+        self.box.evaluate("(box, end) => box.scrollTo(0, end ? box.scrollHeight : 0)", end)
+
+    def place(self):
+        """Where the line that was found stands in the box."""
+        return self.here.bounding_box()["y"] - self.box.bounding_box()["y"]

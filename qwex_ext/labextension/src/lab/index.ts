@@ -234,15 +234,18 @@ const settings: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   requires: [IQwex],
   optional: [ISettingRegistry],
-  activate: async (_: JupyterFrontEnd, qwex: Qwex, registry: ISettingRegistry | null): Promise<void> => {
+  activate: (app: JupyterFrontEnd, qwex: Qwex, registry: ISettingRegistry | null): void => {
     let wishes: Wishes = { notify: 'all', notifyAfter: 30 };
     addNotifications(qwex, () => wishes);
-    const read = await registry?.load(SETTINGS);
-    const take = (): void => {
-      wishes = { ...wishes, ...(read?.composite as Partial<Wishes>) };
-    };
-    read?.changed.connect(take);
-    take();
+    // The page is there sooner when nothing waits for them.
+    void app.restored.then(async () => {
+      const read = await registry?.load(SETTINGS);
+      const take = (): void => {
+        wishes = { ...wishes, ...(read?.composite as Partial<Wishes>) };
+      };
+      read?.changed.connect(take);
+      take();
+    });
   }
 };
 

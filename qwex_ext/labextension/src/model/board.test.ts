@@ -5,6 +5,7 @@ import type { Job, JobState } from '../api/types';
 import { Board } from './board';
 import type { Feed, News } from './feed';
 import { EVERYTHING } from './jobs';
+import { Mine } from './mine';
 
 class Wire implements Feed {
   connected = true;
@@ -30,6 +31,8 @@ class Controller {
   away = false;
   /** The server in front of it answers that it is not there. */
   missing = false;
+  /** Milliseconds before an answer comes, which is made before. */
+  delay = 0;
 
   readonly fetch = async (path: string, init?: RequestInit): Promise<Response> => {
     const asked = `${init?.method ?? 'GET'} ${path}`;
@@ -45,7 +48,9 @@ class Controller {
     }
     const [where, query] = path.split('?');
     const id = where!.split('/')[2];
-    return new Response(JSON.stringify(id ? this._one(id, init) : this._many(where!, new URLSearchParams(query))));
+    const answer = JSON.stringify(id ? this._one(id, init) : this._many(where!, new URLSearchParams(query)));
+    await new Promise<void>(resolve => (this.delay ? setTimeout(resolve, this.delay) : resolve()));
+    return new Response(answer);
   };
 
   add(id: string, state: JobState, more: Partial<Job> = {}): Job {
@@ -67,7 +72,9 @@ class Controller {
     if (path === '/counts') {
       return Object.fromEntries(jobs.map(job => [job.state, jobs.filter(other => other.state === job.state).length]));
     }
-    return path === '/queues' ? { queues: [], away: {} } : { jobs, next_cursor: null, total: jobs.length };
+    const page = jobs.slice(0, Number(query.get('limit')));
+    const next_cursor = page.length < jobs.length ? 'more' : null;
+    return path === '/queues' ? { queues: [], away: {} } : { jobs: page, next_cursor, total: jobs.length };
   }
 }
 
@@ -164,7 +171,52 @@ describe('the board', () => {
     }
     await settle();
     expect(controller.asked.length).toBeLessThan(8);
-    expect(board.running.jobs).toHaveLength(100);
+    expect(board.running.total).toBe(100);
+  });
+
+  test('shows what goes on while jobs move without a pause, and asks no more than it must', async () => {
+    controller.delay = 60;
+    for (let n = 0; n < 100; n++) {
+      controller.add(`j${n}`, 'QUEUED');
+    }
+    shown();
+    await settle();
+    controller.asked.length = 0;
+    const seen = new Set<number>();
+    for (let n = 0; n < 100; n++) {
+      wire.moved(controller.add(`j${n}`, 'RUNNING'));
+      await vi.advanceTimersByTimeAsync(10);
+      seen.add(board.running.total ?? 0);
+    }
+    expect(seen.size).toBeGreaterThan(3);
+    expect(controller.asked.length).toBeLessThan(50);
+    await settle();
+    expect([board.counts?.RUNNING, board.waiting.jobs.length]).toEqual([100, 0]);
+  });
+
+  test('what is known of a job is not undone by a list that was asked for before', async () => {
+    shown();
+    await settle();
+    const a = controller.add('a', 'RUNNING');
+    controller.delay = 50;
+    board.refresh();
+    await vi.advanceTimersByTimeAsync(10);
+    board.put({ ...a, state: 'SUCCEEDED', ended_at: 7 });
+    await settle();
+    expect([ids(board.running), ids(board.finished)]).toEqual([[], ['a']]);
+  });
+
+  test('counts all that wait, also those that are too many to know each', async () => {
+    const mine = new Mine(board);
+    for (let n = 0; n < 700; n++) {
+      controller.add(`j${n}`, n ? 'QUEUED' : 'RUNNING');
+    }
+    wire.tell({ kind: 'connected' });
+    await settle();
+    expect([mine.running, mine.waiting]).toEqual([1, 699]);
+    wire.moved(controller.add('j1', 'RUNNING'));
+    wire.moved(controller.add('new', 'QUEUED'));
+    expect([mine.running, mine.waiting]).toEqual([2, 699]);
   });
 
   test('asks again and again without a feed, and hears of changes that way', async () => {

@@ -9,8 +9,8 @@ import { EVERYTHING, JobList, type Search } from './jobs';
 import { Audience, Observable } from './observable';
 import { QueueList } from './queues';
 
-/** Changes that come together are looked up together. */
-const TOGETHER = 20;
+/** Changes that come together are looked up together; while more come, again after a longer while. */
+const TOGETHER = [20, 100] as const;
 /** More than that are not looked up one by one. */
 const MANY = 8;
 /** Counts are not asked for at every change of a busy queue. */
@@ -47,6 +47,7 @@ export class Board extends Observable {
     failures => this._pause(failures)
   );
   private _counting: (() => void) | null = null;
+  private _looking = false;
   private _quiet = 0;
 
   constructor(
@@ -155,27 +156,28 @@ export class Board extends Observable {
   }
 
   private _look(id: string): void {
-    if (this._moved.size === 0) {
-      after(TOGETHER, () => void this._lookUp());
-    }
     this._moved.add(id);
+    if (!this._looking) {
+      this._looking = true;
+      after(TOGETHER[0], () => void this._lookUp());
+    }
   }
 
-  /** The jobs that have changed, as far as anyone shows them. */
+  /** The jobs that have changed, as far as anyone shows them. One look at a time, so that an older one never wins. */
   private async _lookUp(): Promise<void> {
     const moved = [...this._moved];
     this._moved.clear();
     const shown = this._lists.some(list => list.shown);
     const wanted = moved.filter(id => shown || this._watched.has(id));
     const many = wanted.length > MANY;
-    for (const list of this._lists) {
-      if (many || !list.shown) {
-        void list.reload();
-      }
-    }
-    this._count();
     const each = many ? wanted.filter(id => this._watched.has(id)) : wanted;
-    await Promise.all(each.map(id => this._lookAt(id)));
+    const lists = this._lists.filter(list => many || !list.shown);
+    this._count();
+    await Promise.all([...lists.map(list => list.reload()), ...each.map(id => this._lookAt(id))]);
+    after(TOGETHER[1], () => {
+      this._looking = false;
+      this._moved.forEach(id => this._look(id));
+    });
   }
 
   private async _lookAt(id: string): Promise<void> {
@@ -187,13 +189,13 @@ export class Board extends Observable {
   }
 
   private _count(): void {
-    this.queues.reload();
-    if (this._audience.present && !this._counting) {
-      this._counting = after(COUNT_AFTER, () => {
-        this._counting = null;
+    this._counting ??= after(COUNT_AFTER, () => {
+      this._counting = null;
+      this.queues.reload();
+      if (this._audience.present) {
         void this._countNow().catch(() => undefined);
-      });
-    }
+      }
+    });
   }
 
   private async _countNow(): Promise<void> {

@@ -10,7 +10,7 @@ import { Outputs } from './outputs';
 /** Of a longer output only the end is fetched. */
 const TAIL = 16_000_000;
 /** Milliseconds between two drawings, however much comes. */
-const FRAME = 60;
+const FRAME = 100;
 const EVENTS = 2000;
 /** Types that are told elsewhere on the page, in large numbers. */
 const PASSING = new Set(['stream', 'why']);

@@ -66,7 +66,8 @@ export class Glances extends Observable {
     }
     const ids = [...this._wanted.keys()].slice(0, MOST);
     for (const glance of await this._api.glance(ids)) {
-      if (this._wanted.has(glance.id)) {
+      const said = JSON.stringify(glance) !== JSON.stringify(this._known.get(glance.id));
+      if (said && this._wanted.has(glance.id)) {
         this._known.set(glance.id, glance);
       }
     }

@@ -4,7 +4,8 @@ import { asApiError, type ApiError } from '../api/problem';
 import type { Filter, Job, JobState } from '../api/types';
 import { Audience, Observable } from './observable';
 
-const PAGE = 50;
+/** The first page is soon there, the others are few; the API gives no longer ones than the last of these. */
+const PAGE = { first: 50, next: 200, longest: 1000 };
 
 /** What a person looks for; nothing chosen means everything. */
 export interface Search {
@@ -31,6 +32,8 @@ export class JobList extends Observable {
   private _search = EVERYTHING;
   private _cursor: string | null = null;
   private _asking: Promise<void> | null = null;
+  /** What came in while an answer was awaited, which may be older. */
+  private _since: Job[] = [];
 
   constructor(
     private readonly _api: Api,
@@ -80,15 +83,18 @@ export class JobList extends Observable {
     }
   }
 
-  /** The next page, if there is one. */
+  /** The next page, if there is one and nothing else is on its way; to be asked for again after each change. */
   async loadMore(): Promise<void> {
-    if (this.more && !this._asking) {
+    if (this.more && !this._asking && !this.problem) {
       await this._ask(this._cursor);
     }
   }
 
   /** Takes in a job as it is now. */
   put(job: Job): void {
+    if (this._asking) {
+      this._since.push(job);
+    }
     const others = this.jobs.filter(other => other.id !== job.id);
     const fits = this._takes(job);
     if (!fits && others.length === this.jobs.length) {
@@ -109,6 +115,7 @@ export class JobList extends Observable {
   private _outdate(): void {
     this._stale = true;
     this._asking = null;
+    this._since = [];
   }
 
   /** An answer counts only while no other one is awaited by now. */
@@ -125,7 +132,8 @@ export class JobList extends Observable {
   }
 
   private async _load(cursor: string | null, counts: () => boolean): Promise<void> {
-    const answer = this._api.jobs(this._filter(), Math.max(PAGE, cursor ? 0 : this.jobs.length), cursor);
+    const limit = cursor ? PAGE.next : Math.min(Math.max(PAGE.first, this.jobs.length), PAGE.longest);
+    const answer = this._api.jobs(this._filter(), limit, cursor);
     const [page, problem] = await answer.then(
       page => [page, null] as const,
       (error: unknown) => [null, asApiError(error)] as const
@@ -134,8 +142,10 @@ export class JobList extends Observable {
       return;
     }
     this._asking = null;
+    const since = this._since.splice(0);
     if (page) {
       this._take(cursor ? merged(this.jobs, page.jobs) : page.jobs, page.next_cursor, page.total);
+      since.forEach(job => this.put(job));
     } else {
       this.problem = problem;
       this.changed();

@@ -11,11 +11,17 @@ export interface Line {
 
 /** Characters and lines that are kept at most. */
 const MOST = { characters: 40_000_000, lines: 250_000 };
+/** A longer line goes on in the next one: one of millions of characters would hold up the page. */
+const LONGEST = 4000;
+/** More than there are lines at once. */
+const NAMES = 2 ** 18;
 
 // eslint-disable-next-line no-control-regex
 const ESCAPES = /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g;
 // eslint-disable-next-line no-control-regex
 const COLOUR = /\u001b\[([0-9;]*)m/g;
+/** One of them; those of 256 and of all colours are several numbers. */
+const CODE = /[34]8;(?:5;\d+|2;\d+;\d+;\d+)|\d+/g;
 
 export class Log {
   /** Lines that were let go of from the front. */
@@ -63,16 +69,21 @@ export class Log {
     [this._lines, this._characters, this._open, this._colours, this.dropped] = [[], 0, false, '', 0];
   }
 
-  /** The numbers of the lines that contain `sought`, whatever their case and colours. */
+  /** The numbers, from 0 and with those let go of, of the lines that contain `sought`, whatever their case and colours. */
   find(sought: string): number[] {
-    const word = sought.toLowerCase();
+    const word = new RegExp(sought.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'i');
     const found: number[] = [];
-    this._lines.forEach((line, number) => {
-      if (plain(line.text).toLowerCase().includes(word)) {
-        found.push(number);
+    this._lines.forEach((line, index) => {
+      if (word.test(plain(line.text))) {
+        found.push(index + this.dropped);
       }
     });
     return found;
+  }
+
+  /** What tells the line at `index` from the others for as long as it is kept; used again for later ones. */
+  key(index: number): number {
+    return (index + this.dropped) % NAMES;
   }
 
   private _add(piece: string, source: Line['source'], last: boolean): void {
@@ -89,8 +100,23 @@ export class Log {
       return;
     }
     this._open = last;
+    this._fold();
     if (!last) {
       this._closed();
+    }
+  }
+
+  /** Breaks the last line where it is too long. */
+  private _fold(): void {
+    for (;;) {
+      const { text, source } = this._lines[this._lines.length - 1]!;
+      if (text.length <= LONGEST) {
+        return;
+      }
+      this._lines[this._lines.length - 1] = { text: text.slice(0, LONGEST), source };
+      this._colours = left(text.slice(0, LONGEST));
+      this._characters += this._colours.length;
+      this._lines.push({ text: this._colours + text.slice(LONGEST), source });
     }
   }
 
@@ -133,14 +159,35 @@ function overwritten(text: string): string {
   return text.endsWith('\r') ? `${shown}\r` : shown;
 }
 
-/** The colours that are still on at the end of a line. */
+/** The colours that are still on at the end of a line, each in one code: what is said in vain must not add up. */
 function left(text: string): string {
   if (!text.includes('\u001b[')) {
     return '';
   }
-  let open = '';
-  for (const [escape, codes] of text.matchAll(COLOUR)) {
-    open = codes === '' || codes === '0' ? '' : open + escape;
+  const on = new Map<string, string>();
+  for (const [, codes] of text.matchAll(COLOUR)) {
+    for (const [code] of (codes || '0').matchAll(CODE)) {
+      turn(on, code);
+    }
   }
-  return open;
+  return on.size ? `\u001b[${[...on.values()].join(';')}m` : '';
+}
+
+/** What one code of ECMA-48, 8.3.117, turns on or off. */
+function turn(on: Map<string, string>, code: string): void {
+  const number = parseInt(code);
+  if (number === 0) {
+    on.clear();
+  } else if (number === 39 || number === 49) {
+    on.delete(number === 39 ? 'text' : 'ground');
+  } else if ((number >= 30 && number < 39) || (number >= 90 && number < 98)) {
+    on.set('text', code);
+  } else if ((number >= 40 && number < 49) || (number >= 100 && number < 108)) {
+    on.set('ground', code);
+  } else if (number < 10) {
+    on.set(code, code);
+  } else if (number > 20 && number < 30) {
+    // 22 is neither bold nor dim.
+    (number === 22 ? ['1', '2'] : [String(number - 20)]).forEach(other => on.delete(other));
+  }
 }

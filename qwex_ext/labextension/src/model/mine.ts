@@ -19,6 +19,8 @@ export type End = (news: JobNews, seconds: number) => void;
 
 export class Mine extends Observable {
   jobs: ReadonlyMap<string, Brief> = new Map();
+  /** How many wait beside those. */
+  private _beyond = 0;
   private readonly _ends = new Set<End>();
 
   constructor(private readonly _board: Board) {
@@ -31,7 +33,7 @@ export class Mine extends Observable {
   }
 
   get waiting(): number {
-    return this._count(WAITING);
+    return this._count(WAITING) + this._beyond;
   }
 
   /** Calls `listener` when one of them has ended, until the function this gives back is called. */
@@ -57,14 +59,20 @@ export class Mine extends Observable {
   private async _load(): Promise<void> {
     const { api } = this._board;
     this._board.me ??= await api.whoami();
-    const page = await api.jobs({ user: 'me', state: [...RUNNING, ...WAITING] }, MOST);
-    this.jobs = new Map(page.jobs.map(job => [job.id, brief(job, job.created_at * 1000)]));
+    const asked = [WAITING, RUNNING].map(state => api.jobs({ user: 'me', state }, MOST));
+    const pages = await Promise.all(asked);
+    const jobs = pages.flatMap(page => page.jobs);
+    this.jobs = new Map(jobs.map(job => [job.id, brief(job, job.created_at * 1000)]));
+    this._beyond = pages[0]!.total - pages[0]!.jobs.length;
     this.changed();
   }
 
   private _move(news: JobNews): void {
     const jobs = new Map(this.jobs);
     const had = jobs.get(news.id);
+    if (!had && !['PENDING', 'QUEUED'].includes(news.state)) {
+      this._beyond = Math.max(this._beyond - 1, 0);
+    }
     if (ended(news)) {
       jobs.delete(news.id);
     } else {

@@ -66,7 +66,7 @@ function JobTable({ list }: { list: JobList }): JSX.Element {
     if (needed) {
       void list.loadMore();
     }
-  }, [needed, jobs.length, list]);
+  }, [needed, jobs.length, list, list.version()]);
   return (
     <div
       className="qwex-Dashboard-table"

@@ -42,7 +42,7 @@ function Rows({ list, label, byDay }: { list: JobList; label: string; byDay: boo
     if (last >= items.length - NEAR) {
       void list.loadMore();
     }
-  }, [last, items.length, list]);
+  }, [last, items.length, list, list.version()]);
   const onKeyDown = useArrows(scroller, items, at => rows.scrollToIndex(at));
   return (
     <div className="qwex-Rows" ref={scroller} onKeyDown={onKeyDown}>

@@ -1,6 +1,6 @@
 /** A job's output: any number of lines, followed, searched, in its colours, to be downloaded. */
 import { useVirtualizer } from '@tanstack/react-virtual';
-import React, { useEffect, useMemo, useRef, useState } from 'react';
+import React, { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { path } from '../api/client';
 import { ended } from '../api/types';
 import type { Followed } from '../model/followed';
@@ -19,22 +19,21 @@ export function LogView({ followed }: { followed: Followed }): JSX.Element {
   const [wrap, setWrap] = useState(false);
   const search = useSearch(followed);
   const scroller = useRef<HTMLDivElement>(null);
+  const count = log.lines.length;
   const rows = useVirtualizer({
-    count: log.lines.length,
+    count,
     getScrollElement: () => scroller.current,
     estimateSize: () => LINE,
+    getItemKey: useCallback((index: number) => log.key(index), [log, log.dropped]),
+    // Whoever reads further up keeps his place when lines are let go of.
+    anchorTo: follow ? 'start' : 'end',
     overscan: 20
   });
-  const count = log.lines.length;
-  const onScroll = useFollowing(setFollow);
+  const height = rows.getTotalSize();
+  const scrolling = useFollowing(scroller, follow, setFollow, `${height} ${followed.version()}`);
   useEffect(() => {
-    if (follow && count) {
-      rows.scrollToIndex(count - 1, { align: 'end' });
-    }
-  }, [count, follow, rows, followed.version()]);
-  useEffect(() => {
-    if (search.line !== null) {
-      rows.scrollToIndex(search.line, { align: 'center' });
+    if (search.line !== null && search.line >= log.dropped) {
+      rows.scrollToIndex(search.line - log.dropped, { align: 'center' });
     }
   }, [rows, search.line]);
   return (
@@ -65,19 +64,19 @@ export function LogView({ followed }: { followed: Followed }): JSX.Element {
           aria-live="off"
           aria-label={trans.__('Output of %1', job?.name ?? followed.id)}
           tabIndex={0}
-          onScroll={event => onScroll(event.currentTarget)}
+          {...scrolling}
         >
-          <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
-            {rows.getVirtualItems().map(({ index, start }) => (
+          <div style={{ height, position: 'relative' }}>
+            {rows.getVirtualItems().map(({ key, index, start }) => (
               <LogLine
-                key={index}
+                key={key}
                 index={index}
                 top={start}
                 measure={wrap ? rows.measureElement : null}
                 line={log.lines[index]!}
                 number={index + 1 + log.dropped}
                 mark={search.text}
-                here={search.line === index}
+                here={search.line === index + log.dropped}
               />
             ))}
           </div>
@@ -118,49 +117,78 @@ function LogLine(props: {
   );
 }
 
-/** Whoever scrolls up stops following, whoever comes back to the end goes on. */
-function useFollowing(setFollow: (on: boolean) => void): (scrolled: HTMLElement) => void {
+/** Whoever scrolls up stops following, whoever comes back to the end goes on. `drawn` is another one when there is more. */
+function useFollowing(
+  scroller: React.RefObject<HTMLElement>,
+  follow: boolean,
+  setFollow: (on: boolean) => void,
+  drawn: string
+): Pick<React.HTMLAttributes<HTMLElement>, 'onScroll' | 'onWheel' | 'onKeyDown'> {
   const top = useRef(0);
-  return ({ scrollTop, scrollHeight, clientHeight }) => {
-    if (scrollTop + clientHeight >= scrollHeight - LINE / 2) {
-      setFollow(true);
-    } else if (scrollTop < top.current) {
+  useLayoutEffect(() => {
+    if (follow && scroller.current) {
+      scroller.current.scrollTop = scroller.current.scrollHeight;
+      top.current = scroller.current.scrollTop;
+    }
+  }, [follow, drawn, scroller]);
+  // What scrolls up is undone by the next drawing, and may never be seen as a scroll: the wish alone counts.
+  const up = (wished: boolean): void => {
+    if (wished && top.current > 0) {
       setFollow(false);
     }
-    top.current = scrollTop;
+  };
+  return {
+    onWheel: event => up(event.deltaY < 0),
+    onKeyDown: event => up(['ArrowUp', 'PageUp', 'Home'].includes(event.key)),
+    onScroll: () => {
+      const { scrollTop, scrollHeight, clientHeight } = scroller.current!;
+      up(scrollTop < top.current);
+      if (scrollTop > top.current && scrollTop + clientHeight >= scrollHeight - LINE / 2) {
+        setFollow(true);
+      }
+      top.current = scrollTop;
+    }
   };
 }
 
 interface Search {
   text: string;
   setText: (text: string) => void;
+  /** The lines' numbers, as `Log.find` has them. */
   found: readonly number[];
-  /** Which of them is shown, from 0. */
-  at: number;
-  step: (by: number) => void;
+  step: (by: 1 | -1) => void;
+  /** The one that is shown. */
   line: number | null;
 }
 
-function useSearch(followed: Followed): Search {
-  const [text, setText] = useState('');
-  const [at, setAt] = useState(0);
-  const { log } = followed;
-  // Of a log that grows, what has come since is found with the next letter or step.
-  const found = useMemo(() => (text ? log.find(text) : []), [text, at, log]);
-  const here = found.length ? ((at % found.length) + found.length) % found.length : 0;
+/** Of a log that grows, what has come since is found with the next letter or step. */
+function useSearch({ log }: Followed): Search {
+  const [{ text, found, line }, set] = useState<Pick<Search, 'text' | 'found' | 'line'>>(NOT_SOUGHT);
   return {
     text,
     found,
-    at: here,
-    line: found[here] ?? null,
-    setText: next => (setText(next), setAt(0)),
-    step: by => setAt(here + by)
+    line,
+    setText: text => {
+      const found = text ? log.find(text) : [];
+      set({ text, found, line: found[0] ?? null });
+    },
+    step: by => {
+      const found = log.find(text);
+      const beyond = found.filter(other => (other - (line ?? -1)) * by > 0);
+      set({
+        text,
+        found,
+        line: (by > 0 ? (beyond[0] ?? found[0]) : (beyond.pop() ?? found[found.length - 1])) ?? null
+      });
+    }
   };
 }
 
+const NOT_SOUGHT = { text: '', found: [], line: null };
+
 function SearchField({ search, onSearch }: { search: Search; onSearch: () => void }): JSX.Element {
   const { trans } = useQwex().host;
-  const { text, found, at, step } = search;
+  const { text, found, line, step } = search;
   return (
     <span className="qwex-Log-search">
       <input
@@ -169,10 +197,12 @@ function SearchField({ search, onSearch }: { search: Search; onSearch: () => voi
         placeholder={trans.__('Search')}
         aria-label={trans.__('Search the log')}
         onChange={event => (search.setText(event.target.value), onSearch())}
-        onKeyDown={event => event.key === 'Enter' && step(event.shiftKey ? -1 : 1)}
+        onKeyDown={event => event.key === 'Enter' && text && step(event.shiftKey ? -1 : 1)}
       />
       {text && (
-        <span role="status">{found.length ? trans.__('%1 of %2', at + 1, found.length) : trans.__('not found')}</span>
+        <span role="status">
+          {line === null ? trans.__('not found') : trans.__('%1 of %2', found.indexOf(line) + 1, found.length)}
+        </span>
       )}
       <IconButton icon="up" label={trans.__('Previous')} disabled={!found.length} onClick={() => step(-1)} />
       <IconButton icon="down" label={trans.__('Next')} disabled={!found.length} onClick={() => step(1)} />

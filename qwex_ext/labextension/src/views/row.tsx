@@ -3,7 +3,7 @@ import React, { useEffect, useSyncExternalStore } from 'react';
 import { ended, type Glance, type Job } from '../api/types';
 import { plain } from '../model/log';
 import { useActions } from './actions';
-import { useNow, useObserved, useQwex, type Words } from './host';
+import { useNow, useQwex, type Words } from './host';
 import { IconButton, StateIcon } from './icons';
 import { links } from './links';
 import { age, asks, cause, ending, joined, moment, stateWord, waiting } from './words';
@@ -21,7 +21,7 @@ export const Row = React.memo(function Row({ job }: { job: Job }): JSX.Element {
   const { trans } = host;
   const now = useNow(ended(job) ? 30_000 : 1000);
   const glance = useGlance(job);
-  const stopping = useObserved(board).stopping.has(job.id);
+  const stopping = useSyncExternalStore(board.subscribe, () => board.stopping.has(job.id));
   const told = stopping ? trans.__('is being stopped') : tail(job, glance, trans);
   return (
     <div className="qwex-Row" draggable onDragStart={event => host.drag(job, event)}>

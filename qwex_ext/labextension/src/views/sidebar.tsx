@@ -1,5 +1,5 @@
 /** The parts of the sidebar; the application puts them into its own frame. */
-import React, { useEffect, useRef, useState } from 'react';
+import React, { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { ENDED, RUNNING, WAITING, type Counts, type JobState } from '../api/types';
 import { Filter } from './filter';
 import { useObserved, useQwex, useShown, useWords } from './host';
@@ -42,9 +42,9 @@ export function JobSection({ section }: { section: Section }): JSX.Element {
 export function Badge({ section }: { section: Section | 'queues' }): JSX.Element | null {
   const { board } = useQwex();
   const trans = useWords();
-  useObserved(board);
-  useObserved(board.queues);
-  const count = section === 'queues' ? board.queues.queues?.length : counted(board.counts, SECTIONS[section]);
+  const count = useSyncExternalStore(section === 'queues' ? board.queues.subscribe : board.subscribe, () =>
+    section === 'queues' ? board.queues.queues?.length : counted(board.counts, SECTIONS[section])
+  );
   return count ? (
     <span className="qwex-Badge" aria-label={trans._n('%1 entry', '%1 entries', count)}>
       {count}
