@@ -23,6 +23,8 @@ __all__ = ["cells", "frozen", "parameter", "parsed", "settable", "with_parameter
 Notebook = dict[str, Any]
 
 _SETTABLE, _INJECTED, _MAY_RAISE, _SKIPPED = "parameters", "injected-parameters", "raises-exception", "skip-execution"
+#: The state of widgets, which may be large, and what ``qwex notebook`` notes.
+_LEFT_BY_RUNS = ("widgets", "qwex")
 #: Since then cells have ids.
 _MINOR = 5
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -42,7 +44,7 @@ def parsed(text: str) -> Notebook:
     """
     try:
         notebook = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"not a notebook: {error}") from None
     if not isinstance(notebook, dict) or "nbformat" not in notebook:
         raise ValueError("not a notebook: it has no nbformat")
@@ -59,14 +61,17 @@ def parsed(text: str) -> Notebook:
 
 
 def frozen(text: str) -> str:
-    """The notebook as a job keeps it: without outputs, so that its size and digest are those of its code.
+    """The notebook as a job keeps it: without what running it left there, so that a run does not change its digest.
 
     Raises:
         ValueError: as ``parsed``.
     """
     notebook = parsed(text)
+    notebook["metadata"] = {name: value for name, value in notebook["metadata"].items() if name not in _LEFT_BY_RUNS}
     for cell in _code(notebook):
         cell.update(outputs=[], execution_count=None)
+        if isinstance(cell.get("metadata"), dict):
+            cell["metadata"] = {name: value for name, value in cell["metadata"].items() if name != "execution"}
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -79,12 +84,10 @@ def cells(notebook: Notebook) -> list[dict[str, Any]]:
     ]
 
 
-def settable(notebook: Notebook) -> list[str] | None:
-    """The names that the cell tagged ``parameters`` assigns; None without such a cell."""
-    for cell in _code(notebook):
-        if _SETTABLE in _tags(cell):
-            return _assigned(_text(cell))
-    return None
+def settable(notebook: Notebook) -> dict[str, str] | None:
+    """The names that the cell tagged ``parameters`` assigns, with their defaults as code; None without such a cell."""
+    cell = _tagged(notebook)
+    return None if cell is None else _assigned(_text(cell))
 
 
 def with_parameters(notebook: Notebook, parameters: Mapping[str, Any]) -> Notebook:
@@ -95,16 +98,17 @@ def with_parameters(notebook: Notebook, parameters: Mapping[str, Any]) -> Notebo
     """
     if not parameters:
         return notebook
-    names = settable(notebook)
-    if names is None:
+    cell, names = _tagged(notebook), list(settable(notebook) or ())
+    if cell is None:
         raise ValueError("the notebook has no parameters: no cell has the tag 'parameters'. Tag the one with defaults")
     for name in parameters:
         if name not in names:
             there = f"There is: {', '.join(names)}" if names else "The cell tagged 'parameters' assigns none"
             raise ValueError(f"the notebook has no parameter {name!r}.{nearest(name, names)} {there}")
-    others = [cell for cell in notebook["cells"] if _INJECTED not in _tags(cell)]
-    place = next(at for at, cell in enumerate(others, 1) if _SETTABLE in _tags(cell))
-    return {**notebook, "cells": [*others[:place], _injected(parameters), *others[place:]]}
+    others = [other for other in notebook["cells"] if _INJECTED not in _tags(other)]
+    place = others.index(cell) + 1
+    injected = _injected(parameters, {other["id"] for other in others})
+    return {**notebook, "cells": [*others[:place], injected, *others[place:]]}
 
 
 def parameter(text: str) -> Any:
@@ -118,11 +122,18 @@ def parameter(text: str) -> Any:
         return text
 
 
-def _injected(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _tagged(notebook: Notebook) -> dict[str, Any] | None:
+    """The cell with the defaults."""
+    tagged = (cell for cell in _code(notebook) if _SETTABLE in _tags(cell) and _INJECTED not in _tags(cell))
+    return next(tagged, None)
+
+
+def _injected(parameters: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
+    names = (f"{_INJECTED}-{n}" if n else _INJECTED for n in itertools.count())
     text = "".join(f"{name} = {value!r}\n" for name, value in parameters.items())
     return {
         "cell_type": "code",
-        "id": _INJECTED,
+        "id": next(name for name in names if name not in taken),
         "metadata": {"tags": [_INJECTED]},
         "source": f"# Parameters\n{text}",
         "execution_count": None,
@@ -167,7 +178,7 @@ def _text(cell: Mapping[str, Any]) -> str:
 
 
 def _outside(text: str) -> str:
-    """The code without qwex's magics; its lines keep their numbers."""
+    """The code without qwex's magics. Its lines keep their numbers, but for a cell magic that has to move up."""
     return _MAGICS.sub("# ", _ABOVE_MAGIC.sub("", text))
 
 
@@ -177,18 +188,31 @@ def _tags(cell: Mapping[str, Any]) -> list[str]:
     return tags if isinstance(tags, list) else []
 
 
-def _assigned(text: str) -> list[str]:
-    """The names that the top level assigns, in order; magics are not looked at."""
+def _assigned(text: str) -> dict[str, str]:
+    """The names that the top level assigns, in order, each with its first value as code; magics are not looked at."""
     code = "".join("\n" if line.startswith(("%", "!")) else line for line in text.splitlines(keepends=True))
     try:
         body = ast.parse(code).body
-    except (SyntaxError, ValueError):
-        return []
-    names = (
-        node.id
-        for statement in body
-        if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign))
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    )
-    return list(dict.fromkeys(names))
+    except (SyntaxError, ValueError, RecursionError):
+        return {}
+    found: dict[str, str] = {}
+    for statement in body:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            value = statement.value and ast.get_source_segment(code, statement.value)
+            for target in targets:
+                for name in _names(target):
+                    # Of ``a, b = 1, 2`` no part of the value is a's alone.
+                    found.setdefault(name, value or "" if isinstance(target, ast.Name) else "")
+    return found
+
+
+def _names(target: ast.expr) -> Iterator[str]:
+    """Those that an assignment to the target binds."""
+    if isinstance(target, ast.Name):
+        yield target.id
+    elif isinstance(target, ast.Starred):
+        yield from _names(target.value)
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        for part in target.elts:
+            yield from _names(part)

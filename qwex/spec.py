@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import secrets
 from typing import Annotated, Any, Literal
@@ -114,6 +115,17 @@ EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 Folder = Annotated[str, AfterValidator(_folder)]
 Label = Annotated[str, Field(pattern=_LABEL)]
 Name = Annotated[str, AfterValidator(_identifier)]
+
+
+def _finite(value: Any) -> Any:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise ValueError("inf and nan are no JSON; have the notebook make them of a text") from None
+    return value
+
+
+Parameter = Annotated[JsonValue, AfterValidator(_finite)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 
 
@@ -205,7 +217,7 @@ class JobSpec(_Frozen):
     retries: Retries = Retries()
     inputs: dict[Name, Value] = Field({}, max_length=MANY)
     outputs: tuple[Name, ...] = Field((), max_length=MANY)
-    parameters: dict[Name, JsonValue] = Field(
+    parameters: dict[Name, Parameter] = Field(
         {}, max_length=MANY, description="values for names that the notebook's cell tagged parameters assigns"
     )
     tags: dict[Label, Plain] = Field({}, max_length=MANY)

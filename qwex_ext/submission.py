@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -58,7 +59,7 @@ async def submit(server: Settings, wanted: Wanted, file: Path, python: str) -> d
     # The project's defaults are those of the file's folder; the controller is the server's, whatever a project says.
     ours = {name: getattr(server, name) for name in ("url", "token", "home")}
     settings = await asyncio.to_thread(config.load, file.parent, **ours)
-    spec = await asyncio.to_thread(_spec, wanted, file, project_defaults(settings))
+    spec = await asyncio.to_thread(_spec, wanted, file, project_defaults(settings), ours=python == sys.executable)
     async with AsyncClient(settings, cwd=str(file.parent), python=python) as client:
         if wanted.preview:
             why, rendered = await client.preflight(spec)
@@ -66,9 +67,10 @@ async def submit(server: Settings, wanted: Wanted, file: Path, python: str) -> d
         return (await client.submit(spec)).record.as_dict()
 
 
-def _spec(wanted: Wanted, file: Path, defaults: Mapping[str, Any]) -> JobSpec:
+def _spec(wanted: Wanted, file: Path, defaults: Mapping[str, Any], *, ours: bool) -> JobSpec:
     given, below = (_within(file.parent, options) for options in (wanted.flags, defaults))
-    return of_file(file, wanted.args, given, below, spell=_spell, parameters=parameters(wanted.params))
+    set_anew = parameters(wanted.params)
+    return of_file(file, wanted.args, given, below, spell=_spell, parameters=set_anew, ours=ours)
 
 
 def _within(folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from qwex.cli.command import Command, Flag, Given, Word
 from qwex.cli.connect import client
 from qwex.cli.screen import note, say
 from qwex.errors import InvalidSpec
+from qwex.state import JobState
 
 __all__ = ["COMMAND"]
 
@@ -29,7 +30,7 @@ def _run(given: Given) -> int:
         sys.stdout.write(text)
         return exits.OK
     path = Path(to or f"{run_id}.ipynb")
-    _save(path, text, over=given["force"] or to is None)
+    _save(path, text, over=given["force"] or _is_older(path, run_id))
     say(str(path))
     record = connection.job(run_id).record
     if not record.state.terminal:
@@ -37,9 +38,18 @@ def _run(given: Given) -> int:
     return exits.OK
 
 
+def _is_older(path: Path, run_id: str) -> bool:
+    """Whether the file is this job's notebook from when it had not ended."""
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))["metadata"]["qwex"]
+        return bool(about["run_id"] == run_id and not JobState(about["state"]).terminal)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
 def _save(path: Path, text: str, *, over: bool) -> None:
     """Whole, or not at all."""
-    if path.exists() and not over:
+    if path.exists() and not over and path.read_text(encoding="utf-8", errors="replace") != text:
         raise InvalidSpec.of("to", f"{path} is there already; name another file, or write over it with --force")
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:

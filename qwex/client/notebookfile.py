@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_syntax", "parameters", "source"]
 
-#: Lines that only IPython understands begin with these, or end with a question mark.
-_IPYTHON = ("%", "!", "?")
+#: What only IPython understands: magics, shell lines, help, calls without parentheses; also their values.
+_IPYTHON = re.compile(r"^\s*[%!?/,;]|=\s*[%!]|\?\s*$", re.MULTILINE)
 
 
 def source(path: Path, text: str) -> Source:
@@ -47,7 +48,7 @@ def check_syntax(path: Path, source: Source) -> None:
         InvalidSpec: names the cell and the line.
     """
     for number, cell in enumerate(notebooks.cells(notebooks.parsed(source.text)), 1):
-        if cell["may_raise"] or any(_is_ipython(line.strip()) for line in cell["text"].splitlines()):
+        if cell["may_raise"] or _IPYTHON.search(cell["text"]):
             continue
         try:
             with warnings.catch_warnings():
@@ -68,7 +69,3 @@ def parameters(pairs: Sequence[str]) -> dict[str, Any]:
         InvalidSpec: a pair has no ``=``, or a name stands twice.
     """
     return {name: notebooks.parameter(text) for name, text in read_pairs(pairs, "param").items()}
-
-
-def _is_ipython(line: str) -> bool:
-    return line.startswith(_IPYTHON) or line.endswith("?")

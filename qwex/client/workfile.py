@@ -28,6 +28,8 @@ _NOTEBOOK = ".ipynb"
 class _File(NamedTuple):
     path: Path
     spell: Spell
+    #: Whether this Python is the one that will run the code.
+    ours: bool
 
 
 def of_file(
@@ -39,15 +41,17 @@ def of_file(
     spell: Spell,
     outputs: Sequence[str] = (),
     parameters: Mapping[str, Any] = MappingProxyType({}),
+    ours: bool = True,
 ) -> JobSpec:
     """The job that the file is, as it stands now; ``given`` and ``defaults`` are fields of ``SubmitOptions``.
 
-    ``args`` are for scripts, ``parameters`` for notebooks.
+    ``args`` are for scripts, ``parameters`` for notebooks. Unless it is ``ours``, another Python than this one runs the
+    code, which may know another syntax.
 
     Raises:
         InvalidSpec: lists every problem.
     """
-    file = _File(path, spell)
+    file = _File(path, spell, ours)
     more = {"args": tuple(args), "outputs": tuple(outputs), "parameters": dict(parameters)}
     if path.suffix.lower() in _DESCRIPTIONS:
         return _described(file, more, SubmitOptions.read(given), SubmitOptions.read({}, defaults))
@@ -64,7 +68,7 @@ def changes(options: SubmitOptions) -> dict[str, Any]:
 
 def _script(file: _File, more: Mapping[str, Any], options: SubmitOptions) -> JobSpec:
     text = _read(file.path, file.spell)
-    if not options.python:
+    if file.ours and not options.python:
         _check_syntax(file, text)
     source = validated(Source, kind="script", text=text, name=str(file.path.absolute()))
     return options.spec(source, **more)
@@ -74,7 +78,7 @@ def _notebook(file: _File, more: Mapping[str, Any], options: SubmitOptions) -> J
     if more["args"]:
         raise InvalidSpec.of("args", f"{file.path} is a notebook, which takes no arguments but parameters: NAME=VALUE")
     source = notebookfile.source(file.path, _read(file.path, file.spell))
-    if not options.python:
+    if file.ours and not options.python:
         notebookfile.check_syntax(file.path, source)
     return options.spec(source, **more, notebook=Notebook(path=source.name))
 
@@ -115,9 +119,14 @@ def _described(file: _File, more: Mapping[str, Any], given: SubmitOptions, defau
     source = merged.get("source")
     if more["args"]:
         _refuse_words(file, source, more["args"])
-    merged = _over(merged, {name: value for name, value in more.items() if value})
+    merged |= {name: more[name] for name in ("args", "outputs") if more[name]}
+    if more["parameters"]:
+        # Whatever they are, they are values as a whole.
+        merged["parameters"] = {**(merged.get("parameters") or {}), **more["parameters"]}
     if isinstance(source, dict) and source.get("kind") in ("script", "notebook"):
         merged["source"] = _read_source(source, file)
+    if isinstance(source, dict) and source.get("kind") == "notebook":
+        merged.setdefault("notebook", {"path": merged["source"].get("name", "")})
     spec: JobSpec = validated(JobSpec.model_validate, merged)
     return spec
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
-from qwex.controller.records import find
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["cells_done", "progress_of"]
 
@@ -33,7 +35,8 @@ def progress_of(line: str) -> float | None:
     return done / whole if 0 < whole >= done else None
 
 
-def cells_done(lines: bytes, attempt: int) -> float | None:
-    """From 0 to 1: how many of a notebook's cells are done; None when no cell of that attempt begins in the lines."""
-    begun = [record for record in find(lines, "cell") if record.get("attempt", 1) == attempt]
-    return (begun[-1]["number"] - 1) / begun[-1]["total"] if begun else None
+def cells_done(cell: Mapping[str, Any] | None, attempt: int) -> float | None:
+    """From 0 to 1: how many of a notebook's cells are done when this one begins; None of another attempt's."""
+    if cell is None or cell.get("attempt", 1) != attempt:
+        return None
+    return float((cell["number"] - 1) / cell["total"])

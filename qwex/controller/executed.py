@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["executed"]
 
 _WANTED = frozenset(type.encode() for type in (*OUTPUT_TYPES, "cell"))
-#: Bytes of records; a browser opens nothing larger.
+#: Bytes of the records whose outputs are kept; a browser opens nothing larger.
 _MOST = 64 << 20
+#: Records that add nothing.
+_SMALL = ("cell", "clear_output")
 
 
 def executed(record: JobRecord, spec: JobSpec, pieces: Iterable[bytes]) -> bytes:
     """The notebook as nbformat 4 has it; ``pieces`` are the whole lines of the job's log. The last attempt counts."""
     notebook = notebooks.with_parameters(notebooks.parsed(spec.source.text), spec.parameters)
     cells = _Cells(notebook["cells"])
-    room = _MOST
+    told = False
     for fields, size in _records(pieces, record.attempt):
-        room -= size
-        if room > 0 or fields["type"] == "cell":
-            cells.take(fields)
-        elif room + size > 0:
+        if fields["type"] in _SMALL or (not told and cells.size + size <= _MOST):
+            cells.take(fields, size)
+        elif not told:
             said = f"\n[qwex] more than can be shown in a notebook: qwex logs {record.id}\n"
-            cells.take({"type": "stream", "name": "stderr", "text": said})
+            cells.take({"type": "stream", "name": "stderr", "text": said}, 0)
+            told = True
     cells.finish()
     about = {"run_id": record.id, "state": record.state.value, "attempt": record.attempt}
     return json.dumps({**notebook, "metadata": {**notebook["metadata"], "qwex": about}}, ensure_ascii=False).encode()
@@ -58,12 +60,19 @@ class _Cells:
             cell.update(outputs=[], execution_count=None)
         self._by_id = {cell["id"]: cell for cell in code}
         self._cell = code[0]
+        #: Bytes of what each cell shows.
+        self._sizes = dict.fromkeys(self._by_id, 0)
         #: Outputs that are shown anew when their display is updated, wherever they stand.
         self._displays: dict[str, list[dict[str, Any]]] = {}
         self._clear = False
 
-    def take(self, record: dict[str, Any]) -> None:
-        """One record more."""
+    @property
+    def size(self) -> int:
+        """Bytes of what is shown, without what goes with the next output."""
+        return sum(self._sizes.values()) - (self._sizes[self._cell["id"]] if self._clear else 0)
+
+    def take(self, record: dict[str, Any], size: int) -> None:
+        """One record more, of so many bytes."""
         type = record["type"]
         if type == "cell":
             self._begin(record)
@@ -74,10 +83,13 @@ class _Cells:
         elif type == "update_display":
             for output in self._displays.get(_display_id(record), ()):
                 output.update(_bundle(record))
-        elif type == "stream":
-            self._stream(record["name"], record["text"])
         else:
-            self._add(_output(record), _display_id(record))
+            self._cleared()
+            self._sizes[self._cell["id"]] += size
+            if type == "stream":
+                self._stream(record["name"], record["text"])
+            else:
+                self._add(_output(record), _display_id(record))
 
     def finish(self) -> None:
         """Join what was printed in pieces."""
@@ -94,17 +106,16 @@ class _Cells:
     def _cleared(self) -> None:
         if self._clear:
             self._cell["outputs"] = []
+            self._sizes[self._cell["id"]] = 0
         self._clear = False
 
     def _stream(self, name: str, text: str) -> None:
-        self._cleared()
         outputs = self._cell["outputs"]
         if not outputs or outputs[-1].get("name") != name:
             outputs.append({"output_type": "stream", "name": name, "text": []})
         outputs[-1]["text"].append(text)
 
     def _add(self, output: dict[str, Any], display: str) -> None:
-        self._cleared()
         self._cell["outputs"].append(output)
         if display:
             self._displays.setdefault(display, []).append(output)

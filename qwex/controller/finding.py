@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qwex.controller import elsewhere
 from qwex.controller.job import LiveJob, record_of
@@ -76,6 +76,11 @@ class Finding:
         rows = await self._store.rows([run_id for run_id in run_ids if run_id not in live])
         found = {**{row["id"]: self._newest(record_of(row)) for row in rows}, **live}
         return [self.as_it_stands(found[run_id]) for run_id in run_ids if run_id in found]
+
+    def cell(self, run_id: str) -> dict[str, Any] | None:
+        """The cell that a notebook's job began last, of one that has not ended, if that is in memory."""
+        live = self._registry.get(run_id)
+        return live.cell if live else None
 
     async def own(self, run_id: str, caller: Caller) -> LiveJob:
         """A job that is the caller's to read whole and to change.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qwex.controller.bars import cells_done, progress_of
 from qwex.controller.eventlog import tail
 from qwex.controller.explaining import why
+from qwex.controller.records import find
 from qwex.controller.textlog import last_line
 from qwex.record import Glance
 
@@ -42,29 +43,33 @@ class Glancing:
     async def glance(self, run_ids: Sequence[str], caller: Caller) -> list[Glance]:
         """Those of the jobs that there are, in that order."""
         records = await self._finding.records(run_ids)
-        logs = [(self._logs.path(each.id) if caller.may_read(each) else None, each) for each in records]
+        logs = [(self._path(each, caller), each, self._finding.cell(each.id)) for each in records]
         seen, whys = await asyncio.gather(
-            asyncio.to_thread(lambda: [_seen(log, record) if log else _NOTHING for log, record in logs]),
+            asyncio.to_thread(lambda: [_seen(log, job, cell) if log else _NOTHING for log, job, cell in logs]),
             asyncio.gather(*map(self._why, records)),
         )
         found = zip(records, seen, whys, strict=True)
         return [Glance(record.id, _cut(line), progress, why) for record, (line, progress), why in found]
+
+    def _path(self, record: JobRecord, caller: Caller) -> Path | None:
+        return self._logs.path(record.id) if caller.may_read(record) else None
 
     async def _why(self, record: JobRecord) -> Why | None:
         started = record.started_at is not None or record.state.terminal
         return None if started else await why(record, self._backends)
 
 
-def _seen(log: Path, record: JobRecord) -> tuple[str, float | None]:
-    """The last line, and how far the job is."""
-    line, progress = _NOTHING
+def _seen(log: Path, record: JobRecord, cell: dict[str, Any] | None) -> tuple[str, float | None]:
+    """The last line, and how far the job is; ``cell`` is what is known of a notebook without its log."""
+    line = ""
     for size in _TAILS:
         lines = tail(log, size)
-        line = line or last_line(lines, record.attempt)
-        progress = cells_done(lines, record.attempt) if record.kind == "notebook" else progress_of(line)
-        if line and (progress is not None or record.kind != "notebook"):
+        if line := last_line(lines, record.attempt):
             break
-    return line, progress
+    if record.kind != "notebook":
+        return line, progress_of(line)
+    begun = [cell] if cell else [*find(lines, "cell")][-1:]
+    return line, cells_done(begun[0] if begun else None, record.attempt)
 
 
 def _cut(line: str) -> str:

@@ -28,6 +28,7 @@ class LiveJob:
 
     __slots__ = (
         "cancelling",
+        "cell",
         "digest",
         "ending",
         "environment",
@@ -66,6 +67,8 @@ class LiveJob:
         self.position = Position()
         #: The ``exit`` record of the present attempt.
         self.exit: dict[str, Any] | None = None
+        #: Of a notebook the ``cell`` record that was read last.
+        self.cell: dict[str, Any] | None = None
         #: Open while the job's log grows.
         self.log: EventLog | None = None
         self.pump: Pump | None = None

@@ -145,6 +145,8 @@ class Pump:
             self._job.position = position
         for value in find(lines, "value"):
             self._job.produced = {**self._job.produced, value["name"]: value}
+        for cell in find(lines, "cell"):
+            self._job.cell = cell
         # The records may begin with the end of an attempt before this one, whose drain was cut short.
         exits = (exit for exit in find(lines, "exit") if exit.get("attempt") == self._attempt)
         self._job.exit = next(exits, None)

@@ -16,44 +16,13 @@ if TYPE_CHECKING:
     from .channel import Channel
     from .job import Source
 
-__all__ = ["has_inline_figures", "rehearse", "run", "run_all"]
+__all__ = ["begin", "has_inline_figures", "rehearse", "run", "run_all"]
 
 _INLINE = "module://matplotlib_inline.backend_inline"
 
 
-def run(source: Source, inputs: dict[str, Any], channel: Channel) -> dict[str, Any]:
-    """Run the cell and return its namespace.
-
-    Raises:
-        SystemExit: the cell ended itself.
-        Reported: the cell raised, and the log has it.
-    """
-    cells = _cells(inputs, channel)
-    cells.run(_placed(source), source.execution_count or 1)
-    return cells.namespace
-
-
-def run_all(source: Source, inputs: dict[str, Any], channel: Channel) -> dict[str, Any]:
-    """Run a notebook's cells up to the first that raises and may not, and return their namespace.
-
-    Raises:
-        SystemExit: a cell ended the job.
-        Reported: a cell raised, and the log has it.
-    """
-    from . import tracebacks
-
-    cells = _cells(inputs, channel)
-    for number, each in enumerate(source.cells, 1):
-        channel.send("cell", id=each["id"], number=number, total=len(source.cells))
-        try:
-            cells.run(each["text"], number)
-        except tracebacks.Reported:
-            if not each["may_raise"]:
-                raise
-    return cells.namespace
-
-
-def _cells(inputs: dict[str, Any], channel: Channel) -> shell.Cells | plaincell.Cells:
+def begin(inputs: dict[str, Any], channel: Channel) -> shell.Cells | plaincell.Cells:
+    """A namespace with the inputs in it, in which cells are run."""
     try:
         from . import shell
     except ImportError:
@@ -63,6 +32,34 @@ def _cells(inputs: dict[str, Any], channel: Channel) -> shell.Cells | plaincell.
     if "MPLBACKEND" not in os.environ and has_inline_figures():
         os.environ["MPLBACKEND"] = _INLINE
     return shell.Cells(inputs, channel)
+
+
+def run(source: Source, cells: shell.Cells | plaincell.Cells) -> None:
+    """Run the cell.
+
+    Raises:
+        SystemExit: the cell ended itself.
+        Reported: the cell raised, and the log has it.
+    """
+    cells.run(_placed(source), source.execution_count or 1)
+
+
+def run_all(source: Source, cells: shell.Cells | plaincell.Cells, channel: Channel) -> None:
+    """Run a notebook's cells up to the first that raises and may not.
+
+    Raises:
+        SystemExit: a cell ended the job.
+        Reported: a cell raised, and the log has it.
+    """
+    from . import tracebacks
+
+    for number, each in enumerate(source.cells, 1):
+        channel.send("cell", id=each["id"], number=number, total=len(source.cells))
+        try:
+            cells.run(each["text"], number)
+        except tracebacks.Reported:
+            if not each["may_raise"]:
+                raise
 
 
 @lru_cache

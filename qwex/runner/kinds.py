@@ -68,11 +68,15 @@ def _python(job: Job, channel: Channel) -> Ended:
 
 
 def _cell(job: Job, inputs: Namespace, channel: Channel) -> tuple[int, Namespace]:
-    run = cell.run_all if job.source.kind == "notebook" else cell.run
+    cells, code = cell.begin(inputs, channel), 0
     try:
-        return 0, run(job.source, inputs, channel)
+        if job.source.kind == "notebook":
+            cell.run_all(job.source, cells, channel)
+        else:
+            cell.run(job.source, cells)
     except SystemExit as end:
-        return _exit_code(end), {}
+        code = _exit_code(end)
+    return code, cells.namespace
 
 
 def _script(job: Job, inputs: Namespace, channel: Channel) -> tuple[int, Namespace]:

@@ -6,12 +6,12 @@ import asyncio
 import atexit
 import contextlib
 import gc
+import sys
 import tempfile
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.async_helpers import get_asyncio_loop
 from IPython.core.autocall import ExitAutocall
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
@@ -42,8 +42,8 @@ class Cells:
         self._shell = prepare()
         self._shell.channel = channel
         self._shell.user_ns.update(inputs)
-        # What one cell puts into a loop, another can await.
-        asyncio.set_event_loop(get_asyncio_loop())  # type: ignore[no-untyped-call]
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
         self.namespace: dict[str, Any] = self._shell.user_ns
 
     def run(self, text: str, number: int) -> None:
@@ -51,12 +51,24 @@ class Cells:
         self._shell.execution_count = number
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="To exit: use")
-            result = self._shell.run_cell(text, store_history=True)
+            result = self._loop.run_until_complete(self._run(text))
         error = result.error_before_exec or result.error_in_exec
         if isinstance(error, SystemExit):
             raise error
         if error is not None:
             raise tracebacks.Reported(error)
+
+    async def _run(self, text: str) -> Any:
+        """As a kernel does it: in a loop that runs, so that a cell may begin what others await."""
+        transformed, failure = text, None
+        try:
+            transformed = self._shell.transform_cell(text)
+        except Exception:
+            failure = sys.exc_info()
+        known = {"transformed_cell": transformed, "preprocessing_exc_tuple": failure}
+        if self._shell.should_run_async(text, **known):
+            return await self._shell.run_cell_async(text, store_history=True, **known)
+        return self._shell.run_cell(text, store_history=True)
 
 
 @lru_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -30,24 +31,20 @@ def lab():
 
 
 @pytest.fixture
-def proxied(lab, tmp_path, browser):
+def proxied(lab, tmp_path, browser, monkeypatch):
     """``proxied(…)`` opens a tab that reaches the server through nginx only."""
-    opened = []
+    with ExitStack() as stack:
 
-    def open_tab(*forwarded):
-        proxy = nginx(tmp_path / "nginx", lab.origin, *forwarded)
-        lab.url = proxy.__enter__() + lab.base
-        context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
-        opened.extend((context, proxy))
-        tab = Tab(context.new_page(), lab)
-        tab.open()
-        return tab
+        def open_tab(*forwarded):
+            origin = stack.enter_context(nginx(tmp_path / "nginx", lab.origin, *forwarded))
+            monkeypatch.setattr(lab, "url", origin + lab.base)
+            context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
+            stack.callback(context.close)
+            tab = Tab(context.new_page(), lab)
+            tab.open()
+            return tab
 
-    yield open_tab
-    if opened:
-        context, proxy = opened
-        context.close()
-        proxy.__exit__(None, None, None)
+        yield open_tab
 
 
 def followed(tab, gates, name):

@@ -40,6 +40,7 @@ def test_ids_stay_and_what_has_none_or_a_taken_one_gets_one():
     [
         ("{", "not a notebook"),
         ("[]", "no nbformat"),
+        ("[" * 100_000, "not a notebook"),
         ('{"nbformat": 3, "worksheets": []}', "nbconvert --to notebook"),
         ('{"nbformat": 4}', "damaged"),
         ('{"nbformat": 4, "cells": [1]}', "damaged"),
@@ -88,6 +89,35 @@ def test_parameters_are_set_below_their_defaults():
 def test_parameters_of_a_run_before_are_replaced():
     cells = [code("lr = 1", "parameters"), code("# Parameters\nlr = 2", "injected-parameters"), "lr"]
     assert with_parameters({"lr": 3}, *cells) == ["lr = 1", "# Parameters\nlr = 3\n", "lr"]
+
+
+def test_parameters_stand_below_the_code_that_has_them():
+    cells = [prose("# Parameters", metadata={"tags": ["parameters"]}), code("lr = 1", "parameters"), "lr"]
+    assert with_parameters({"lr": 5}, *cells) == ["# Parameters", "lr = 1", "# Parameters\nlr = 5\n", "lr"]
+    both = code("lr = 1", "parameters", "injected-parameters")
+    with pytest.raises(ValueError, match="no cell has the tag"):
+        with_parameters({"lr": 5}, both)
+
+
+def test_the_cell_that_sets_them_has_an_id_of_its_own():
+    text = notebook(code("lr = 1", "parameters", id="injected-parameters"))
+    changed = notebooks.with_parameters(notebooks.parsed(text), {"lr": 2})
+    assert [cell["id"] for cell in changed["cells"]] == ["injected-parameters", "injected-parameters-1"]
+
+
+def test_names_and_their_defaults():
+    source = "a = 1  # one\nb: str = 'x'\nc, (d, *e) = 1, (2, 3)\nf += 1\na = 2\no.p = q[0] = 3\nxs = [i for i in (n := [1])]"
+    names = {"a": "1", "b": "'x'", "c": "", "d": "", "e": "", "f": "1", "xs": "[i for i in (n := [1])]"}
+    assert notebooks.settable(notebooks.parsed(notebook(code(source, "parameters")))) == names
+    assert notebooks.settable(notebooks.parsed(notebook("a = 1"))) is None
+
+
+def test_what_a_run_leaves_is_left_out():
+    kernel, ran = {"name": "python3"}, {"execution": {"iopub.execute_input": "2026"}, "tags": ["a"]}
+    metadata = {"kernelspec": kernel, "widgets": {"state": "large"}, "qwex": {"run_id": "a"}}
+    frozen = json.loads(notebooks.frozen(notebook(code("1", metadata=ran), metadata=metadata)))
+    assert frozen["metadata"] == {"kernelspec": kernel}
+    assert frozen["cells"][0]["metadata"] == {"tags": ["a"]}
 
 
 def test_parameters_that_there_are_not():

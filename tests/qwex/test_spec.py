@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ipynb import code, notebook
 from pydantic import ValidationError
 
 from qwex.errors import InvalidSpec
@@ -159,3 +160,10 @@ def test_problems_are_listed_up_to_a_number_one_can_read() -> None:
 def test_lists_have_an_end() -> None:
     with pytest.raises(InvalidSpec, match="at most 10000 items"):
         validated(JobSpec, source={"kind": "command"}, args=["x"] * 10_001)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), [1, {"a": float("-inf")}]])
+def test_a_parameter_is_one_that_json_has(value: object) -> None:
+    text = notebook(code("a = 1", "parameters"))
+    with pytest.raises(InvalidSpec, match=r"parameters\.a: inf and nan are no JSON"):
+        validated(JobSpec, source={"kind": "notebook", "text": text}, parameters={"a": value})

@@ -9,7 +9,8 @@ def code(source, *tags, **fields):
     """A cell that has been run before."""
     old = [{"output_type": "stream", "name": "stdout", "text": ["old\n"]}]
     metadata = {"tags": list(tags)} if tags else {}
-    return {"cell_type": "code", "metadata": metadata, "source": source, "outputs": old, "execution_count": 7, **fields}
+    whole = {"cell_type": "code", "metadata": metadata, "source": source, "outputs": old, "execution_count": 7}
+    return {**whole, **fields}
 
 
 def prose(source, **fields):

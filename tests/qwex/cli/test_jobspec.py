@@ -131,7 +131,8 @@ def test_what_is_no_notebook(folder: Path) -> None:
     texts = {"bad": notebook("x = 1", "y =\n", code("z =", "raises-exception")), "r": "{}", "empty": notebook(" ")}
     for name, text in texts.items():
         (folder / f"{name}.ipynb").write_text(text)
-    (folder / "ok.ipynb").write_text(notebook("await x", "!ls", "x?", code("lr = 1", "parameters")))
+    lines = ("await x", "!ls", "x?", "files = !ls", "x = %time f()", "/f 1", "def f():\n    !ls", ",f a b")
+    (folder / "ok.ipynb").write_text(notebook(*lines, code("lr = 1", "parameters")))
     assert "bad.ipynb, cell 2 of those with code, line 1: invalid syntax" in refused("bad.ipynb")
     assert build("bad.ipynb", python="/opt/python").source.kind == "notebook"
     assert "r.ipynb: not a notebook: it has no nbformat" in refused("r.ipynb")
@@ -159,9 +160,10 @@ def test_a_byte_order_mark_is_no_part_of_it(folder: Path) -> None:
 
 def test_a_described_notebook(folder: Path) -> None:
     (folder / "a.ipynb").write_text(notebook(code("lr = 1\nn = 2", "parameters")))
-    (folder / "job.yaml").write_text("source: {kind: notebook, path: a.ipynb}\nparameters: {lr: [1, 2], n: 3}\n")
-    spec = build("job.yaml", param=("n=4",))
-    assert (spec.source.name, spec.parameters) == (str(folder / "a.ipynb"), {"lr": [1, 2], "n": 4})
+    (folder / "job.yaml").write_text("source: {kind: notebook, path: a.ipynb}\nparameters: {lr: [1, 2], n: {a: 3}}\n")
+    spec = build("job.yaml", param=("n={'b': 4}",))
+    assert (spec.source.name, spec.parameters) == (str(folder / "a.ipynb"), {"lr": [1, 2], "n": {"b": 4}})
+    assert spec.notebook == Notebook(path=str(folder / "a.ipynb"))
     assert "old" not in spec.source.text
     (folder / "a.ipynb").write_text("{}")
     assert "a.ipynb: not a notebook" in refused("job.yaml")

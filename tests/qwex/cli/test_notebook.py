@@ -33,6 +33,13 @@ def test_saved_with_its_outputs(qwex: Callable[..., Done], ran: str, tmp_path: P
     assert (printed["text"], result["data"]["text/plain"]) == ("2026\n", "2027")
     assert json.loads(qwex("notebook", ran, "--to", "-").out) == saved
     assert qwex("notebook", ran).code == 0
+    saved["cells"][0]["source"] = "mine = 1"
+    (tmp_path / f"{ran}.ipynb").write_text(json.dumps(saved))
+    assert f"{ran}.ipynb is there already" in qwex("notebook", ran).err
+    saved["metadata"]["qwex"]["state"] = "RUNNING"
+    (tmp_path / f"{ran}.ipynb").write_text(json.dumps(saved))
+    assert qwex("notebook", ran).code == 0
+    assert "mine" not in (tmp_path / f"{ran}.ipynb").read_text()
 
 
 def test_followed_it_says_which_cell_runs(qwex: Callable[..., Done], tmp_path: Path) -> None:

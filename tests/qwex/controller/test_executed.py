@@ -94,11 +94,17 @@ def test_only_the_last_attempt_counts():
 
 def test_more_than_a_browser_opens_is_cut_and_said(monkeypatch):
     monkeypatch.setattr(executed, "_MOST", 1000)
-    found = outputs(begins(1), prints("x" * 600), prints("y" * 600), prints("z"), begins(2))
+    found = outputs(begins(1), prints("x" * 600), prints("y" * 600), prints("z"), begins(2), prints("a"))
     assert found == [
         [f"stdout: {'x' * 600}", "stderr: \n[qwex] more than can be shown in a notebook: qwex logs nb-abc\n"],
         [],
     ]
+
+
+def test_what_is_cleared_takes_no_room(monkeypatch):
+    monkeypatch.setattr(executed, "_MOST", 1000)
+    repainted = [record for n in range(9) for record in (("clear_output", {"wait": True}), prints(str(n) * 600))]
+    assert outputs(begins(1), *repainted, begins(2), prints("b")) == [[f"stdout: {'8' * 600}"], ["stdout: b"]]
 
 
 @pytest.mark.parametrize("line", [b'{"type":"stream", damaged}\n', b'{"type":"cell"', b"\0\0\n"])

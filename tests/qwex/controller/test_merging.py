@@ -1,4 +1,4 @@
-"""JSON merge patch, as RFC 7396 has it."""
+"""JSON merge patch, as RFC 7396 has it, but for parameters."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from qwex.controller.merging import merged
         ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
         ({"a": "foo"}, {"a": {"bar": 1}}, {"a": {"bar": 1}}),
         ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+        ({"parameters": {"a": 1, "b": {"c": 1}}}, {"parameters": {"a": None, "b": {"d": None}}},
+         {"parameters": {"a": None, "b": {"d": None}}}),
+        ({"parameters": {"a": 1}}, {"parameters": {"b": 2}}, {"parameters": {"a": 1, "b": 2}}),
+        ({"parameters": {"a": 1}}, {"parameters": None}, {}),
     ],
-)
+)  # fmt: skip
 def test_merge(spec, changes, result):
     before = repr(spec)
     assert merged(spec, changes) == result

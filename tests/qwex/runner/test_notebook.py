@@ -47,11 +47,16 @@ def test_figures_stand_with_their_cells(job):
 
 
 def test_what_one_cell_begins_another_awaits(job):
-    begin = "import asyncio\ntask = asyncio.ensure_future(asyncio.sleep(0.01, 'done'))"
-    run(job, begin, "await task", "print(asyncio.run(asyncio.sleep(0, 'apart')))")
+    begin = "import asyncio\ntask = asyncio.create_task(asyncio.sleep(0.01, 'done'))"
+    run(job, begin, "await task", "print('and', await asyncio.sleep(0, 'on'))")
     assert job.rc == 0, job.records
     assert job.of("result")[0]["data"]["text/plain"] == "'done'"
-    assert job.text() == "apart\n"
+    assert job.text() == "and on\n"
+
+
+def test_what_it_set_before_it_ended_itself_is_kept(job):
+    run(job, "import sys\nx = 1", "sys.exit(0)", outputs=["x"])
+    assert (job.rc, job.value("x")) == (0, 1)
 
 
 def test_without_ipython(bare):
