@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from qwex import config
+from qwex import config, notebooks
 from qwex.client.api import AsyncClient
 from qwex.client.notebookfile import parameters
-from qwex.client.workfile import of_file
+from qwex.client.workfile import NOTEBOOK, of_file
+from qwex.errors import InvalidSpec
 from qwex.options import project_defaults
 from qwex.spec import JobSpec, Word, validated
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from qwex.config import Settings
 
-__all__ = ["Wanted", "read", "submit"]
+__all__ = ["Wanted", "kernel_of", "parameters_of", "read", "submit"]
 
 
 class Wanted(BaseModel):
@@ -35,7 +36,7 @@ class Wanted(BaseModel):
     args: tuple[Word, ...] = Field((), description="of a script")
     params: tuple[str, ...] = Field((), description="parameters of a notebook, each NAME=VALUE")
     flags: dict[str, Any] = Field({}, description="fields of SubmitOptions")
-    kernel: str = Field("", description="the kernel whose Python runs it; empty means the server's")
+    kernel: str = Field("", description="the kernel whose Python runs it; empty: the notebook's, else the server's own")
     preview: bool = Field(False, description="say what would happen; submit nothing")
 
 
@@ -47,6 +48,25 @@ def read(body: bytes) -> Wanted:
     """
     wanted: Wanted = validated(Wanted.model_validate_json, body)
     return wanted
+
+
+def parameters_of(file: Path) -> dict[str, str] | None:
+    """What may be set of a notebook, with the defaults as code; None of a file without parameters.
+
+    Raises:
+        InvalidSpec: it is named as a notebook, and is none.
+    """
+    return notebooks.settable(_notebook(file)) if file.suffix.lower() == NOTEBOOK else None
+
+
+def kernel_of(file: Path) -> str:
+    """The kernel that a notebook names; empty where none is named.
+
+    Raises:
+        InvalidSpec: as ``parameters_of``.
+    """
+    spec = _notebook(file)["metadata"].get("kernelspec") if file.suffix.lower() == NOTEBOOK else None
+    return str(spec.get("name", "")) if isinstance(spec, dict) else ""
 
 
 async def submit(server: Settings, wanted: Wanted, file: Path, python: str) -> dict[str, Any]:
@@ -65,6 +85,13 @@ async def submit(server: Settings, wanted: Wanted, file: Path, python: str) -> d
             why, rendered = await client.preflight(spec)
             return {"why": why.as_dict() if why else None, "rendered": rendered}
         return (await client.submit(spec)).record.as_dict()
+
+
+def _notebook(file: Path) -> dict[str, Any]:
+    try:
+        return notebooks.parsed(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise InvalidSpec.of("notebook", f"{file.name}: {error}") from None
 
 
 def _spec(wanted: Wanted, file: Path, defaults: Mapping[str, Any], *, ours: bool) -> JobSpec:

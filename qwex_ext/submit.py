@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
@@ -12,6 +12,9 @@ from tornado.web import HTTPError, authenticated
 
 from qwex.errors import NotFound
 from qwex_ext.handler import Handler
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 __all__ = ["SubmitHandler"]
 
@@ -24,14 +27,22 @@ class SubmitHandler(Handler):
 
     @authenticated
     @authorized
+    async def get(self) -> None:
+        """What the file may be given: the parameters of a notebook with their defaults as code, null where none are."""
+        file = await self._file(self.get_query_argument("path"))
+        submission = await asyncio.to_thread(_loaded)
+        self.answer({"parameters": await asyncio.to_thread(submission.parameters_of, file)})
+
+    @authenticated
+    @authorized
     async def post(self) -> None:
         """Submit the file, or say what would happen."""
         # What is imported here takes longer than anyone else who uses this server should wait.
-        from_body, submit = await asyncio.to_thread(_loaded)
-        wanted = from_body(self.request.body)
+        submission = await asyncio.to_thread(_loaded)
+        wanted = submission.read(self.request.body)
         file = await self._file(wanted.path)
-        python = await self._python(wanted.kernel)
-        done = await submit(self.service.settings, wanted, file, python)
+        python = await self._python(wanted.kernel, await asyncio.to_thread(submission.kernel_of, file))
+        done = await submission.submit(self.service.settings, wanted, file, python)
         self.service.feed.wake()
         self.answer(done, 200 if wanted.preview else 201)
 
@@ -53,13 +64,15 @@ class SubmitHandler(Handler):
             pass  # outside the root of its files
         raise NotFound(f"{path!r} is not among the files of this Jupyter server")
 
-    async def _python(self, kernel: str) -> str:
+    async def _python(self, chosen: str, named: str) -> str:
+        """That of the chosen kernel, else of the one that the file names, if this server has it."""
         from qwex_ext import kernels
 
-        return await kernels.python(self.kernel_spec_manager, kernel)
+        known = await ensure_async(self.kernel_spec_manager.find_kernel_specs())
+        return await kernels.python(self.kernel_spec_manager, chosen or (named if named in known else ""))
 
 
-def _loaded() -> tuple[Any, Any]:
+def _loaded() -> ModuleType:
     from qwex_ext import submission
 
-    return submission.read, submission.submit
+    return submission

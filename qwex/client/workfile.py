@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     #: How a front end writes a command, for those who meant one.
     Spell = Callable[[Sequence[str]], str]
 
-__all__ = ["changes", "of_file"]
+__all__ = ["NOTEBOOK", "changes", "of_file"]
 
 _DESCRIPTIONS = (".json", ".yaml", ".yml")
-_NOTEBOOK = ".ipynb"
+#: How the name of a notebook ends.
+NOTEBOOK = ".ipynb"
 
 
 class _File(NamedTuple):
@@ -55,7 +56,7 @@ def of_file(
     more = {"args": tuple(args), "outputs": tuple(outputs), "parameters": dict(parameters)}
     if path.suffix.lower() in _DESCRIPTIONS:
         return _described(file, more, SubmitOptions.read(given), SubmitOptions.read({}, defaults))
-    make = _notebook if path.suffix.lower() == _NOTEBOOK else _script
+    make = _notebook if path.suffix.lower() == NOTEBOOK else _script
     return make(file, more, SubmitOptions.read(given, defaults))
 
 

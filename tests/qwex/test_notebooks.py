@@ -106,7 +106,8 @@ def test_the_cell_that_sets_them_has_an_id_of_its_own():
 
 
 def test_names_and_their_defaults():
-    source = "a = 1  # one\nb: str = 'x'\nc, (d, *e) = 1, (2, 3)\nf += 1\na = 2\no.p = q[0] = 3\nxs = [i for i in (n := [1])]"
+    lines = ["a = 1  # one", "b: str = 'x'", "c, (d, *e) = 1, (2, 3)", "f += 1", "a = 2", "o.p = q[0] = 3"]
+    source = "\n".join([*lines, "xs = [i for i in (n := [1])]"])
     names = {"a": "1", "b": "'x'", "c": "", "d": "", "e": "", "f": "1", "xs": "[i for i in (n := [1])]"}
     assert notebooks.settable(notebooks.parsed(notebook(code(source, "parameters")))) == names
     assert notebooks.settable(notebooks.parsed(notebook("a = 1"))) is None

@@ -17,7 +17,7 @@ ROUTES = [*(("qwex/api/jobs", *verb) for verb in VERBS), ("qwex/feed", "POST", b
 CHANGING = [route for route in ROUTES if route[1] not in ("GET", "HEAD")]
 
 
-@pytest.mark.parametrize(("target", "method", "body"), ROUTES)
+@pytest.mark.parametrize(("target", "method", "body"), [*ROUTES, ("qwex/submit?path=a.ipynb", "GET", None)])
 async def test_who_is_not_logged_in(upstream, ask, target, method, body):
     answer = await ask(target, method, body, headers={})
     assert answer.code == 403

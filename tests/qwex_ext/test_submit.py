@@ -44,6 +44,29 @@ async def test_a_notebook_with_parameters(script, jp_root_dir, post, ask):
     assert [len(cell["outputs"]) for cell in run["cells"]] == [0, 0, 1]
 
 
+async def test_what_a_notebook_may_be_given(jp_root_dir, ask):
+    texts = {"a": notebook(code("lr = 0.1  # rate", "parameters")), "b": notebook("lr = 1"), "c": "{}"}
+    for name, text in texts.items():
+        (jp_root_dir / f"{name}.ipynb").write_text(text)
+    (jp_root_dir / "a.py").write_text("pass")
+    answers = [await ask(f"qwex/submit?path={name}") for name in ("a.ipynb", "b.ipynb", "a.py", "c.ipynb", "d.ipynb")]
+    assert [answer.code for answer in answers] == [200, 200, 200, 400, 404]
+    assert [json.loads(answer.body)["parameters"] for answer in answers[:3]] == [{"lr": "0.1"}, None, None]
+    assert "c.ipynb: not a notebook" in json.loads(answers[3].body)["detail"]
+
+
+async def test_a_notebook_runs_with_the_python_of_its_kernel(jp_root_dir, jp_kernel_dir, post):
+    spec = {"argv": ["/of/the/kernel/python3"], "display_name": "of", "language": "python"}
+    (jp_kernel_dir / "of").mkdir()
+    (jp_kernel_dir / "of" / "kernel.json").write_text(json.dumps(spec))
+    for name, of in (("known", "of"), ("unknown", "of-another-machine")):
+        text = notebook("1", metadata={"kernelspec": {"name": of, "display_name": of}})
+        (jp_root_dir / f"{name}.ipynb").write_text(text)
+    for name, python in (("known", "/of/the/kernel/python3"), ("unknown", sys.executable)):
+        _, said = await post("qwex/submit", {"path": f"{name}.ipynb", "preview": True})
+        assert json.loads(said["rendered"])["python"] == python
+
+
 async def test_a_preview_stores_nothing(script, post, ask):
     status, said = await post("qwex/submit", {"path": script, "flags": {"cpu": "1"}, "preview": True})
     assert status == 200

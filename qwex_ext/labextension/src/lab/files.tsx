@@ -1,14 +1,15 @@
 /** Scripts and notebooks as jobs. */
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
+import type { INotebookTracker } from '@jupyterlab/notebook';
 import type { ServiceManager } from '@jupyterlab/services';
 import React from 'react';
 import { refusal } from '../api/problem';
-import type { Job } from '../api/types';
+import { ended, type Job, type JobState } from '../api/types';
 import { NOTHING, words, type Asked } from '../model/magic';
-import { parameters, type Notebook } from '../model/notebook';
 import { attempt } from '../views/actions';
 import { JobForm, ParameterForm } from '../views/form';
+import type { Words } from '../views/host';
 import { serverPath } from './host';
 import { request } from './requests';
 import type { Qwex } from './tokens';
@@ -27,10 +28,11 @@ interface Given {
 export async function runFile(qwex: Qwex, services: ServiceManager.IManager, path: string): Promise<void> {
   const { board, host } = qwex;
   await attempt(host, async () => {
-    const notebook = PathExt.extname(path) === '.ipynb' ? await read(services, path) : null;
-    const given = await form(qwex, host.trans.__('Run %1 as a job', PathExt.basename(path)), notebook);
+    const isNotebook = PathExt.extname(path) === '.ipynb';
+    const fields = isNotebook ? notebookFields(await parameters(services, path)) : scriptFields(host.trans);
+    const given = await form(qwex, host.trans.__('Run %1 as a job', PathExt.basename(path)), fields);
     if (given) {
-      const job = await submit(services, path, given, notebook);
+      const job = await submit(services, path, given);
       board.put(job);
       host.openJob(job);
     }
@@ -40,67 +42,80 @@ export async function runFile(qwex: Qwex, services: ServiceManager.IManager, pat
 /** Saves the notebook that a job runs, with its outputs so far, beside its source where that is; gives its path. */
 export async function saveNotebook(
   qwex: Qwex,
-  services: ServiceManager.IManager,
+  { contents }: ServiceManager.IManager,
+  notebooks: INotebookTracker,
   job: string,
   source: string
 ): Promise<string> {
-  const content = await qwex.board.api.notebook(job);
   const path = PathExt.join(PathExt.dirname(serverPath(source) ?? ''), `${job}.ipynb`);
-  await services.contents.save(path, { type: 'notebook', format: 'json', content });
+  const before = await contents.get(path, { type: 'notebook' }).catch(() => null);
+  // What was saved when the job had ended is whole, and may have been changed since.
+  if (!before || !isWhole(before.content)) {
+    const content = await qwex.board.api.notebook(job);
+    await contents.save(path, { type: 'notebook', format: 'json', content });
+    await notebooks.find(panel => panel.context.path === path)?.context.revert();
+  }
   return path;
 }
 
-async function read(services: ServiceManager.IManager, path: string): Promise<Notebook> {
-  return (await services.contents.get(path, { type: 'notebook', content: true })).content as Notebook;
+/** Whether it was saved when its job had ended. */
+function isWhole(content: unknown): boolean {
+  const about = (content as { metadata?: { qwex?: { state?: JobState } } } | undefined)?.metadata?.qwex;
+  return about?.state !== undefined && ended({ state: about.state });
 }
 
-async function form(qwex: Qwex, title: string, notebook: Notebook | null): Promise<Given | null> {
+async function parameters(services: ServiceManager.IManager, path: string): Promise<Record<string, string> | null> {
+  const named = encodeURIComponent(services.contents.localPath(path));
+  const response = await request(services.serverSettings, `qwex/submit?path=${named}`);
+  if (!response.ok) {
+    throw await refusal(response);
+  }
+  return ((await response.json()) as { parameters: Record<string, string> | null }).parameters;
+}
+
+type Fields = (given: Given) => JSX.Element;
+
+function notebookFields(parameters: Record<string, string> | null): Fields {
+  return given => <ParameterForm parameters={parameters} onChange={next => (given.params = next)} />;
+}
+
+function scriptFields(trans: Words): Fields {
+  return given => (
+    <label className="qwex-Form-wide">
+      {trans.__('Arguments')}
+      <input placeholder="--lr 0.1" spellCheck={false} onChange={event => (given.line = event.target.value)} />
+    </label>
+  );
+}
+
+async function form(qwex: Qwex, title: string, fields: Fields): Promise<Given | null> {
   const { trans } = qwex.host;
   const given: Given = { line: '', params: {}, asked: NOTHING };
-  const fields = (
+  const all = (
     <>
-      {notebook ? (
-        <ParameterForm parameters={parameters(notebook)} onChange={next => (given.params = next)} />
-      ) : (
-        <label className="qwex-Form-wide">
-          {trans.__('Arguments')}
-          <input placeholder="--lr 0.1" spellCheck={false} onChange={event => (given.line = event.target.value)} />
-        </label>
-      )}
+      {fields(given)}
       <JobForm asked={NOTHING} onChange={next => (given.asked = next)} without={['inputs', 'outputs']} />
     </>
   );
-  const body = new View(qwex, () => fields, 'qwex-FormView');
+  const body = new View(qwex, () => all, 'qwex-FormView');
   const submits = Dialog.okButton({ label: trans.__('Submit') });
   const buttons = [Dialog.cancelButton(), submits];
   const { button } = await showDialog({ title, body, focusNodeSelector: 'input', buttons });
   return button.accept ? given : null;
 }
 
-async function submit(
-  services: ServiceManager.IManager,
-  path: string,
-  { line, params, asked }: Given,
-  notebook: Notebook | null
-): Promise<Job> {
+async function submit(services: ServiceManager.IManager, path: string, { line, params, asked }: Given): Promise<Job> {
   const { gpu, cpu, mem, queue } = asked;
   const flags = Object.fromEntries(Object.entries({ gpu, cpu, mem, queue }).filter(([, value]) => value.trim()));
   const body = JSON.stringify({
     path: services.contents.localPath(path),
     args: words(line),
     params: Object.entries(params).map(([name, text]) => `${name}=${text}`),
-    flags,
-    kernel: kernelOf(services, notebook)
+    flags
   });
   const response = await request(services.serverSettings, 'qwex/submit', { method: 'POST', body });
   if (!response.ok) {
     throw await refusal(response);
   }
   return (await response.json()) as Job;
-}
-
-/** The kernel that the notebook names, if this server has it. */
-function kernelOf({ kernelspecs }: ServiceManager.IManager, notebook: Notebook | null): string {
-  const name = notebook?.metadata?.kernelspec?.name ?? '';
-  return kernelspecs.specs?.kernelspecs[name] ? name : '';
 }

@@ -79,9 +79,10 @@ export class LabHost implements Host {
 
 /** The path of a notebook from the root of the server's files, as a job may have it whole; null outside of that. */
 export function serverPath(path: string): string | null {
-  const root = PageConfig.getOption('qwexRoot').replace(/\/$/, '');
+  const given = PageConfig.getOption('qwexRoot');
+  const root = given.replace(/\/$/, '');
   if (!path.startsWith('/')) {
     return path || null;
   }
-  return root && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : null;
+  return given && path.startsWith(`${root}/`) ? path.slice(root.length + 1) : null;
 }

@@ -12,11 +12,11 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from '../api/client';
 import { Board } from '../model/board';
 import { Mine } from '../model/mine';
+import { attempt } from '../views/actions';
 import { addCards } from './card';
 import { runCell, showCell } from './cells';
 import { BusFeed } from './feed';
 import { runFile, saveNotebook } from './files';
-import { attempt } from '../views/actions';
 import { LabHost, serverPath } from './host';
 import { qwexIcon } from './icons';
 import { addNotifications, type Wishes } from './notifications';
@@ -175,7 +175,8 @@ const cells: JupyterFrontEndPlugin<void> = {
     commands.addCommand(Commands.openNotebook, {
       execute: ({ id, path }) =>
         attempt(qwex.host, async () => {
-          const saved = await saveNotebook(qwex, app.serviceManager, String(id), String(path ?? ''));
+          const source = String(path ?? '');
+          const saved = await saveNotebook(qwex, app.serviceManager, notebooks, String(id), source);
           await commands.execute('docmanager:open', { path: saved });
         })
     });

@@ -39,7 +39,7 @@ export class Board extends Observable {
   private readonly _moved = new Set<string>();
   private readonly _watched = new Map<string, Set<(job: Job) => void>>();
   private readonly _audience = new Audience(
-    () => this.again(),
+    () => this._refreshing.start(),
     () => this._refreshing.stop()
   );
   private readonly _refreshing = new Repeated(

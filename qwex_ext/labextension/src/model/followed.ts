@@ -82,7 +82,6 @@ export class Followed extends Observable {
 
   private _begin(): void {
     this._unwatch = this._board.watch(this.id, job => this._heard(job));
-    this._board.api.wake();
     void this._follow();
   }
 

@@ -22,6 +22,8 @@ export class Mine extends Observable {
   /** How many wait beside those. */
   private _beyond = 0;
   private readonly _ends = new Set<End>();
+  /** What is heard while an answer is awaited. */
+  private _missed: [news: JobNews, told: boolean][] | null = null;
 
   constructor(private readonly _board: Board) {
     super();
@@ -51,23 +53,34 @@ export class Mine extends Observable {
   private _heard(news: News): void {
     if (news.kind === 'connected') {
       void this._load().catch(() => undefined);
-    } else if (news.kind === 'job' && news.user === this._board.me?.user) {
-      this._move(news);
+    } else if (news.kind === 'job') {
+      const told = news.user === this._board.me?.user && this._move(news);
+      this._missed?.push([news, told]);
     }
   }
 
   private async _load(): Promise<void> {
     const { api } = this._board;
-    this._board.me ??= await api.whoami();
-    const asked = [WAITING, RUNNING].map(state => api.jobs({ user: 'me', state }, MOST));
-    const pages = await Promise.all(asked);
-    const jobs = pages.flatMap(page => page.jobs);
-    this.jobs = new Map(jobs.map(job => [job.id, brief(job, job.created_at * 1000)]));
-    this._beyond = pages[0]!.total - pages[0]!.jobs.length;
+    const missed: [JobNews, boolean][] = [];
+    this._missed = missed;
+    try {
+      this._board.me ??= await api.whoami();
+      // What runs first: a job that starts meanwhile is in the other answer or in the news.
+      const running = await api.jobs({ user: 'me', state: RUNNING }, MOST);
+      const waiting = await api.jobs({ user: 'me', state: WAITING }, MOST);
+      const jobs = [...waiting.jobs, ...running.jobs];
+      this.jobs = new Map(jobs.map(job => [job.id, brief(job, job.created_at * 1000)]));
+      this._beyond = waiting.total - waiting.jobs.length;
+    } finally {
+      this._missed = this._missed === missed ? null : this._missed;
+    }
+    // The answers may be older than what was heard while they came.
+    missed.forEach(([news, told]) => news.user === this._board.me?.user && this._move(news, !told));
     this.changed();
   }
 
-  private _move(news: JobNews): void {
+  /** Takes in a change; whether an end was told of. */
+  private _move(news: JobNews, tells = true): boolean {
     const jobs = new Map(this.jobs);
     const had = jobs.get(news.id);
     if (!had && !['PENDING', 'QUEUED'].includes(news.state)) {
@@ -80,9 +93,11 @@ export class Mine extends Observable {
     }
     this.jobs = jobs;
     this.changed();
-    if (had && ended(news)) {
-      this._ends.forEach(listener => listener(news, (Date.now() - had.since) / 1000));
+    if (!tells || !had || !ended(news)) {
+      return false;
     }
+    this._ends.forEach(listener => listener(news, (Date.now() - had.since) / 1000));
+    return true;
   }
 }
 

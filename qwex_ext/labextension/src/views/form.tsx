@@ -2,7 +2,6 @@
 import React, { useEffect, useId, useState } from 'react';
 import type { Queue } from '../api/types';
 import type { Asked } from '../model/magic';
-import type { Parameter } from '../model/notebook';
 import { useQwex, type Words } from './host';
 
 interface Field {
@@ -45,7 +44,8 @@ export function JobForm(props: {
 
 /** A field for each parameter of a notebook; calls `onChange` with those that were filled in, as texts. */
 export function ParameterForm(props: {
-  parameters: readonly Parameter[] | null;
+  /** Each with its default as code; null where the notebook says nothing of any. */
+  parameters: Readonly<Record<string, string>> | null;
   onChange: (given: Readonly<Record<string, string>>) => void;
 }): JSX.Element {
   const { trans } = useQwex().host;
@@ -61,7 +61,7 @@ export function ParameterForm(props: {
   return (
     <fieldset className="qwex-Form">
       <legend>{trans.__('Parameters')}</legend>
-      {props.parameters.map(({ name, value }) => (
+      {Object.entries(props.parameters).map(([name, value]) => (
         <FieldView
           key={name}
           field={{ label: name, hint: value }}

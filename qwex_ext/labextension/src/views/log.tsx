@@ -35,7 +35,7 @@ export function LogView({ followed }: { followed: Followed }): JSX.Element {
     if (search.line !== null && search.line >= log.dropped) {
       rows.scrollToIndex(search.line - log.dropped, { align: 'center' });
     }
-  }, [rows, search.line]);
+  }, [rows, search.line, search.jumps]);
   return (
     <div className="qwex-Log">
       <div className="qwex-Log-bar" role="toolbar" aria-label={trans.__('Log')}>
@@ -159,18 +159,21 @@ interface Search {
   step: (by: 1 | -1) => void;
   /** The one that is shown. */
   line: number | null;
+  /** How often a line was gone to; the same one may be gone to again. */
+  jumps: number;
 }
 
 /** Of a log that grows, what has come since is found with the next letter or step. */
 function useSearch({ log }: Followed): Search {
-  const [{ text, found, line }, set] = useState<Pick<Search, 'text' | 'found' | 'line'>>(NOT_SOUGHT);
+  const [{ text, found, line, jumps }, set] = useState<Pick<Search, 'text' | 'found' | 'line' | 'jumps'>>(NOT_SOUGHT);
   return {
     text,
     found,
     line,
+    jumps,
     setText: text => {
       const found = text ? log.find(text) : [];
-      set({ text, found, line: found[0] ?? null });
+      set({ text, found, line: found[0] ?? null, jumps: jumps + 1 });
     },
     step: by => {
       const found = log.find(text);
@@ -178,17 +181,19 @@ function useSearch({ log }: Followed): Search {
       set({
         text,
         found,
+        jumps: jumps + 1,
         line: (by > 0 ? (beyond[0] ?? found[0]) : (beyond.pop() ?? found[found.length - 1])) ?? null
       });
     }
   };
 }
 
-const NOT_SOUGHT = { text: '', found: [], line: null };
+const NOT_SOUGHT = { text: '', found: [], line: null, jumps: 0 };
 
 function SearchField({ search, onSearch }: { search: Search; onSearch: () => void }): JSX.Element {
   const { trans } = useQwex().host;
-  const { text, found, line, step } = search;
+  const { text, found, line } = search;
+  const go = (by: 1 | -1): void => (search.step(by), onSearch());
   return (
     <span className="qwex-Log-search">
       <input
@@ -197,15 +202,15 @@ function SearchField({ search, onSearch }: { search: Search; onSearch: () => voi
         placeholder={trans.__('Search')}
         aria-label={trans.__('Search the log')}
         onChange={event => (search.setText(event.target.value), onSearch())}
-        onKeyDown={event => event.key === 'Enter' && text && step(event.shiftKey ? -1 : 1)}
+        onKeyDown={event => event.key === 'Enter' && text && go(event.shiftKey ? -1 : 1)}
       />
       {text && (
         <span role="status">
           {line === null ? trans.__('not found') : trans.__('%1 of %2', found.indexOf(line) + 1, found.length)}
         </span>
       )}
-      <IconButton icon="up" label={trans.__('Previous')} disabled={!found.length} onClick={() => step(-1)} />
-      <IconButton icon="down" label={trans.__('Next')} disabled={!found.length} onClick={() => step(1)} />
+      <IconButton icon="up" label={trans.__('Previous')} disabled={!found.length} onClick={() => go(-1)} />
+      <IconButton icon="down" label={trans.__('Next')} disabled={!found.length} onClick={() => go(1)} />
     </span>
   );
 }
