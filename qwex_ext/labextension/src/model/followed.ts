@@ -72,9 +72,10 @@ export class Followed extends Observable {
     return this._audience.join();
   }
 
-  /** Tries again now. */
+  /** Tries again now, as a person wishes. */
   again(): void {
     if (this._audience.present) {
+      this._board.api.wake();
       this._end();
       this._begin();
     }
