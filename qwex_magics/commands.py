@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from IPython.core.error import UsageError
 
+from qwex.client.notebookfile import parameters
 from qwex.client.show import Others, Queues, Table
 from qwex.client.workfile import changes
 from qwex.errors import nearest
@@ -84,12 +85,13 @@ def _submit(shell: InteractiveShell, parsed: Parsed) -> Any:
 
     raw = dict(parsed.given)
     own = {name: raw.pop(name) for name in ("wait", "dry_run", "quiet")}
+    set_anew = parameters(raw.pop("param", ()))
     problems: Problems = []
     options(raw, defaults(), problems)
     if not parsed.plain and not parsed.rest:
         problems.append(("", f"write it as: %qwex {COMMANDS['submit'].usage}"))
     refuse(problems)
-    return run_script(shell, raw, parsed.plain, parsed.rest, **own)
+    return run_script(shell, raw, parsed.plain, parsed.rest, set_anew, **own)
 
 
 def _list(shell: InteractiveShell, parsed: Parsed) -> Any:
@@ -141,10 +143,12 @@ def _attach(shell: InteractiveShell, parsed: Parsed) -> None:
 
 
 def _resubmit(shell: InteractiveShell, parsed: Parsed) -> Any:
+    raw = dict(parsed.given)
+    set_anew = parameters(raw.pop("param", ()))
     problems: Problems = []
-    chosen = options(parsed.given, {}, problems)
+    chosen = options(raw, {}, problems)
     refuse(problems)
-    return client().resubmit(parsed.plain[0], **changes(chosen))
+    return client().resubmit(parsed.plain[0], **changes(chosen), **({"parameters": set_anew} if set_anew else {}))
 
 
 def _queues(shell: InteractiveShell, parsed: Parsed) -> Queues:
@@ -180,8 +184,10 @@ def _config(shell: InteractiveShell, parsed: Parsed) -> Table:
 
 
 _QUIET = switch("quiet", "show the job's own output and nothing of qwex's")
+_PARAM = Flag("param", "--param", "-p", str, True, "K=V", "set a parameter of a notebook")
 _SUBMIT = (
     *flags(),
+    _PARAM,
     switch("wait", "follow it here to its end"),
     switch("dry_run", "show what would be sent, and submit nothing"),
     _QUIET,
@@ -198,8 +204,8 @@ _ATTACH = (Flag("outputs", "--out", "-o", str, True, "NAME[,NAME…]", "bring th
 
 COMMANDS = {
     "submit": Command(
-        "submit SCRIPT.py|JOB.yaml [flags] [-- ARG…]",
-        "run a script, a job spec, or the words after --, as a job",
+        "submit FILE.py|FILE.ipynb|JOB.yaml [flags] [-- ARG…]",
+        "run a script, a notebook, a job spec, or the words after --, as a job",
         _submit,
         _SUBMIT,
         (0, 1),
@@ -215,7 +221,7 @@ COMMANDS = {
     ),
     "cancel": Command("cancel ID…", "end jobs", _cancel, (), (1, 1000)),
     "resubmit": Command(
-        "resubmit ID [flags]", "the same job again, changed by flags", _resubmit, tuple(flags()), (1, 1)
+        "resubmit ID [flags]", "the same job again, changed by flags", _resubmit, (*flags(), _PARAM), (1, 1)
     ),
     "queues": Command("queues", "the queues, what is used and what is allowed", _queues),
     "plugins": Command("plugins", "what is installed, and what failed", _plugins),

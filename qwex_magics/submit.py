@@ -63,19 +63,20 @@ def run_script(
     raw: Mapping[str, Any],
     script: Sequence[str],
     words: Sequence[str],
+    parameters: Mapping[str, Any],
     *,
     wait: bool,
     dry_run: bool,
     quiet: bool,
 ) -> Job | None:
-    """Submit a script or a job spec, or without one the words as a command; gives its Job unless it waited for it.
+    """Submit a script, notebook or job spec, or without one the words as a command; its Job unless it waited for it.
 
-    ``raw`` are fields of ``SubmitOptions``.
+    ``raw`` are fields of ``SubmitOptions``, ``parameters`` those of a notebook.
     """
     from qwex.client import sdk
 
     if script:
-        spec = of_file(Path(script[0]), words, raw, defaults(), spell=_spell)
+        spec = of_file(Path(script[0]), words, raw, defaults(), spell=_spell, parameters=parameters)
     else:
         spec = sdk.command(words, SubmitOptions.read(raw, defaults()))
     connected = client()

@@ -71,7 +71,7 @@ def test_the_lines_help_has_every_command(loaded):
         ("%qwex lsit", "no command 'lsit'. Did you mean 'list'?"),
         ("%qwex why", "write it as: %qwex why ID"),
         ("%qwex list --stats running", "--stats: no such flag. Did you mean '--status'?"),
-        ("%qwex submit", "write it as: %qwex submit SCRIPT.py"),
+        ("%qwex submit", "write it as: %qwex submit FILE.py"),
         ("%%qwex --bogus\n1", "--bogus: no such flag.\n"),
         ("%qwex config urll", "no setting 'urll'. Did you mean 'url'?"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import ipynb
 import pytest
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -238,6 +239,12 @@ def test_scripts_and_commands(notebook, tmp_path):
     described = tmp_path / "job.yaml"
     described.write_text("source: {kind: command}\nargs: [echo, described]\n")
     assert "described" in notebook.run(f"%qwex submit {described} --wait").stdout
+    whole = tmp_path / "report.ipynb"
+    whole.write_text(ipynb.notebook(ipynb.code("year = 1999", "parameters"), "print('of', year)"))
+    assert "of 2026" in notebook.run(f"%qwex submit {whole} -p year=2026 --wait").stdout
+    job = notebook.run("jobs = %qwex list --limit 1\nprint(jobs[0].id)").stdout.strip()
+    notebook.run(f"again = %qwex resubmit {job} -p year=1\nagain.wait()")
+    assert "of 1\n" in notebook.run("print(''.join(again.logs()))").stdout
 
 
 def test_a_job_is_named_by_its_variable(notebook):
