@@ -6,6 +6,8 @@ BIN := .venv/bin
 SAY := @printf '\033[1m== %s\033[0m\n'
 # Tests run on every core; PYTEST adds options: make test PYTEST='-k queue'
 PYTEST ?=
+# Options of JupyterLab's: make lab JUPYTER='--allow-root --no-browser'
+JUPYTER ?=
 CLUSTER ?= qwex
 HARNESS = PYTHONPATH=tests/cluster $(BIN)/python -m harness
 
@@ -26,7 +28,7 @@ demo: .venv/.demo  ## run the first notebook: cells become queued jobs and come 
 lab: .venv/.lab  ## open JupyterLab with the demo notebook, the sidebar and the cards
 	@mkdir -p .lab && cp -n notebooks/01_first_job.ipynb .lab/ 2>/dev/null || true
 	$(SAY) 'JupyterLab; end it with Ctrl-C'
-	@cd .lab && ../$(BIN)/jupyter lab 01_first_job.ipynb
+	@cd .lab && ../$(BIN)/jupyter lab $(JUPYTER) 01_first_job.ipynb
 
 test: .venv/.test  ## run all tests
 	$(SAY) 'tests'

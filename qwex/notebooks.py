@@ -112,13 +112,19 @@ def with_parameters(notebook: Notebook, parameters: Mapping[str, Any]) -> Notebo
 
 
 def parameter(text: str) -> Any:
-    """A value as people write it: ``0.1``, ``[1, 2]``, ``true``, ``'1.0'``; other words are a text."""
+    """A value as people write it: ``0.1``, ``[1, 2]``, ``true``, ``'1.0'``; other words are a text.
+
+    Raises:
+        ValueError: it begins as a list, a mapping or a quoted text, and is none that JSON has.
+    """
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
     try:
         value = ast.literal_eval(text.strip())
         return json.loads(json.dumps(value, allow_nan=False))
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        if text.lstrip().startswith(("[", "{", "(", "'", '"')):
+            raise ValueError(f"{text!r} is no value. A list: [1, 2], a mapping: {{'a': 1}}, a text: 'a'") from None
         return text
 
 

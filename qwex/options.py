@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from qwex.errors import InvalidSpec
-from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
+from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_job_memory
 from qwex.spec import JobSpec, Source, validated
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class SubmitOptions(BaseModel):
     cpu: Annotated[str, _as_written(parse_cpu)] | None = Field(
         None, description="CPU cores: 2, 0.5, 500m (default 1)", json_schema_extra={"metavar": "CORES"}
     )
-    mem: Annotated[str, _as_written(parse_memory)] | None = Field(
+    mem: Annotated[str, _as_written(parse_job_memory)] | None = Field(
         None, description="memory: 512Mi, 4Gi", json_schema_extra={"metavar": "SIZE"}
     )
     queue: str | None = Field(

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["GpuRequest", "format_bytes", "format_duration", "parse_cpu", "parse_duration", "parse_gpu", "parse_memory"]
+__all__ = [
+    "GpuRequest",
+    "format_bytes",
+    "format_duration",
+    "parse_cpu",
+    "parse_duration",
+    "parse_gpu",
+    "parse_job_memory",
+    "parse_memory",
+]
 
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
@@ -14,6 +23,7 @@ _NUMBER = r"(\d{1,18}(?:\.\d{1,18})?)"
 _MEMORY = re.compile(_NUMBER + r"\s*(|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi|KB|MB|GB|TB)B?", re.ASCII)
 _CPU = re.compile(_NUMBER + r"(m?)", re.ASCII)
 _DURATION = re.compile(rf"(?:(\d{{1,9}})d)?(?:(\d{{1,9}})h)?(?:(\d{{1,9}})m)?(?:{_NUMBER}s?)?", re.ASCII)
+_LEAST_MEMORY = 1 << 20
 _LONGEST_DURATION = 3650 * 86400.0
 _GPU_MEMORY = re.compile(_NUMBER + r"(GB|GiB|Gi|G|MB|MiB|Mi|M)", re.ASCII)
 _GPU_COUNT = re.compile(r"\d{1,4}", re.ASCII)
@@ -34,6 +44,16 @@ def parse_memory(text: str | int) -> int:
         raise ValueError(f"{text!r} is not an amount of memory above 0; write for example 512Mi, 2Gi or 2G")
     unit = match[2].removesuffix("B").replace("K", "k") if match[2] not in _BINARY else match[2]
     return int(float(match[1]) * (_BINARY.get(unit) or _DECIMAL[unit]))
+
+
+def parse_job_memory(text: str | int) -> int:
+    """The same, for a job: nobody means so few bytes that no program fits into them."""
+    size = parse_memory(text)
+    if size < _LEAST_MEMORY:
+        raise ValueError(
+            f"{text!r} is {size:,} bytes, and no job fits into that; write for example {text}Gi or {text}Mi"
+        )
+    return size
 
 
 def parse_duration(text: str | float) -> float:

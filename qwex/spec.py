@@ -22,7 +22,7 @@ from pydantic import (
 
 from qwex import notebooks
 from qwex.errors import InvalidSpec, nearest
-from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
+from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_job_memory
 
 __all__ = [
     "INLINE_LIMIT",
@@ -173,7 +173,7 @@ class Resources(_Frozen):
     """Amounts as Kubernetes writes them; ``gpu`` in the grammar ``1``, ``A100:2``, ``24GB..80GB:1``."""
 
     cpu: Annotated[str, _checked(parse_cpu)] = "1"
-    memory: Annotated[str, _checked(parse_memory)] | None = None
+    memory: Annotated[str, _checked(parse_job_memory)] | None = None
     gpu: Annotated[str, _checked(parse_gpu)] | None = None
 
 

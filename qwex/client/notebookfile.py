@@ -66,6 +66,12 @@ def parameters(pairs: Sequence[str]) -> dict[str, Any]:
     """``{"lr": 0.1}`` from ``["lr=0.1"]``.
 
     Raises:
-        InvalidSpec: a pair has no ``=``, or a name stands twice.
+        InvalidSpec: a pair has no ``=``, a name stands twice, or a value is none.
     """
-    return {name: notebooks.parameter(text) for name, text in read_pairs(pairs, "param").items()}
+    read = {}
+    for name, text in read_pairs(pairs, "param").items():
+        try:
+            read[name] = notebooks.parameter(text)
+        except ValueError as error:
+            raise InvalidSpec.of(f"param {name}", str(error)) from None
+    return read

@@ -136,9 +136,15 @@ def test_a_notebook_of_the_file_browser(tab, lab):
     page = tab.page
     page.locator(".jp-DirListing-item", has_text="wrong.ipynb").click(button="right")
     page.get_by_role("menuitem", name="Run as a Job…").click()
-    expect(page.locator(".jp-Dialog")).to_contain_text("tag a cell of the notebook: parameters")
-    page.locator(".jp-Dialog").get_by_role("button", name="Submit").click()
-    expect(page.locator(".Toastify")).to_contain_text("cell 1 of those with code, line 1: invalid syntax")
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text("tag a cell of the notebook: parameters")
+    dialog.get_by_label("CPUs").fill("0.5")
+    dialog.get_by_role("button", name="Submit").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("cell 1 of those with code, line 1: invalid syntax")
+    (lab.work / "wrong.ipynb").write_text(notebook("x = 1"))
+    expect(dialog.get_by_label("CPUs")).to_have_value("0.5")
+    dialog.get_by_role("button", name="Submit").click()
+    expect(page.locator(".qwex-Page").get_by_role("status")).to_contain_text("finished in")
 
 
 def test_with_the_keyboard_alone(tab, lab):
@@ -223,6 +229,20 @@ def test_a_card_outlives_its_kernel(tab):
     expect(card).to_contain_text("cancelled after")
 
 
+def test_what_came_while_nobody_listened_is_brought_into_the_notebook(tab, lab):
+    waits = "import os, time\nwhile not os.path.exists('go-on'):\n    time.sleep(0.05)\nprint('after all')\nx = 42"
+    tab.notebook("%load_ext qwex_magics", f"%%qwex -o x\n{waits}")
+    tab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    card = tab.page.locator(".qwex-Card").first
+    expect(card).to_contain_text("Running")
+    tab.run("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    (lab.work / "go-on").touch()
+    expect(card).to_contain_text("finished in")
+    card.get_by_role("button", name="Bring output and values here").click()
+    expect(tab.page.locator(".jp-OutputArea-output", has_text="after all")).to_be_visible()
+    expect(tab.page.locator(".qwex-Card").nth(1)).to_contain_text("x → here")
+
+
 def test_the_ways_in_of_the_menus(tab):
     tab.notebook("1")
     menus = tab.page.get_by_role("menubar").first
@@ -253,7 +273,9 @@ def test_in_notebook_7(tab, lab):
     tab.command("notebook:run-all-cells")
     expect(tab.page.locator(".qwex-Card")).to_contain_text("Succeeded")
     tab.page.locator(".qwex-Card-name").click()
-    expect(tab.page.locator(".qwex-Page").get_by_role("tab", name="Overview")).to_be_visible()
+    page = tab.page.locator(".qwex-Page")
+    expect(page.get_by_role("tab", name="Overview")).to_be_visible()
+    wait_until(lambda: page.bounding_box()["height"] > 200, "room for the page below the notebook")
 
 
 def test_a_job_dropped_into_a_notebook_is_attached_to(tab, lab):

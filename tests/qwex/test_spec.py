@@ -66,6 +66,7 @@ def test_all_problems_at_once_by_their_fields() -> None:
         ("retries", {"failures": -1}, "retries.failures"),
         ("inputs", {"x": {"digest": "sha256:../../x"}}, "inputs.x.digest"),
         ("resources", {"memory": "0"}, "resources.memory"),
+        ("resources", {"memory": "4"}, "resources.memory"),
     ],
 )
 def test_bad_value_is_told_by_its_field(field: str, value: object, told_by: str) -> None:

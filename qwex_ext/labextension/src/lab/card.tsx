@@ -37,7 +37,7 @@ class CardView extends View implements IRenderMime.IRenderer {
   private readonly _keep = (job: Job): void => {
     const { trans } = this._its.host;
     const line = joined(job.id, headline(job, null, Date.now(), trans));
-    const kept = { ...this._kept!, ...job, why: null, note: '', line };
+    const kept = { ...this._kept!, ...job, why: null, note: '', line, cut: true };
     this._model?.setData({ data: { [CARD]: kept as never, 'text/plain': line } });
   };
 }

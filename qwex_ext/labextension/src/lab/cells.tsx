@@ -9,6 +9,7 @@ import type { Qwex } from './tokens';
 import { View } from './widgets';
 
 const LOAD = "get_ipython().extension_manager.load_extension('qwex_magics')";
+const LINE = '%load_ext qwex_magics';
 
 /** Lets a person say what the active cell needs, and runs it as a job. */
 export async function runCell(qwex: Qwex, notebooks: INotebookTracker): Promise<void> {
@@ -24,6 +25,7 @@ export async function runCell(qwex: Qwex, notebooks: INotebookTracker): Promise<
     return;
   }
   cell.model.sharedModel.setSource(chosen.source);
+  isJob(chosen.source) && remember(panel);
   if (chosen.run) {
     loadMagics(qwex, panel.sessionContext);
     await NotebookActions.run(panel.content, panel.sessionContext);
@@ -57,6 +59,16 @@ async function ask(qwex: Qwex, source: string): Promise<{ source: string; run: b
   };
 }
 
+/** Whoever runs the notebook from its start, or opens it elsewhere, needs that line in it. */
+function remember({ content }: NotebookPanel): void {
+  const model = content.model?.sharedModel;
+  if (model && !model.cells.some(cell => cell.getSource().includes(LINE))) {
+    const at = content.activeCellIndex;
+    model.insertCell(0, { cell_type: 'code', source: LINE });
+    content.activeCellIndex = at + 1;
+  }
+}
+
 /** The kernel knows `%%qwex` before the cell comes to it; it runs one request after the other. */
 function loadMagics(qwex: Qwex, session: ISessionContext): void {
   const kernel = session.session?.kernel;
@@ -71,6 +83,23 @@ function loadMagics(qwex: Qwex, session: ISessionContext): void {
       qwex.host.say(missing ? help : `${content.ename}: ${content.evalue}`, true);
     }
   });
+}
+
+/** Replays a job below its cell, and binds its values there; `outputs` are their names with commas between them. */
+export async function attach(
+  qwex: Qwex,
+  panel: NotebookPanel,
+  job: string,
+  outputs: string,
+  cell: string
+): Promise<void> {
+  const { content, sessionContext } = panel;
+  const at = content.widgets.findIndex(widget => widget.model.id === cell);
+  content.activeCellIndex = at >= 0 ? at : content.activeCellIndex;
+  NotebookActions.insertBelow(content);
+  content.activeCell?.model.sharedModel.setSource(`%qwex attach ${job}${outputs ? ` -o ${outputs}` : ''}`);
+  loadMagics(qwex, sessionContext);
+  await NotebookActions.run(content, sessionContext);
 }
 
 /** Shows the cell with that id in an open notebook. */

@@ -4,10 +4,10 @@ import { PathExt } from '@jupyterlab/coreutils';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import type { ServiceManager } from '@jupyterlab/services';
 import React from 'react';
-import { refusal } from '../api/problem';
+import { asApiError, refusal } from '../api/problem';
 import { ended, type Job, type JobState } from '../api/types';
 import { NOTHING, words, type Asked } from '../model/magic';
-import { attempt } from '../views/actions';
+import { attempt, told } from '../views/actions';
 import { JobForm, ParameterForm } from '../views/form';
 import type { Words } from '../views/host';
 import { serverPath } from './host';
@@ -30,11 +30,18 @@ export async function runFile(qwex: Qwex, services: ServiceManager.IManager, pat
   await attempt(host, async () => {
     const isNotebook = PathExt.extname(path) === '.ipynb';
     const fields = isNotebook ? notebookFields(await parameters(services, path)) : scriptFields(host.trans);
-    const given = await form(qwex, host.trans.__('Run %1 as a job', PathExt.basename(path)), fields);
-    if (given) {
-      const job = await submit(services, path, given);
-      board.put(job);
-      host.openJob(job);
+    const title = host.trans.__('Run %1 as a job', PathExt.basename(path));
+    let given: Given | null = { line: '', params: {}, asked: NOTHING };
+    let problem = '';
+    while ((given = await form(qwex, title, fields, given, problem))) {
+      try {
+        const job = await submit(services, path, given);
+        board.put(job);
+        return host.openJob(job);
+      } catch (error) {
+        // What was filled in stays, with what is wrong above it.
+        problem = told(asApiError(error), host.trans);
+      }
     }
   });
 }
@@ -76,25 +83,37 @@ async function parameters(services: ServiceManager.IManager, path: string): Prom
 type Fields = (given: Given) => JSX.Element;
 
 function notebookFields(parameters: Record<string, string> | null): Fields {
-  return given => <ParameterForm parameters={parameters} onChange={next => (given.params = next)} />;
+  return given => (
+    <ParameterForm parameters={parameters} given={given.params} onChange={next => (given.params = next)} />
+  );
 }
 
 function scriptFields(trans: Words): Fields {
   return given => (
     <label className="qwex-Form-wide">
       {trans.__('Arguments')}
-      <input placeholder="--lr 0.1" spellCheck={false} onChange={event => (given.line = event.target.value)} />
+      <input
+        placeholder="--lr 0.1"
+        defaultValue={given.line}
+        spellCheck={false}
+        onChange={event => (given.line = event.target.value)}
+      />
     </label>
   );
 }
 
-async function form(qwex: Qwex, title: string, fields: Fields): Promise<Given | null> {
+async function form(qwex: Qwex, title: string, fields: Fields, before: Given, problem: string): Promise<Given | null> {
   const { trans } = qwex.host;
-  const given: Given = { line: '', params: {}, asked: NOTHING };
+  const given = { ...before };
   const all = (
     <>
+      {problem && (
+        <p className="qwex-Form-problem" role="alert">
+          {problem}
+        </p>
+      )}
       {fields(given)}
-      <JobForm asked={NOTHING} onChange={next => (given.asked = next)} without={['inputs', 'outputs']} />
+      <JobForm asked={given.asked} onChange={next => (given.asked = next)} without={['inputs', 'outputs']} />
     </>
   );
   const body = new View(qwex, () => all, 'qwex-FormView');

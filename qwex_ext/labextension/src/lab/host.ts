@@ -35,6 +35,14 @@ export class LabHost implements Host {
       : null;
   }
 
+  get attach(): ((job: Job) => void) | null {
+    const { commands } = this._app;
+    return commands.hasCommand(Commands.attach)
+      ? ({ id, outputs, notebook }) =>
+          void commands.execute(Commands.attach, { id, outputs: outputs?.join() ?? '', cell: notebook?.cell_id ?? '' })
+      : null;
+  }
+
   get openNotebook(): ((job: Job) => void) | null {
     const { commands } = this._app;
     return commands.hasCommand(Commands.openNotebook)

@@ -14,7 +14,7 @@ import { Board } from '../model/board';
 import { Mine } from '../model/mine';
 import { attempt } from '../views/actions';
 import { addCards } from './card';
-import { runCell, showCell } from './cells';
+import { attach, runCell, showCell } from './cells';
 import { BusFeed } from './feed';
 import { runFile, saveNotebook } from './files';
 import { LabHost, serverPath } from './host';
@@ -170,6 +170,12 @@ const cells: JupyterFrontEndPlugin<void> = {
           context.model.dirty && (await context.save());
           await runFile(qwex, app.serviceManager, context.path);
         }
+      }
+    });
+    commands.addCommand(Commands.attach, {
+      execute: async ({ id, outputs, cell }) => {
+        const panel = notebooks.currentWidget;
+        panel && (await attach(qwex, panel, String(id), String(outputs), String(cell)));
       }
     });
     commands.addCommand(Commands.openNotebook, {

@@ -1,6 +1,7 @@
 /** The pages of jobs and the table of all, as tabs that a reload of the page brings back. */
 import type { ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { SplitPanel, type Widget } from '@lumino/widgets';
 import React from 'react';
 import { Followed } from '../model/followed';
 import { Dashboard } from '../views/dashboard';
@@ -37,6 +38,9 @@ class JobView extends View {
   /** Called after a turn to another tab. */
   turned: () => void = () => undefined;
 }
+
+/** Pixels below which nothing can be read. */
+const LOW = 100;
 
 type JobArgs = { id?: string; name?: string; tab?: Tab };
 
@@ -108,5 +112,16 @@ export class Pages {
       widget.isAttached || shell.add(widget, 'down');
     }
     shell.activateById(widget.id);
+    requestAnimationFrame(() => makeRoom(widget));
+  }
+}
+
+/** A panel that is only as high as its tabs, as Notebook 7 shows the first one, gets a part of the window. */
+function makeRoom(widget: Widget): void {
+  const above = (from: Widget | null): Widget | null =>
+    !from || from instanceof SplitPanel ? from : above(from.parent);
+  const split = above(widget);
+  if (split instanceof SplitPanel && split.orientation === 'vertical' && widget.node.clientHeight < LOW) {
+    split.setRelativeSizes([1, 1]);
   }
 }

@@ -21,7 +21,8 @@ export const Commands = {
   showCell: 'qwex:show-cell',
   file: 'qwex:run-file',
   notebook: 'qwex:run-notebook',
-  openNotebook: 'qwex:open-notebook'
+  openNotebook: 'qwex:open-notebook',
+  attach: 'qwex:attach'
 } as const;
 
 /** The id of the server extension's settings; see schema/. */

@@ -12,6 +12,8 @@ export interface Snapshot extends Job {
   note: string;
   /** The whole card as one line of text. */
   line: string;
+  /** Nobody brought what the job said and gave back since then into the notebook. */
+  cut?: boolean;
 }
 
 /** The snapshot in a notebook's output; null if it is none. */

@@ -69,7 +69,8 @@ function Contents(props: { job: Job; kept: Snapshot; seen: boolean; problem: Api
   const now = useNow(seen && !over ? 1000 : null);
   const glance = useGlance(job, seen && !problem);
   const why = glance?.why ?? (job === kept ? kept.why : null);
-  const stopping = useObserved(board).stopping.has(job.id);
+  // The notebook itself may have said that it has ended.
+  const stopping = useObserved(board).stopping.has(job.id) && !over;
   const told = stopping ? trans.__('is being stopped') : headline(job, why, now, trans);
   return (
     <>
@@ -88,6 +89,11 @@ function Contents(props: { job: Job; kept: Snapshot; seen: boolean; problem: Api
       </div>
       {glance?.progress != null && <Progress value={glance.progress} />}
       {!over && !open && glance?.line && <div className="qwex-Card-last">{glance.line}</div>}
+      {over && kept.cut && host.attach && (
+        <div className="qwex-Card-last">
+          <Labelled icon="down" label={trans.__('Bring output and values here')} onClick={() => host.attach?.(job)} />
+        </div>
+      )}
       {problem && !over && <div className="qwex-Card-problem">{unknown(problem, trans)}</div>}
       {open === 'why' && why && !over && <WhyView why={why} />}
       {open === 'logs' && <TailView job={job} />}

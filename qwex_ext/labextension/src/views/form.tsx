@@ -46,10 +46,12 @@ export function JobForm(props: {
 export function ParameterForm(props: {
   /** Each with its default as code; null where the notebook says nothing of any. */
   parameters: Readonly<Record<string, string>> | null;
+  /** What is filled in at first. */
+  given: Readonly<Record<string, string>>;
   onChange: (given: Readonly<Record<string, string>>) => void;
 }): JSX.Element {
   const { trans } = useQwex().host;
-  const [given, setGiven] = useState<Readonly<Record<string, string>>>({});
+  const [given, setGiven] = useState(props.given);
   const set = (name: string, value: string): void => {
     const next = { ...given, [name]: value };
     setGiven(next);

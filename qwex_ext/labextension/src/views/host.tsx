@@ -21,6 +21,8 @@ export interface Host {
   openJob(job: Pick<Job, 'id' | 'name'>, tab?: Tab): void;
   /** Shows the cell that a job came from; null where that cannot be done. */
   readonly openCell: ((job: Job) => void) | null;
+  /** Brings what a job said and gave back into the notebook; null where that cannot be done. */
+  readonly attach: ((job: Job) => void) | null;
   /** Saves the notebook that a job runs, with its outputs so far, and opens it; null where that cannot be done. */
   readonly openNotebook: ((job: Job) => void) | null;
   /** Lets a person describe a job; null where there is no such form. */

@@ -74,7 +74,9 @@ function Empty({ section }: { section: Section }): JSX.Element {
   }
   return (
     <>
-      <p>{trans.__('No job is running. A cell becomes one with this line above it:')}</p>
+      <p>{trans.__('No job is running. Once in a notebook, in a cell of its own:')}</p>
+      <pre>%load_ext qwex_magics</pre>
+      <p>{trans.__('From then on a cell becomes a job with this line above it:')}</p>
       <pre>%%qwex --cpu 1</pre>
       {host.runCell && (
         <button type="button" className="qwex-Button" onClick={host.runCell}>
