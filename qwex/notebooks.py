@@ -43,7 +43,7 @@ def parsed(text: str) -> Notebook:
         ValueError: it is none, or none of Python's; says what to do.
     """
     try:
-        notebook = json.loads(text)
+        notebook = json.loads(text, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not a notebook: {error}") from None
     if not isinstance(notebook, dict) or "nbformat" not in notebook:
@@ -147,6 +147,10 @@ def _injected(parameters: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
     }
 
 
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def _check_language(metadata: Any) -> None:
     about = metadata if isinstance(metadata, dict) else {}
     for place, key in (("kernelspec", "language"), ("language_info", "name")):
@@ -199,7 +203,7 @@ def _assigned(text: str) -> dict[str, str]:
     code = "".join("\n" if line.startswith(("%", "!")) else line for line in text.splitlines(keepends=True))
     try:
         body = ast.parse(code).body
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     found: dict[str, str] = {}
     for statement in body:

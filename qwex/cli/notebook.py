@@ -48,16 +48,29 @@ def _is_older(path: Path, run_id: str) -> bool:
 
 
 def _save(path: Path, text: str, *, over: bool) -> None:
-    """Whole, or not at all."""
-    if path.exists() and not over and path.read_text(encoding="utf-8", errors="replace") != text:
-        raise InvalidSpec.of("to", f"{path} is there already; name another file, or write over it with --force")
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    """Whole, or not at all; what is no plain file is written to as it is."""
+    try:
+        path = path.resolve()
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        if path.exists() and not over and path.read_text(encoding="utf-8", errors="replace") != text:
+            message = f"{path} is there already; name another file, or write over it with --force"
+            raise InvalidSpec.of("to", message)
+        _replace(path, text)
+    except OSError as error:
+        raise InvalidSpec.of("to", f"{path} cannot be written: {error.strerror}") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".qwex-{os.getpid()}.ipynb")
     try:
         part.write_text(text, encoding="utf-8")
+        if path.exists():
+            part.chmod(path.stat().st_mode)
         part.replace(path)
-    except OSError as error:
+    finally:
         part.unlink(missing_ok=True)
-        raise InvalidSpec.of("to", f"{path} cannot be written: {error.strerror}") from None
 
 
 COMMAND = Command(

@@ -54,11 +54,11 @@ def check_syntax(path: Path, source: Source) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the job will say them
                 compile(cell["text"], str(path), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = getattr(error, "lineno", None)
             where = f"{path}, cell {number} of those with code" + (f", line {line}" if line else "")
             raise InvalidSpec.of(
-                "notebook", f"{where}: {getattr(error, 'msg', error)}. Nothing was submitted"
+                "notebook", f"{where}: {getattr(error, 'msg', error) or type(error).__name__}. Nothing was submitted"
             ) from None
 
 

@@ -107,10 +107,12 @@ def _check_syntax(file: _File, text: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the job will say them
             compile(text, str(path), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         where = f"{path}, line {line}" if line else str(path)
-        raise InvalidSpec.of("script", f"{where}: {getattr(error, 'msg', error)}. Nothing was submitted") from None
+        raise InvalidSpec.of(
+            "script", f"{where}: {getattr(error, 'msg', error) or type(error).__name__}. Nothing was submitted"
+        ) from None
 
 
 def _described(file: _File, more: Mapping[str, Any], given: SubmitOptions, defaults: SubmitOptions) -> JobSpec:
@@ -158,7 +160,7 @@ def _yaml(text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split())) from None
 
 

@@ -24,6 +24,15 @@ _MOST = 64 << 20
 #: Records that add nothing.
 _SMALL = ("cell", "clear_output")
 
+#: What a record of that type has.
+_FIELDS: dict[str, dict[str, type]] = {
+    "cell": {"id": str, "number": int},
+    "stream": {"name": str, "text": str},
+    "error": {"ename": str, "evalue": str, "traceback": list},
+    "clear_output": {},
+}
+_SHOWN: dict[str, type] = {"data": dict, "metadata": dict}
+
 
 def executed(record: JobRecord, spec: JobSpec, pieces: Iterable[bytes]) -> bytes:
     """The notebook as nbformat 4 has it; ``pieces`` are the whole lines of the job's log. The last attempt counts."""
@@ -39,7 +48,9 @@ def executed(record: JobRecord, spec: JobSpec, pieces: Iterable[bytes]) -> bytes
             told = True
     cells.finish()
     about = {"run_id": record.id, "state": record.state.value, "attempt": record.attempt}
-    return json.dumps({**notebook, "metadata": {**notebook["metadata"], "qwex": about}}, ensure_ascii=False).encode()
+    return json.dumps({**notebook, "metadata": {**notebook["metadata"], "qwex": about}}, ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )
 
 
 def _records(pieces: Iterable[bytes], attempt: int) -> Iterator[tuple[dict[str, Any], int]]:
@@ -47,8 +58,14 @@ def _records(pieces: Iterable[bytes], attempt: int) -> Iterator[tuple[dict[str, 
     for line in (line for piece in pieces for line in piece.split(b"\n") if type_of(line) in _WANTED):
         with contextlib.suppress(ValueError):  # damaged; the stream of events says so
             fields: dict[str, Any] = json.loads(line)
-            if fields.get("attempt", 1) == attempt:
+            if fields.get("attempt", 1) == attempt and _is_sound(fields):
                 yield fields, len(line)
+
+
+def _is_sound(fields: dict[str, Any]) -> bool:
+    """Whether it has what its type has: anything may have come from a job's place."""
+    wanted = _FIELDS.get(fields["type"], _SHOWN)
+    return all(isinstance(fields.get(name), kind) for name, kind in wanted.items())
 
 
 class _Cells:
@@ -135,4 +152,5 @@ def _bundle(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _display_id(record: dict[str, Any]) -> str:
-    return str((record.get("transient") or {}).get("display_id") or "")
+    transient = record.get("transient")
+    return str(transient.get("display_id") or "") if isinstance(transient, dict) else ""

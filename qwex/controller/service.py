@@ -40,6 +40,8 @@ __all__ = ["RESUBMIT_OF", "OutputValue", "Service"]
 #: The tag of a job that was made from another.
 RESUBMIT_OF = "qwex.resubmit-of"
 _NOWHERE = Origin()
+#: Notebooks that are put together at once.
+_NOTEBOOKS = 2
 
 
 class OutputValue(NamedTuple):
@@ -59,6 +61,8 @@ class Service:
         self._parts = Parts(settings, backends)
         self._default_backend: str = settings.default_backend
         self._adopting: asyncio.Task[None] | None = None
+        #: Each may take some hundred megabytes for a moment.
+        self._assembling = asyncio.Semaphore(_NOTEBOOKS)
         self.submitted = 0
         self.ended: Counter[str] = Counter()
         self.on_end: Callable[[], None] = lambda: None
@@ -185,7 +189,8 @@ class Service:
             raise NotFound(f"{run_id} is a {job.record.kind}, no notebook. What it printed: qwex logs {run_id}")
         spec = await self._parts.finding.spec(run_id)
         log = self._parts.logs.path(run_id)
-        return await asyncio.to_thread(lambda: executed(job.record, spec, stored(log)))
+        async with self._assembling:
+            return await asyncio.to_thread(lambda: executed(job.record, spec, stored(log)))
 
     async def why(self, run_id: str) -> Why:
         """Why a job waits, or what it does now."""

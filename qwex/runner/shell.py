@@ -213,8 +213,11 @@ class _Publisher(DisplayPublisher):
         update: bool = False,
         **kwargs: Any,
     ) -> None:
+        self._validate_data(data, metadata)  # type: ignore[no-untyped-call]
         kind = "update_display" if update else "display"
-        self.shell.channel.send(kind, data=data, metadata=metadata or {}, transient=transient or {})
+        self.shell.channel.send(
+            kind, data=data, metadata=metadata or {}, transient=transient if isinstance(transient, dict) else {}
+        )
 
     def clear_output(self, wait: bool = False) -> None:
         self.shell.channel.send("clear_output", wait=wait)

@@ -40,6 +40,7 @@ def test_ids_stay_and_what_has_none_or_a_taken_one_gets_one():
     [
         ("{", "not a notebook"),
         ("[]", "no nbformat"),
+        ('{"nbformat": 4, "metadata": {"a": NaN}, "cells": []}', "NaN is no JSON"),
         ("[" * 100_000, "not a notebook"),
         ('{"nbformat": 3, "worksheets": []}', "nbconvert --to notebook"),
         ('{"nbformat": 4}', "damaged"),

@@ -60,6 +60,18 @@ def test_no_file_is_written_over_unasked(qwex: Callable[..., Done], ran: str, tm
     assert "gone/x.ipynb cannot be written" in qwex("notebook", ran, "--to", "gone/x.ipynb").err
 
 
+def test_what_is_no_plain_file_is_written_to(qwex: Callable[..., Done], ran: str, tmp_path: Path) -> None:
+    (tmp_path / "real.ipynb").write_text("{}")
+    (tmp_path / "real.ipynb").chmod(0o600)
+    (tmp_path / "link.ipynb").symlink_to("real.ipynb")
+    assert qwex("notebook", ran, "--to", "link.ipynb", "--force").code == 0
+    assert (tmp_path / "link.ipynb").is_symlink()
+    assert "2027" in (tmp_path / "real.ipynb").read_text()
+    assert (tmp_path / "real.ipynb").stat().st_mode & 0o777 == 0o600
+    refused = qwex("notebook", ran, "--to", ".")
+    assert (refused.code, "cannot be written: Is a directory" in refused.err) == (2, True)
+
+
 def test_again_with_other_parameters(qwex: Callable[..., Done], ran: str) -> None:
     again = qwex("resubmit", ran, "-p", "year=1", "--wait", "--quiet")
     assert (again.code, again.out) == (0, "1\n2\n")

@@ -112,3 +112,22 @@ def test_a_damaged_line_is_passed_over(line):
     source = Source(kind="notebook", text=notebook("a"))
     text = executed.executed(RECORD, JobSpec(source=source), [line, encode("stream", 1.0, 2, name="stdout", text="on")])
     assert json.loads(text)["cells"][0]["outputs"][0]["text"] == "on"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        ("display", {"data": "no mapping", "metadata": {}, "transient": {}}),
+        ("display", {"data": {"text/plain": "a"}, "metadata": [1], "transient": {}}),
+        ("stream", {"name": "stdout", "text": 5}),
+        ("cell", {"id": [], "number": 1}),
+        ("error", {}),
+    ],
+)
+def test_a_record_of_another_shape_is_passed_over(record):
+    assert outputs(begins(1), record, prints("on")) == [["stdout: on"], []]
+
+
+def test_passing_fields_of_another_shape_are_none():
+    odd = "display", {"data": {"text/plain": "a"}, "metadata": {}, "transient": "s"}
+    assert outputs(begins(1), odd) == [["a"], []]

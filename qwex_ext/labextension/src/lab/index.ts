@@ -44,7 +44,7 @@ const model: JupyterFrontEndPlugin<Qwex> = {
     const board = new Board(new Api(apiOf(serverSettings)), feed);
     const mine = new Mine(board);
     const host = new LabHost(app, (translator ?? nullTranslator).load('qwex'), outputsWith(rendermime));
-    document.addEventListener('visibilitychange', () => document.hidden || board.refresh());
+    document.addEventListener('visibilitychange', () => board.turn(document.hidden));
     void app.restored.then(() => feed.start());
     return { board, mine, host };
   }

@@ -9,6 +9,8 @@ import { EVERYTHING, JobList, type Search } from './jobs';
 import { Audience, Observable } from './observable';
 import { QueueList } from './queues';
 
+/** Endless answers that a page keeps open at once: a browser has six connections for all its tabs together. */
+const STREAMS = 1;
 /** Changes that come together are looked up together; while more come, again after a longer while. */
 const TOGETHER = [20, 100] as const;
 /** More than that are not looked up one by one. */
@@ -35,6 +37,11 @@ export class Board extends Observable {
   /** Why nothing can be shown. */
   problem: ApiError | null = null;
 
+  /** Whether nobody can see the page. */
+  hidden = false;
+
+  private readonly _turns = new Set<() => void>();
+  private _streams = 0;
   private readonly _lists: JobList[] = [];
   private readonly _moved = new Set<string>();
   private readonly _watched = new Map<string, Set<(job: Job) => void>>();
@@ -88,6 +95,32 @@ export class Board extends Observable {
     if (this._audience.present) {
       this._refreshing.start();
     }
+  }
+
+  /** The page has come into sight, or gone. */
+  turn(hidden: boolean): void {
+    this.hidden = hidden;
+    this._turns.forEach(listener => listener());
+    hidden || this.refresh();
+  }
+
+  /** Calls `listener` after each turn, until the function this gives back is called. */
+  onTurn(listener: () => void): () => void {
+    this._turns.add(listener);
+    return () => {
+      this._turns.delete(listener);
+    };
+  }
+
+  /** Leave to keep an endless answer open, and the function that gives it back; null where there are enough. */
+  stream(): (() => void) | null {
+    if (this.hidden || this._streams >= STREAMS) {
+      return null;
+    }
+    this._streams++;
+    return () => {
+      this._streams--;
+    };
   }
 
   /** Calls `listener` with the job whenever it has changed, until the function this gives back is called. */

@@ -17,7 +17,7 @@ const print = (id: number, text: string): void => {
   streams[streams.length - 1]!.enqueue(new TextEncoder().encode(`id: ${id}\nevent: stream\ndata: ${data}\n\n`));
 };
 
-const answer = async (path: string): Promise<Response> => {
+const answer = async (path: string, init?: RequestInit): Promise<Response> => {
   if (away) {
     return new Response(JSON.stringify({ detail: 'not running', command: 'qwex controller start' }), { status: 503 });
   }
@@ -25,7 +25,11 @@ const answer = async (path: string): Promise<Response> => {
     return new Response(JSON.stringify(job));
   }
   events.push(path.split('?')[1]!);
-  return new Response(new ReadableStream({ start: stream => void streams.push(stream) }));
+  const start = (stream: ReadableStreamDefaultController<Uint8Array>): void => {
+    streams.push(stream);
+    init?.signal?.addEventListener('abort', () => stream.error(new DOMException('left', 'AbortError')));
+  };
+  return new Response(new ReadableStream({ start }));
 };
 
 beforeEach(() => {
@@ -63,4 +67,23 @@ test('goes on after a cut where it was, as soon as the controller is heard of ag
   await settle();
   expect(followed.log.lines.map(line => line.text)).toEqual(['one', 'two']);
   expect(events.map(query => query.split('&')[0])).toEqual(['tail=16000000', 'after=5']);
+});
+
+test('keeps one connection for all pages, and none while nobody sees them', async () => {
+  const board = (followed as unknown as { _board: Board })._board;
+  const other = new Followed(board, 'b');
+  followed.show();
+  other.show();
+  await settle();
+  const follows = (): string[] => events.map(query => /follow=(\d)/.exec(query)![1]!);
+  expect(follows()).toEqual(['1', '0']);
+  streams[1]!.close();
+  await settle(1500);
+  expect(follows()).toEqual(['1', '0', '0']);
+  board.turn(true);
+  await settle(60_000);
+  expect(follows()).toEqual(['1', '0', '0']);
+  board.turn(false);
+  await settle();
+  expect(follows().slice(3).sort()).toEqual(['0', '1']);
 });

@@ -82,8 +82,17 @@ export class Followed extends Observable {
   }
 
   private _begin(): void {
-    this._unwatch = this._board.watch(this.id, job => this._heard(job));
+    const leave = [this._board.watch(this.id, job => this._heard(job)), this._board.onTurn(() => this._turn())];
+    this._unwatch = () => leave.forEach(each => each());
     void this._follow();
+  }
+
+  /** What nobody sees needs no connection. */
+  private _turn(): void {
+    this._abort?.abort();
+    this._retry?.();
+    this._retry = null;
+    this._board.hidden || this.whole || void this._follow();
   }
 
   /** Whoever tells of the job can be asked for its records too. */
@@ -130,13 +139,19 @@ export class Followed extends Observable {
 
   private async _read(signal: AbortSignal): Promise<void> {
     const wanted = this._last ? { after: this._last } : { tail: TAIL };
-    for await (const event of this._board.api.events(this.id, { ...wanted, why: true }, signal)) {
-      if (signal.aborted) {
-        return;
+    const release = this._board.stream();
+    try {
+      const follow = release !== null;
+      for await (const event of this._board.api.events(this.id, { ...wanted, follow, why: follow }, signal)) {
+        if (signal.aborted) {
+          return;
+        }
+        this._failures = 0;
+        this._take(event);
+        this._draw();
       }
-      this._failures = 0;
-      this._take(event);
-      this._draw();
+    } finally {
+      release?.();
     }
   }
 
