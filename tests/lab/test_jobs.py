@@ -117,6 +117,7 @@ def test_a_notebook_as_a_job(tab, lab):
     dialog.get_by_role("button", name="Submit").click()
     job = page.locator(".qwex-Page")
     expect(job.get_by_role("status")).to_contain_text("finished in")
+    expect(job.locator(".qwex-Facts")).to_contain_text("lr = 0.5")
     job.get_by_role("tab", name="Logs").click()
     expect(job.locator(".qwex-Log-lines")).to_contain_text("step 1 0.5")
     job.get_by_role("button", name="Open with outputs").click()
@@ -154,6 +155,8 @@ def test_with_the_keyboard_alone(tab, lab):
     rows = tab.section("Finished")
     expect(rows.filter(has_text="second").first).to_be_visible()
     page = tab.page
+    tab.command("qwex:open-panel")
+    expect(page.get_by_label("Find jobs by name or id")).to_be_focused()
     page.get_by_label("Find jobs by name or id").press("Tab")
     rows.filter(has_text="second").first.get_by_role("button").first.focus()
     page.keyboard.press("ArrowDown")
@@ -241,6 +244,26 @@ def test_what_came_while_nobody_listened_is_brought_into_the_notebook(tab, lab):
     card.get_by_role("button", name="Bring output and values here").click()
     expect(tab.page.locator(".jp-OutputArea-output", has_text="after all")).to_be_visible()
     expect(tab.page.locator(".qwex-Card").nth(1)).to_contain_text("x → here")
+
+
+def test_a_card_that_cannot_be_drawn_is_text(tab, lab):
+    shown = {"output_type": "display_data", "metadata": {}}
+    job = {"id": "a-1", "state": "QUEUED", "why": {"summary": 5, "quota": 7}, "outputs": 3}
+    hostile = [{"id": "../../x", "state": "RUNNING"}, {**job, "why": "text"}, job, {**job, "state": "__proto__"}]
+    outputs = [
+        {**shown, "data": {"application/vnd.qwex.job.v1+json": each, "text/plain": f"card {at}"}}
+        for at, each in enumerate(hostile)
+    ]
+    (lab.work / "stranger.ipynb").write_text(notebook(code("1", outputs=outputs)))
+    asked = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    tab.command("docmanager:open", "{path: 'stranger.ipynb'}")
+    expect(tab.page.locator(".qwex-CardView")).to_have_count(len(hostile))
+    expect(tab.page.locator(".qwex-CardView").first).to_have_text("card 0")
+    expect(tab.page.locator(".qwex-CardView").last).not_to_be_empty()
+    assert not [url for url in asked if "qwex/api" in url and ".." in url]
+    # React says what it could not draw.
+    tab.said.clear()
 
 
 def test_the_ways_in_of_the_menus(tab):

@@ -11,6 +11,7 @@ export type Problem = Schemas['Problem'];
 export type Queue = Schemas['QueueInfo'];
 export type Queues = Schemas['Queues'];
 export type QuotaLine = Schemas['QuotaLine'];
+export type Spec = Schemas['JobSpec'];
 export type Why = Schemas['Why'];
 
 /** Jobs by state. */

@@ -4,6 +4,7 @@ import React from 'react';
 import type { Job } from '../api/types';
 import { CARD, snapshot, type Snapshot } from '../model/card';
 import { Card } from '../views/card';
+import { Guard } from '../views/guard';
 import { headline, joined } from '../views/words';
 import type { Qwex } from './tokens';
 import { View } from './widgets';
@@ -23,7 +24,13 @@ class CardView extends View implements IRenderMime.IRenderer {
   private _model: IRenderMime.IMimeModel | null = null;
 
   constructor(private readonly _its: Qwex) {
-    super(_its, () => (this._kept ? <Card kept={this._kept} onEnd={this._keep} /> : <></>), 'qwex-CardView');
+    super(_its, () => this._card(), 'qwex-CardView');
+  }
+
+  /** Notebooks come from strangers, and so does what stands in them. */
+  private _card(): JSX.Element {
+    const text = String(this._model?.data['text/plain'] ?? '');
+    return <Guard text={text}>{this._kept ? <Card kept={this._kept} onEnd={this._keep} /> : <pre>{text}</pre>}</Guard>;
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {

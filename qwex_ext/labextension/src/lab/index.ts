@@ -75,7 +75,11 @@ const panel: JupyterFrontEndPlugin<void> = {
     app.commands.addCommand(Commands.panel, {
       label: trans.__('Show Jobs and Queues'),
       icon: qwexIcon,
-      execute: () => app.shell.activateById('qwex-sidebar')
+      execute: () => {
+        app.shell.activateById('qwex-sidebar');
+        // Who came by the keyboard goes on there.
+        requestAnimationFrame(() => document.querySelector<HTMLElement>('#qwex-sidebar input')?.focus());
+      }
     });
     palette?.addItem({ command: Commands.panel, category: trans.__('Jobs') });
     // The sidebar has a button for the table of all jobs, whose command comes with the pages.

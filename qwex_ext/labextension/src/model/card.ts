@@ -3,6 +3,9 @@ import { ended, type Job, type Why } from '../api/types';
 
 export const CARD = 'application/vnd.qwex.job.v1+json';
 
+/** A run id; see qwex/spec.py. */
+const ID = /^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$/;
+
 export interface Snapshot extends Job {
   why: Why | null;
   host: string;
@@ -19,7 +22,7 @@ export interface Snapshot extends Job {
 /** The snapshot in a notebook's output; null if it is none. */
 export function snapshot(data: unknown): Snapshot | null {
   const given = data as Partial<Snapshot> | null | undefined;
-  if (typeof given?.id !== 'string' || typeof given.state !== 'string') {
+  if (typeof given?.id !== 'string' || !ID.test(given.id) || typeof given.state !== 'string') {
     return null;
   }
   return { ...EMPTY, ...given } as Snapshot;

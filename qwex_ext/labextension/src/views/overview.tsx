@@ -1,6 +1,6 @@
 /** A job at a glance: what it waits for or failed of, its story, and the facts. */
-import React from 'react';
-import { ended, type Job } from '../api/types';
+import React, { useEffect, useState } from 'react';
+import { ended, type Job, type Spec } from '../api/types';
 import type { Followed } from '../model/followed';
 import { plain } from '../model/log';
 import { useQwex, type Words } from './host';
@@ -22,7 +22,7 @@ export function Overview({ followed, job }: { followed: Followed; job: Job }): J
       <Story steps={followed.steps} job={job} />
       <h3>{trans.__('Facts')}</h3>
       <dl className="qwex-Facts">
-        {facts(job, followed.host, trans).map(([name, value]) => (
+        {[...given(useSpec(job.id), trans), ...facts(job, followed.host, trans)].map(([name, value]) => (
           <React.Fragment key={name}>
             <dt>{name}</dt>
             <dd>{value}</dd>
@@ -31,6 +31,36 @@ export function Overview({ followed, job }: { followed: Followed; job: Job }): J
       </dl>
     </div>
   );
+}
+
+/** The job's description; null before it is there. */
+function useSpec(id: string): Spec | null {
+  const { board } = useQwex();
+  const [spec, setSpec] = useState<Spec | null>(null);
+  useEffect(() => {
+    let here = true;
+    board.api.spec(id).then(
+      found => here && setSpec(found),
+      () => undefined
+    );
+    return () => {
+      here = false;
+    };
+  }, [board, id]);
+  return spec;
+}
+
+/** What the job was given: two runs of the same code differ in nothing else. */
+function given(spec: Spec | null, trans: Words): [string, string][] {
+  const { args = [], parameters = {}, source } = spec ?? {};
+  const words = args.map(word => (/^[\w./:=@%+-]+$/.test(word) ? word : JSON.stringify(word))).join(' ');
+  const set = Object.entries(parameters).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  return [
+    ...(words
+      ? [[source?.kind === 'command' ? trans.__('Command') : trans.__('Arguments'), words] as [string, string]]
+      : []),
+    ...(set.length ? [[trans.__('Parameters'), set.join(', ')] as [string, string]] : [])
+  ];
 }
 
 /** Only what is known. */
