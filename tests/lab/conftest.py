@@ -30,4 +30,5 @@ def tab(lab, browser):
     opened.open()
     yield opened
     context.close()
+    lab.clear()
     assert [text for text in opened.said if "qwex" in text.lower()] == []

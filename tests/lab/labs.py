@@ -28,6 +28,12 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 expect.set_options(timeout=SECONDS * 1000)
 #: Each takes all there is of the queue.
+CLEAR = """\
+import qwex
+with qwex.Client(start=False) as client:
+    for record in client.list(state=["PENDING", "QUEUED", "ADMITTED", "RUNNING"], limit=1000).records:
+        client.cancel(record.id)
+"""
 CROWD = """\
 import qwex
 client = qwex.Client()
@@ -130,6 +136,11 @@ class Lab:
         script.write_text(text)
         return self.qwex("submit", "--json", *words, str(script)).partition('"id": "')[2].partition('"')[0]
 
+    def clear(self):
+        """End what runs and waits: it would take the next test's place."""
+        if (self.folder / "q" / "controller.sock").exists():
+            self.python(CLEAR)
+
     def crowd(self, count):
         """So many jobs that wait behind one: ``crowd-0000`` and so on, the last one newest."""
         self.python(CROWD.format(count=count))
@@ -214,6 +225,12 @@ class Tab:
         self.page.add_script_tag(path=AXE)
         found = self.page.evaluate("async () => (await axe.run({include: [['.qwex-View']]})).violations")
         return [(each["id"], node["html"][:200], node["failureSummary"]) for each in found for node in each["nodes"]]
+
+    def form(self):
+        """The form that has just been opened, once it has put the focus where it wants it."""
+        dialog = self.page.locator(".jp-Dialog")
+        expect(dialog.locator("input").first).to_be_focused()
+        return dialog
 
     def sidebar(self):
         self.run("window.jupyterapp.shell.activateById('qwex-sidebar')")

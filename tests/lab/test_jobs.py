@@ -19,7 +19,7 @@ def test_a_cell_waits_runs_and_is_stopped_while_its_kernel_is_busy(tab, lab):
     tab.notebook(COUNTS)
     page = tab.page
     page.locator(".jp-cell-toolbar").get_by_role("button", name="Run this cell as a job").click()
-    page.get_by_label("CPUs").fill("1")
+    tab.form().get_by_label("CPUs").fill("1")
     page.locator(".jp-Dialog").get_by_role("button", name="Run", exact=True).click()
     card = page.locator(".qwex-Card")
     expect(card).to_contain_text("Queued")
@@ -96,7 +96,7 @@ def test_a_script_of_the_file_browser(tab, lab):
     page = tab.page
     page.locator(".jp-DirListing-item", has_text="beside.py").click(button="right")
     page.get_by_role("menuitem", name="Run as a Job…").click()
-    page.get_by_label("Arguments").fill("--lr 0.1")
+    tab.form().get_by_label("Arguments").fill("--lr 0.1")
     page.get_by_role("button", name="Submit").click()
     page.locator(".qwex-Page").get_by_role("tab", name="Logs").click()
     expect(page.locator(".qwex-Log-lines")).to_contain_text("given ['--lr', '0.1']")
@@ -111,7 +111,7 @@ def test_a_notebook_as_a_job(tab, lab):
     tab.command("docmanager:open", "{path: 'report.ipynb'}")
     tab.ready()
     page.locator(".jp-NotebookPanel-toolbar").get_by_role("button", name="Run this notebook as a job").click()
-    dialog = page.locator(".jp-Dialog")
+    dialog = tab.form()
     expect(dialog.get_by_label("steps")).to_have_attribute("placeholder", "2")
     dialog.get_by_label("lr").fill("0.5")
     dialog.get_by_role("button", name="Submit").click()
@@ -137,7 +137,7 @@ def test_a_notebook_of_the_file_browser(tab, lab):
     page = tab.page
     page.locator(".jp-DirListing-item", has_text="wrong.ipynb").click(button="right")
     page.get_by_role("menuitem", name="Run as a Job…").click()
-    dialog = page.locator(".jp-Dialog")
+    dialog = tab.form()
     expect(dialog).to_contain_text("tag a cell of the notebook: parameters")
     dialog.get_by_label("CPUs").fill("0.5")
     dialog.get_by_role("button", name="Submit").click()
