@@ -77,6 +77,11 @@ class Plan:
     environment: Path | None = None
     #: URLs of the bytes of ``spec.inputs`` that are not inline, by digest.
     blobs: Mapping[str, str] = field(default_factory=dict)
+    #: A 0600 JSON file with more variables, which may appear only after the job was handed over; None where there will
+    #: be none. A job on the same machine is told its path (see ``qwex.jobfolder``); others are given what is in it.
+    later: Path | None = None
+    #: Python files that every Python process of the job runs first; see ``qwex.tracker.Tracker.startup``.
+    startup: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ QwexError
 ├── NotAuthorized           who asks may not do this
 ├── TooLarge                a body, an event or a value exceeds a stated limit
 ├── BackendUnavailable      the place that runs jobs cannot be reached now; transient
+├── TrackerUnavailable      what records jobs elsewhere cannot be reached now; transient
 ├── ControllerUnavailable   no controller answers, and none could be started
 ├── PluginError             a plugin could not be imported, or breaks the contract
 ├── CaptureError            a value the cell needs cannot be sent; names the variable
@@ -44,6 +45,7 @@ __all__ = [
     "QwexError",
     "RemoteError",
     "TooLarge",
+    "TrackerUnavailable",
     "UnknownBackend",
     "UnknownQueue",
     "nearest",
@@ -132,6 +134,12 @@ class BackendUnavailable(QwexError):
     def __init__(self, message: str, *, problems: Sequence[tuple[str, str]] = (), in_doubt: bool = False) -> None:
         super().__init__(message, problems=problems)
         self.in_doubt = in_doubt
+
+
+class TrackerUnavailable(QwexError):
+    """An experiment tracker cannot be reached now, or cannot take anything in. Transient: it is told again later."""
+
+    code = "tracker-unavailable"
 
 
 class ControllerUnavailable(QwexError):

@@ -92,6 +92,8 @@ def describe(plan: Plan, *, limits: dict[str, Any] | None = None) -> dict[str, A
         "blobs": dict(plan.blobs),
         "outputs": list(spec.outputs),
         "limits": {"timeout": spec.timeout, "grace": spec.grace, **(limits or {})},
+        **({"later": str(plan.later)} if plan.later else {}),
+        **({"startup": [str(path) for path in plan.startup]} if plan.startup else {}),
     }
 
 
@@ -140,7 +142,7 @@ def zipapp() -> Zipapp:
     """
     import cloudpickle
 
-    files = {f"qwex_runner/{path.name}": path.read_bytes() for path in RUNNER.glob("*.py")}
+    files = {f"qwex_runner/{path.relative_to(RUNNER)}": path.read_bytes() for path in RUNNER.rglob("*.py")}
     pickler = Path(cloudpickle.__file__).parent
     files |= {f"{_EXTRAS}/cloudpickle/{path.name}": path.read_bytes() for path in pickler.glob("*.py")}
     version = hashlib.sha256(importlib.util.MAGIC_NUMBER + _MAIN.encode())

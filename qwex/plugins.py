@@ -20,7 +20,7 @@ from qwex.errors import PluginError, QwexError, UnknownBackend, nearest
 from qwex.tracker import Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
     from qwex.events import Event
@@ -141,12 +141,12 @@ class Plugins:
         known = [name for name, _ in self.backends]
         raise UnknownBackend(f"no backend {name!r}. Installed: {', '.join(known) or 'none'}.{nearest(name, known)}")
 
-    def made(self, nouns: Registry[NounT], *arguments: Any) -> list[NounT]:
+    def made(self, nouns: Registry[NounT], make: Callable[[type[NounT]], NounT]) -> list[NounT]:
         """One instance of each class; a plugin whose class cannot be made is remembered as failed, and left out."""
         instances: list[NounT] = []
         for name, noun in nouns:
             try:
-                instances.append(noun(*arguments))
+                instances.append(make(noun))
             except _FAILURES as error:
                 info = next(info for info in self.infos.values() if name in (*info.trackers, *info.artifact_stores))
                 info.error = f"the {nouns.kind} {name!r} cannot be made: {_sentence(error)}"

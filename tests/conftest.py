@@ -43,6 +43,8 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("QWEX_HOME", str(folder / "h"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "c"))
     monkeypatch.setenv("NO_COLOR", "1")
+    # A store of MLflow's takes seconds to make; the tests of that plugin turn it on.
+    monkeypatch.setenv("QWEX_MLFLOW__ENABLED", "false")
     yield folder / "h"
     end_all(folder)
     shutil.rmtree(folder, ignore_errors=True)

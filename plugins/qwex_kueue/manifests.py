@@ -25,11 +25,22 @@ if TYPE_CHECKING:
     from qwex.spec import JobSpec
     from qwex_kueue.settings import KueueSettings
 
-__all__ = ["KueueRequest", "anew", "as_yaml", "attempt_secret", "priority_class", "render", "runner_config_map"]
+__all__ = [
+    "LATER",
+    "KueueRequest",
+    "anew",
+    "as_yaml",
+    "attempt_secret",
+    "priority_class",
+    "render",
+    "runner_config_map",
+]
 
 #: Where things lie in a pod.
 _RUNNER, _DESCRIPTION, _FOLDER, _WORK = "/qwex/runner", "/qwex/description", "/qwex/job", "/qwex/work"
 _ATTEMPT, _PYZ = f"{_FOLDER}/attempt", "qwex-runner.pyz"
+#: The key of the Secret with the variables that trackers give.
+LATER = "later.json"
 _MOUNTS = (
     {"name": "runner", "mountPath": _RUNNER, "readOnly": True},
     {"name": "description", "mountPath": _DESCRIPTION, "readOnly": True},
@@ -55,6 +66,10 @@ class KueueRequest:
     #: Its class is found at submit where the configuration names none.
     priority: int = 0
     blobs: dict[str, str] = field(default_factory=dict)
+    #: Files that the Secret gets as they are, by its key.
+    files: dict[str, str] = field(default_factory=dict)
+    #: A file that may come a moment later than the request.
+    later: str = ""
     #: The Pythons whose code is among the inputs, such as ``3.12``.
     pythons: frozenset[str] = frozenset()
     #: Whether to look beforehand if it could ever run.
@@ -120,14 +135,27 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
         "data": {"job.json": base64.b64encode(description).decode()},
     }
     pythons = frozenset(value.python for value in spec.inputs.values() if value.python)
-    return KueueRequest(plan.run_id, plan.attempt, queue, job, secret, spec.priority, blobs, pythons, spec.preflight)
+    return KueueRequest(
+        plan.run_id,
+        plan.attempt,
+        queue,
+        job,
+        secret,
+        spec.priority,
+        blobs,
+        _startup(plan),
+        str(plan.later or ""),
+        pythons,
+        spec.preflight,
+    )
 
 
 def as_yaml(request: KueueRequest) -> str:
     """The objects as a person reads them; what is secret shows as its size."""
     secret = copy.deepcopy(request.secret)
     sizes = {key: f"<{format_bytes(len(text) * 3 // 4)}>" for key, text in secret.pop("data").items()}
-    secret["data"] = {**sizes, **dict.fromkeys(request.blobs, "<read at submit>")}
+    read = [*request.blobs, *request.files, *([LATER] if request.later else [])]
+    secret["data"] = {**sizes, **dict.fromkeys(read, "<read at submit>")}
     return "---\n".join(yaml.dump(each, Dumper=_Plain, sort_keys=False, width=120) for each in (request.job, secret))
 
 
@@ -174,7 +202,14 @@ def _description(plan: Plan, blobs: Mapping[str, str]) -> bytes:
     described["environment"] = None
     described["cwd"] = plan.spec.cwd or _WORK
     described["blobs"] = {f"sha256:{key.removeprefix('blob-')}": f"file://{_DESCRIPTION}/{key}" for key in blobs}
+    if plan.later:
+        described["later"] = f"{_DESCRIPTION}/{LATER}"
+        described["startup"] = [f"{_DESCRIPTION}/{key}" for key in _startup(plan)]
     return json.dumps(described, separators=(",", ":")).encode()
+
+
+def _startup(plan: Plan) -> dict[str, str]:
+    return {f"startup-{number}.py": str(path) for number, path in enumerate(plan.startup)}
 
 
 def anew(job: Mapping[str, Any]) -> dict[str, Any]:

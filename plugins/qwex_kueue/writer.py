@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 REFUSED_AGAIN = (0.5, 1.5, 3.0)
 #: Seconds before each further try of what must be done at last; the last one again and again.
 _AT_LAST = (1.0, 5.0, 15.0, 60.0)
+#: Seconds before each look at whether a file has come; the cluster needs longer to start a pod than a tracker for it.
+_LATER = (*[0.02] * 25, *[0.1] * 15)
 #: Tries to tell a next pod which attempt it is: for about an hour. A job may wait in its queue for longer.
 _TELLINGS = 60
 
@@ -53,10 +55,12 @@ class Writer:
             InvalidSpec: the cluster refuses it; nothing is left.
             BackendUnavailable: not now; in doubt when the Job may be there.
         """
-        secret = _with_blobs(request)
+        secret = _with_files(request)
         with _refusals(f"the job {request.run_id}"):
             job = await _permitted(lambda: self._begin(request))
         created(job)
+        if request.later:
+            secret["data"][manifests.LATER] = base64.b64encode(await _came(request.later)).decode()
         try:
             await self._create_secret(secret, job)
         except BackendUnavailable as error:
@@ -187,9 +191,23 @@ async def _permitted(act: Callable[[], Awaitable[ResultT]]) -> ResultT:
     return await act()
 
 
-def _with_blobs(request: KueueRequest) -> dict[str, Any]:
-    """The Secret with the bytes of the larger inputs, which lie in the controller's own store."""
+async def _came(path: str) -> bytes:
+    """What is in a file that should be there in a moment; nothing where it is not: the job does not wait for it."""
+    for pause in _LATER:
+        try:
+            with open(path, "rb") as file:  # noqa: ASYNC230 - small, and on the local disk
+                return file.read()
+        except FileNotFoundError:
+            await asyncio.sleep(pause)
+    return b"{}"
+
+
+def _with_files(request: KueueRequest) -> dict[str, Any]:
+    """The Secret with the bytes of the larger inputs, which lie in the controller's own store, and with other files."""
     data = dict(request.secret["data"])
+    for key, path in request.files.items():
+        with open(path, "rb") as file:
+            data[key] = base64.b64encode(file.read()).decode()
     for key, url in request.blobs.items():
         parts = urlsplit(url)
         if parts.scheme != "file":

@@ -47,8 +47,9 @@ def load(store: Store, logs: Logs, registry: Registry, lifecycle: Lifecycle) -> 
             _fold(job, job.log)
             if job.record.state.terminal:
                 _finish(job, logs, lifecycle)
+        lifecycle.tracking.adopted(job)
     for row in store.unsettled():
-        lifecycle.tracking.ended(LiveJob.of_row(row))
+        lifecycle.tracking.adopted(LiveJob.of_row(row))
 
 
 async def adopt(registry: Registry, backends: Backends, handover: Handover, lifecycle: Lifecycle) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from qwex.controller.bindings import Bindings
 from qwex.controller.bus import Bus
 from qwex.controller.cancelling import Cancelling
 from qwex.controller.environments import Environments
@@ -22,14 +23,17 @@ from qwex.controller.streams import Streams
 from qwex.controller.submission import Submission
 from qwex.controller.tracking import Tracking
 from qwex.controller.values import Values
+from qwex.tracker import TrackerContext
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from qwex.artifacts import ArtifactStore
     from qwex.config import Settings
     from qwex.controller.backends import Backends
     from qwex.plugins import Plugins
+    from qwex.tracker import States, Tracker
 
 __all__ = ["Parts"]
 
@@ -56,9 +60,17 @@ class Parts:
         self.glancing = Glancing(self.finding, self.logs, backends)
         self.reading = reading = Reading(registry, backends, self.logs, settings.max_log)
         self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, reading)
-        self.tracking = Tracking(plugins.made(plugins.trackers), self.lifecycle.settled)
+        self.tracking = Tracking(
+            _trackers(plugins, settings, self._states),
+            self.store,
+            self.logs,
+            self.bus,
+            self.environments,
+            Bindings(folder / "bindings"),
+            self.lifecycle.settled,
+        )
         self.lifecycle.tracking = self.reading.tracking = self.tracking
-        planner = Planner(store, self.environments, self.blobs)
+        planner = Planner(store, self.environments, self.blobs, self.tracking)
         self.handover = Handover(backends, planner, self.lifecycle)
         self.lifecycle.start_again = self.handover.again
         self.cancelling = Cancelling(store, backends, self.handover, self.lifecycle)
@@ -76,6 +88,11 @@ class Parts:
         )
         self.streams = Streams(self.logs, self.bus, backends, self.reading.followed)
         backends.on_status = self.lifecycle.on_status
+
+    async def _states(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """The states of those of the jobs that there are."""
+        rows = {row["id"]: row["state"] for row in await self.store.rows(run_ids)}
+        return {id: job.record.state.value if (job := self.registry.get(id)) else rows[id] for id in rows}
 
     async def close(self) -> None:
         """In the reverse order of the flow: no news, no moves, then the store, whatever became of those before it.
@@ -97,4 +114,18 @@ class Parts:
 
 
 def _blobs(plugins: Plugins, folder: Path) -> ArtifactStore | None:
-    return next((store for store in plugins.made(plugins.artifact_stores, folder) if store.name == "file"), None)
+    made = plugins.made(plugins.artifact_stores, lambda kind: kind(folder))  # type: ignore[call-arg]
+    return next((store for store in made if store.name == "file"), None)
+
+
+def _trackers(plugins: Plugins, settings: Settings, states: States) -> list[Tracker]:
+    """Those that can be made; what keeps another from it is shown by ``qwex plugins``."""
+
+    def make(kind: type[Tracker]) -> Tracker:
+        if kind.Settings:
+            settings.check(kind.name, list(kind.Settings.model_fields))
+        folder = settings.folder / kind.name
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        return kind(TrackerContext(folder, settings.section(kind.name), states))
+
+    return plugins.made(plugins.trackers, make)

@@ -44,6 +44,7 @@ class LiveJob:
         "pump",
         "record",
         "settled",
+        "tracked",
         "variables",
     )
 
@@ -53,8 +54,10 @@ class LiveJob:
         self.idempotency_key: str | None = None
         #: Digest of the submitting client's environment.
         self.environment = environment
-        #: Variables that trackers gave.
+        #: Variables that trackers gave before it was recorded.
         self.variables: dict[str, str] = _EMPTY
+        #: How far each tracker has come: the fields of a ``courier.Place``, by the tracker's name.
+        self.tracked: dict[str, Any] = _EMPTY
         #: Output values on the backend, by name: the ``value`` record of each.
         self.produced: dict[str, Any] = _EMPTY
         #: Starts after a failure of the code, and of the place.
@@ -102,7 +105,7 @@ class LiveJob:
         """The job as it was last written."""
         job = cls(record_of(row), row["digest"], row["environment"])
         job.idempotency_key = row["idempotency_key"]
-        for name in ("variables", "produced", "failures", "losses", "cancelling", "settled"):
+        for name in ("variables", "produced", "tracked", "failures", "losses", "cancelling", "settled"):
             setattr(job, name, row[name])
         return job
 

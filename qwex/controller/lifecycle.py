@@ -261,7 +261,7 @@ class Lifecycle:
             return 2
         job.log = job.log or self._logs.write(job.record)
         job.log.append(line, essential=True)
-        self.tracking.grew(job.id, job.log, line)
+        self.tracking.grew(job, line, at_once=True)
         return job.log.lines
 
     async def _keep(self, job: LiveJob, story: EventLog) -> None:

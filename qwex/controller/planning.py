@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qwex.controller.environments import Environments
     from qwex.controller.job import LiveJob
     from qwex.controller.store import Store
+    from qwex.controller.tracking import Tracking
 
 __all__ = ["Planner"]
 
@@ -20,10 +21,13 @@ __all__ = ["Planner"]
 class Planner:
     """Makes plans: the spec, what trackers added, where the environment and the inputs lie."""
 
-    def __init__(self, store: Store, environments: Environments, blobs: ArtifactStore | None) -> None:
+    def __init__(
+        self, store: Store, environments: Environments, blobs: ArtifactStore | None, tracking: Tracking
+    ) -> None:
         self._store = store
         self._environments = environments
         self._blobs = blobs
+        self._tracking = tracking
 
     async def again(self, job: LiveJob) -> Plan:
         """The plan of a stored job's present attempt."""
@@ -41,7 +45,10 @@ class Planner:
         if job.variables:
             spec = spec.model_copy(update={"env": {**job.variables, **spec.env}})
         environment = self._environments.path(job.environment) if job.environment else None
-        return Plan(job.id, spec, job.record.user, job.record.attempt, environment, await self._urls(spec))
+        later = self._tracking.later(job)
+        startup = self._tracking.startup if later else ()
+        urls = await self._urls(spec)
+        return Plan(job.id, spec, job.record.user, job.record.attempt, environment, urls, later, startup)
 
     async def _urls(self, spec: JobSpec) -> dict[str, str]:
         urls: dict[str, str] = {}

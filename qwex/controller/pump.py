@@ -150,7 +150,7 @@ class Pump:
         # The records may begin with the end of an attempt before this one, whose drain was cut short.
         exits = (exit for exit in find(lines, "exit") if exit.get("attempt") == self._attempt)
         self._job.exit = next(exits, None)
-        self._tracking.grew(self._job.id, self._log, self._append(lines))
+        self._tracking.grew(self._job, self._append(lines), at_once=False)
         return self._job.exit is None and not further
 
     def _append(self, lines: bytes) -> bytes:

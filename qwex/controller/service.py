@@ -253,6 +253,10 @@ class Service:
         """Every plugin, those that failed too."""
         return [dataclasses.asdict(info) for info in self._parts.backends.plugins.infos.values()]
 
+    def trackers(self) -> list[dict[str, Any]]:
+        """Every tracker: how many jobs it was not told the newest of, and why if that is known."""
+        return self._parts.tracking.standing()
+
     def changes(self, user: str | None) -> AsyncIterator[bytes]:
         """Server-sent events: each state change of every job (of ``user``) from now on."""
         return self._parts.streams.changes(lambda record: user is None or record.user == user)

@@ -62,7 +62,8 @@ class _Chosen(NamedTuple):
 
 class _Prepared(NamedTuple):
     job: LiveJob
-    spec: str
+    text: str
+    spec: JobSpec
     backend: Backend[Any]
     request: Any
 
@@ -106,12 +107,13 @@ class Submission:
         with self._registry.holding(kept):
             prepared = [await self._prepare(each, caller, origin, kept) for each in chosen]
             try:
-                await self._store.writer.insert([each.job.row(each.spec) for each in prepared])
+                await self._store.writer.insert([each.job.row(each.text) for each in prepared])
             except Conflict as conflict:
                 return await self._existing(prepared, caller, conflict)
             for each in prepared:
                 self._registry.add(each.job)
                 self._bus.publish(each.job.record)
+                self._tracking.submitted(each.job, each.spec, origin.cwd if caller.is_local else "")
         await self._hand_over(prepared)
         return [Submitted(each.job.record, True) for each in prepared]
 
@@ -140,12 +142,11 @@ class Submission:
         job.idempotency_key = entry.idempotency_key if entry.idempotency_key != job.id else None
         if _inherits(backend):
             job.environment = kept
-        if self._tracking.active:
-            tracked = await self._tracking.submitted(await self._planner.plan(job, spec))
-            job.variables = tracked.environment
-            job.record.links.update(tracked.links)
-        request = backend.render(await self._planner.plan(job, spec))
-        return _Prepared(job, text, backend, request)
+        plan = await self._planner.plan(job, spec)
+        if variables := self._tracking.variables(job, plan):
+            job.variables = variables
+        plan = await self._planner.plan(job, spec)
+        return _Prepared(job, text, spec, backend, backend.render(plan))
 
     def _keep(self, origin: Origin, caller: Caller) -> str | None:
         """Only the controller's own user has one that means something here; others get the bare one of a login."""
@@ -194,6 +195,7 @@ class Submission:
                 await each.backend.cancel(each.job.record.native_id)
             if each.job.log is None:
                 self._registry.remove(each.job)
+                await self._tracking.withdrawn(each.job)
         await self._store.writer.delete([each.job.id for each in prepared if each.job.log is None])
 
     async def _existing(self, prepared: list[_Prepared], caller: Caller, conflict: Conflict) -> list[Submitted]:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 __all__ = ["END", "MUTABLE", "RECORD", "REVISION", "jobs", "metadata"]
 
 #: The newest migration in ``migrations/versions``.
-REVISION = "0002"
+REVISION = "0003"
 
 _JSON = JSON(none_as_null=True)
 
@@ -67,6 +67,7 @@ jobs = Table(
     Column("losses", Integer, nullable=False),
     Column("cancelling", Boolean, nullable=False),
     Column("settled", Boolean, nullable=False),
+    Column("tracked", _JSON, nullable=False, server_default="{}"),
     Index("jobs_by_state", "state", "seq"),
     Index("jobs_by_user", "user", "seq"),
     Index("jobs_by_user_and_state", "user", "state"),
@@ -88,6 +89,6 @@ RECORD = tuple(column.name for column in jobs.columns)[1 : jobs.columns.keys().i
 #: What may change after the row was inserted; written together.
 MUTABLE = (
     *("state", "native_id", "reason", "message", "attempt", "exit_code", "queued_at", "admitted_at", "started_at"),
-    *("ended_at", "links", "peak_memory", "cpu_time", "variables", "produced", "failures", "losses", "cancelling"),
-    "settled",
+    *("ended_at", "links", "peak_memory", "cpu_time", "variables", "produced", "tracked", "failures", "losses"),
+    *("cancelling", "settled"),
 )

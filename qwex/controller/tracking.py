@@ -1,108 +1,237 @@
-"""Trackers, guarded: whatever they do, jobs go on. Each has a queue and a task of its own."""
+"""Trackers, guarded: whatever they do, jobs go on. Each has a courier; a job's log on disk is what they work from."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from qwex import events
-from qwex.state import JobStatus
-from qwex.tracker import Tracked
+from qwex.controller.courier import Courier, Place
+from qwex.controller.eventlog import stored
+from qwex.controller.executed import executed
+from qwex.controller.job import changed
+from qwex.controller.records import are_streams
+from qwex.controller.repositories import Repositories
+from qwex.controller.textlog import text_of_lines
+from qwex.spec import JobSpec
+from qwex.tracker import TrackedJob
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from qwex.backend import Plan
-    from qwex.controller.eventlog import EventLog
+    from qwex.controller.bindings import Bindings
+    from qwex.controller.bus import Bus
+    from qwex.controller.environments import Environments
+    from qwex.controller.eventlog import EventLog, Logs
     from qwex.controller.job import LiveJob
-    from qwex.tracker import Tracker
+    from qwex.controller.store import Store
+    from qwex.tracker import Tracked, Tracker
 
 __all__ = ["Tracking"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds a tracker may keep a submission waiting.
-_SUBMIT_SECONDS = 5.0
-#: Records that wait for one slow tracker; beyond, output is left out, never the end of a job.
-_WAITING = 10_000
+#: Specs kept for the next piece of news; each may have some megabytes.
+_SPECS = 16
 
 
 class Tracking:
     """All trackers as one that never raises. ``settled`` is called once every tracker knows of a job's end."""
 
-    def __init__(self, trackers: Sequence[Tracker], settled: Callable[[LiveJob], None]) -> None:
-        self._trackers = trackers
+    def __init__(
+        self,
+        trackers: Sequence[Tracker],
+        store: Store,
+        logs: Logs,
+        bus: Bus,
+        environments: Environments,
+        bindings: Bindings,
+        settled: Callable[[LiveJob], None],
+    ) -> None:
+        self._store = store
+        self._logs = logs
+        self._bus = bus
+        self._environments = environments
+        self._bindings = bindings
         self._settled = settled
-        self._left: dict[str, int] = {}
-        self._queues: list[asyncio.Queue[tuple[str, Any]]] = [asyncio.Queue() for _ in trackers]
-        self._tasks = [asyncio.create_task(self._run(*each)) for each in zip(trackers, self._queues, strict=True)]
+        self._couriers = [Courier(tracker, self) for tracker in trackers]
+        self._specs: OrderedDict[str, JobSpec] = OrderedDict()
+        self._repositories = Repositories()
+        #: What trackers have given an attempt: run id and attempt, then the tracker; None where it cannot tell yet.
+        self._given: dict[tuple[str, int], dict[str, Mapping[str, str] | None]] = {}
+        self._starting = asyncio.create_task(self._start())
 
     @property
-    def active(self) -> bool:
-        """Whether there is any tracker."""
-        return bool(self._trackers)
+    def startup(self) -> tuple[Path, ...]:
+        """What trackers have every Python process of a job run first."""
+        return tuple(each.tracker.startup for each in self._couriers if each.tracker.startup)
 
-    async def submitted(self, plan: Plan) -> Tracked:
-        """What the trackers give the job together."""
-        environment: dict[str, str] = {}
-        links: dict[str, str] = {}
-        for tracker in self._trackers:
-            given = await _guarded(tracker, "on_submit", asyncio.wait_for(tracker.on_submit(plan), _SUBMIT_SECONDS))
-            if isinstance(given, Tracked):
-                environment.update(given.environment)
-                links.update(given.links)
-        return Tracked(environment, links)
+    def variables(self, job: LiveJob, plan: Plan) -> dict[str, str] | None:
+        """What is known before anything is recorded; None where no tracker has anything to do with the job."""
+        given: dict[str, str] = {}
+        for courier in self._couriers:
+            try:
+                variables = courier.tracker.variables(plan)
+            except Exception:
+                log.exception("tracker %s: variables of %s", courier.tracker.name, job.id)
+                variables = None
+            if variables is None:
+                job.tracked = {**job.tracked, courier.tracker.name: list(Place(done=True))}
+            else:
+                given.update(variables)
+        return given if self._tracks(job) else None
 
-    def grew(self, run_id: str, story: EventLog, lines: bytes) -> None:
-        """The job's log has grown by ``lines``, its last."""
-        if not self._trackers:
-            return
-        first = story.lines - lines.count(b"\n") + 1
-        for number, line in enumerate(lines.splitlines(), first):
-            event = events.parse(line, number)
-            for queue in self._queues:
-                if queue.qsize() < _WAITING or event.type not in events.OUTPUT_TYPES:
-                    queue.put_nowait((run_id, event))
+    def later(self, job: LiveJob) -> Path | None:
+        """Where the variables of the job's present attempt will be that are not known yet."""
+        return self._bindings.path(job.id, job.record.attempt) if self._tracks(job) else None
+
+    def submitted(self, job: LiveJob, spec: JobSpec, folder: str) -> None:
+        """The job is recorded; ``folder`` is where it was submitted."""
+        if self._tracks(job):
+            self._keep(job.id, spec)
+            self._repositories.look(job.id, spec.cwd or folder)
+        for courier in self._couriers:
+            courier.news(job)
+
+    def adopted(self, job: LiveJob) -> None:
+        """The job is of an earlier controller's."""
+        for courier in self._couriers:
+            courier.doubt(job)
+            courier.news(job)
+        self._settle(job)
+
+    async def withdrawn(self, job: LiveJob) -> None:
+        """The job was refused after all, and is not recorded any more."""
+        for courier in self._couriers:
+            courier.drop(job)
+            place = courier.place(job)
+            if place.attempt and not place.done:
+                try:
+                    await courier.tracker.withdraw(await self.subject(job, place, place.attempt, ""))
+                except Exception:
+                    log.exception("tracker %s: %s was withdrawn", courier.tracker.name, job.id)
+        self._forget(job)
+
+    def grew(self, job: LiveJob, lines: bytes, *, at_once: bool) -> None:
+        """The job's log has grown by whole lines."""
+        if self._couriers and lines and not are_streams(lines):
+            for courier in self._couriers:
+                courier.news(job, at_once=at_once)
 
     def ended(self, job: LiveJob) -> None:
         """The job has ended."""
-        if not self._trackers:
-            self._settled(job)
-            return
-        self._left[job.id] = len(self._trackers)
-        for queue in self._queues:
-            queue.put_nowait((job.id, job))
+        for courier in self._couriers:
+            courier.news(job)
+        self._settle(job)
+
+    def standing(self) -> list[dict[str, Any]]:
+        """Of each tracker: how many jobs wait to be told, and why if that is known."""
+        return [
+            {
+                "name": each.tracker.name,
+                "waiting": len(each.waiting),
+                "problem": each.problem,
+                "since": each.since if each.problem else None,
+            }
+            for each in self._couriers
+        ]
 
     async def close(self) -> None:
-        """Stop telling; ends that nobody was told of are told after the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Stop telling; the next start goes on where this one was."""
+        self._starting.cancel()
+        await asyncio.gather(self._starting, *(each.close() for each in self._couriers), return_exceptions=True)
 
-    async def _run(self, tracker: Tracker, queue: asyncio.Queue[tuple[str, Any]]) -> None:
-        while True:
-            run_id, news = await queue.get()
-            if isinstance(news, events.Event):
-                await _guarded(tracker, "on_event", tracker.on_event(run_id, news))
-                continue
-            record = news.record
-            status = JobStatus(record.state, record.reason, record.message, record.exit_code, record.attempt)
-            if await _guarded(tracker, "on_end", tracker.on_end(run_id, status), True):
-                self._one_less(news)
+    # What couriers share.
 
-    def _one_less(self, job: LiveJob) -> None:
-        self._left[job.id] -= 1
-        if not self._left[job.id]:
-            del self._left[job.id]
+    async def subject(self, job: LiveJob, place: Place, attempt: int, cause: str) -> TrackedJob:
+        """The job as a tracker sees it."""
+        path, spec, record = self._logs.path(job.id), await self._spec(job.id), job.record
+        return TrackedJob(
+            record,
+            spec,
+            attempt,
+            cause,
+            place.reference,
+            self._environments.path(job.environment) if job.environment else None,
+            await self._repositories.of(job.id),
+            lambda limit: _output(path, limit),
+            (lambda: executed(record, spec, stored(path))) if record.kind == "notebook" else None,
+        )
+
+    async def story(self, job: LiveJob) -> EventLog:
+        """The job's log; ``release`` it."""
+        return await self._logs.read(job.record)
+
+    def release(self, story: EventLog) -> None:
+        """The inverse of ``story``."""
+        self._logs.release(story)
+
+    def began(self, tracker: str, job: LiveJob, attempt: int, tracked: Tracked | None) -> None:
+        """A tracker has answered for an attempt, or cannot for now (None): the job need not wait for it."""
+        if job.record.state.terminal and tracked is None:
+            return
+        given = self._given.setdefault((job.id, attempt), {})
+        if tracked is None and tracker in given:
+            return
+        given[tracker] = tracked.environment if tracked else None
+        if len(given) == len(self._couriers) and not job.record.state.terminal:
+            together = {name: text for each in given.values() if each for name, text in each.items()}
+            self._bindings.write(job.id, attempt, together)
+        if tracked and tracked.links:
+            job.record = changed(job.record, links={**job.record.links, **tracked.links})
+            self._bus.publish(job.record)
+
+    def moved(self, tracker: str, job: LiveJob, place: Place) -> None:
+        """Keep how far it has come."""
+        before, job.tracked = job.tracked, {**job.tracked, tracker: list(place)}
+        if job.tracked != before:
+            self._store.writer.update(job.id, job.mutable())
+        self._settle(job)
+
+    # What follows serves the above.
+
+    async def _start(self) -> None:
+        for courier in self._couriers:
+            try:
+                await courier.tracker.start()
+            except Exception:
+                log.exception("tracker %s could not be started", courier.tracker.name)
+
+    def _tracks(self, job: LiveJob) -> bool:
+        return any(not each.place(job).done for each in self._couriers)
+
+    def _settle(self, job: LiveJob) -> None:
+        if job.record.state.terminal and not job.settled and not self._tracks(job):
+            self._forget(job)
             self._settled(job)
 
+    def _forget(self, job: LiveJob) -> None:
+        self._specs.pop(job.id, None)
+        self._repositories.forget(job.id)
+        for attempt in range(1, job.record.attempt + 1):
+            self._given.pop((job.id, attempt), None)
+        if self._couriers:
+            self._bindings.remove(job.id, job.record.attempt)
 
-async def _guarded(tracker: Tracker, what: str, call: Awaitable[Any], success: Any = None) -> Any:
-    """The call's result (``success`` if given); None after a failure, which is logged."""
-    try:
-        result = await call
-    except Exception:
-        log.exception("tracker %s: %s failed", tracker.name, what)
-        return None
-    return result if success is None else success
+    async def _spec(self, run_id: str) -> JobSpec:
+        found = self._specs.get(run_id)
+        if found is None:
+            found = JobSpec.model_validate_json(await self._store.spec(run_id) or "")
+            self._keep(run_id, found)
+        return found
+
+    def _keep(self, run_id: str, spec: JobSpec) -> None:
+        self._specs[run_id] = spec
+        if len(self._specs) > _SPECS:
+            self._specs.popitem(last=False)
+
+
+def _output(path: Path, limit: int) -> str:
+    """The end of a job's output as text."""
+    text = ""
+    for lines in stored(path):
+        text = (text + text_of_lines(lines))[-limit:]
+    return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -15,6 +16,9 @@ else:
     from .tuples import NamedTuple
 
 __all__ = ["Job", "Source", "enter"]
+
+#: A folder with a ``sitecustomize`` alone.
+_STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup")
 
 
 class Source(NamedTuple):
@@ -42,6 +46,10 @@ class Job(NamedTuple):
     inputs: dict[str, dict[str, Any]]
     blobs: dict[str, str]
     outputs: list[str]
+    #: A JSON file with more variables, which may come later; None where none will.
+    later: str | None = None
+    #: Python files that every Python process of the job runs first.
+    startup: list[str] = []  # noqa: RUF012 - never written to
 
     @classmethod
     def read(cls, request: dict[str, Any]) -> Job:
@@ -70,6 +78,8 @@ def enter(job: Job) -> None:
     sys.path[:] = [entry for entry in sys.path if entry]  # "" is there from this process's own -c
     sys.path.insert(0, os.path.dirname(job.filename) if job.source.kind == "script" else "")
     importlib.invalidate_caches()
+    for path in job.startup:
+        _run_first(path)
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -78,7 +88,35 @@ def _environment(job: Job) -> dict[str, str]:
     else:
         with open(job.environment, encoding="utf-8", errors="surrogateescape") as file:
             environment = json.load(file)
-    return {**environment, **job.env, "QWEX_RUN_ID": job.run_id, "QWEX_ATTEMPT": str(job.attempt)}
+    own = {"QWEX_RUN_ID": job.run_id, "QWEX_ATTEMPT": str(job.attempt)}
+    if job.later:
+        own |= {"QWEX_LATER": job.later, "QWEX_FOLDER": job.folder}
+    given = {**environment, **_later(job), **job.env, **own}
+    if job.startup:
+        given["QWEX_STARTUP"] = os.pathsep.join(job.startup)
+        given["PYTHONPATH"] = os.pathsep.join(filter(None, (_STARTUP, given.get("PYTHONPATH"))))
+    return given
+
+
+def _later(job: Job) -> dict[str, str]:
+    """The variables that came in time."""
+    try:
+        with open(job.later or "", encoding="utf-8") as file:
+            variables: dict[str, str] = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return variables
+
+
+def _run_first(path: str) -> None:
+    """What ``startup/sitecustomize.py`` does in other processes; this one began before it had a job."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("qwex_startup", path)
+    with contextlib.suppress(Exception):  # whatever becomes of it, the job's own code runs
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 def _apply_environment(environment: dict[str, str]) -> None:
@@ -98,4 +136,4 @@ def _apply_pythonpath(before: str, after: str) -> None:
         return
     gone = set(before.split(os.pathsep))
     sys.path[:] = [entry for entry in sys.path if entry not in gone]
-    sys.path[:0] = [os.path.abspath(entry) for entry in after.split(os.pathsep) if entry]
+    sys.path[:0] = [os.path.abspath(entry) for entry in after.split(os.pathsep) if entry and entry != _STARTUP]

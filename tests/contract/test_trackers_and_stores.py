@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qwex.testing import TrackerContract
-from qwex.tracker import Tracked, Tracker
+from qwex.tracker import Tracked, TrackedJob, Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from qwex.backend import Plan
     from qwex.events import Event
-    from qwex.state import JobStatus
 
 pytest_plugins = ["pytester"]
 
@@ -26,46 +23,45 @@ class FolderTracker(Tracker):
 
     name = "folder"
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    async def on_submit(self, plan: Plan) -> Tracked:
-        run = self.folder / plan.run_id
+    async def begin(self, job: TrackedJob, *, again: bool) -> Tracked:
+        run = self.context.folder / job.run_id
         run.mkdir(exist_ok=True)
-        return Tracked({"TRACKED_IN": str(run)}, {"folder": run.as_uri()})
+        return Tracked(run.name, {"TRACKED_IN": str(run)}, {"folder": run.as_uri()})
 
-    async def on_event(self, run_id: str, event: Event) -> None:
-        with (self.folder / run_id / "events.jsonl").open("a") as file:
-            file.write(json.dumps(event.as_dict()) + "\n")
+    async def record(self, job: TrackedJob, events: Sequence[Event]) -> None:
+        with (self.context.folder / job.reference / "events.jsonl").open("a") as file:
+            file.writelines(json.dumps(event.as_dict()) + "\n" for event in events)
 
-    async def on_end(self, run_id: str, status: JobStatus) -> None:
-        (self.folder / run_id / "end").write_text(status.state)
+    async def end(self, job: TrackedJob) -> None:
+        (self.context.folder / job.reference / "end").write_text(job.record.state)
 
 
 class TestFolderTracker(TrackerContract):
-    @pytest.fixture
-    def tracker_factory(self, tmp_path: Path) -> Callable[[], FolderTracker]:
-        return lambda: FolderTracker(tmp_path)
+    tracker_class = FolderTracker
 
 
 BROKEN_TRACKERS = {
-    "t1": "async def on_submit(self, plan): return Tracked({}, {'run': 'javascript:alert(1)'})",
-    "t2": "async def on_submit(self, plan): return Tracked({'RUN': str(next(COUNT))})",
-    "t3": "async def on_event(self, run_id, event): {'state': 1, 'start': 2, 'stream': 3}[event.type]",
-    "t4": "async def on_end(self, run_id, status): self.ended = 1 / (1 - getattr(self, 'ended', 0))",
+    "t1": "async def begin(self, job, *, again): return Tracked(links={'run': 'javascript:alert(1)'})",
+    "t2": "async def begin(self, job, *, again): return Tracked(str(next(COUNT)))",
+    "t3": "async def record(self, job, events): self.told = 1 / (job.attempt > 1 or 1 - getattr(self, 'told', 0))",
+    "t4": "async def end(self, job): self.ended = 1 / (1 - getattr(self, 'ended', 0))",
+    "t5": "async def begin(self, job, *, again): return Tracked({1: 'one', 2: 'two'}[job.attempt])",
+    "t6": "startup = FAILS",
 }
 TRACKER_SUITE = """
-    import itertools
+    import itertools, pathlib, tempfile
     from qwex.testing import TrackerContract
     from qwex.tracker import Tracked, Tracker
 
     COUNT = itertools.count()
+    FAILS = pathlib.Path(tempfile.mkdtemp()) / "startup.py"
+    FAILS.write_text("print('something')")
 
     class Good(Tracker):
         name = "good"
-        async def on_submit(self, plan): return Tracked()
-        async def on_event(self, run_id, event): pass
-        async def on_end(self, run_id, status): pass
+        async def begin(self, job, *, again): return Tracked()
+        async def record(self, job, events): pass
+        async def end(self, job): pass
 
     class Broken(Good):
         {broken}

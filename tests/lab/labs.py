@@ -69,6 +69,7 @@ class Lab:
             **{name: text for name, text in os.environ.items() if not name.startswith(("QWEX_", "JUPYTER_"))},
             "HOME": str(folder),
             "QWEX_HOME": str(folder / "q"),
+            "QWEX_MLFLOW__ENABLED": "false",
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
             "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_RUNTIME_DIR": str(folder / "run"),

@@ -208,9 +208,9 @@ def test_a_class_that_cannot_be_made_is_left_out_and_remembered(install: Install
         class {name}(Tracker):
             name = "{name}"
             def __init__(self): {init}
-            async def on_submit(self, plan): ...
-            async def on_event(self, run_id, event): ...
-            async def on_end(self, run_id, status): ...
+            async def begin(self, job, *, again): ...
+            async def record(self, job, events): ...
+            async def end(self, job): ...
 
         @hookimpl
         def qwex_register_trackers(register):
@@ -219,7 +219,7 @@ def test_a_class_that_cannot_be_made_is_left_out_and_remembered(install: Install
     install("qwex_bad", source.format(name="bad", init="raise OSError('no server')"))
     install("qwex_good", source.format(name="good", init="pass"))
     loaded = plugins.load()
-    assert [tracker.name for tracker in loaded.made(loaded.trackers)] == ["good"]
+    assert [tracker.name for tracker in loaded.made(loaded.trackers, lambda kind: kind())] == ["good"]
     assert loaded.infos["qwex_bad"].error == "the tracker 'bad' cannot be made: OSError: no server"
 
 

@@ -129,7 +129,8 @@ def kernel_home():
 def notebook(kernel_home):
     """A notebook with the extension loaded."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("QWEX_")}
-    book = Notebook({**kept, "QWEX_HOME": str(kernel_home / "h"), "XDG_CONFIG_HOME": str(kernel_home / "c")})
+    own = {"QWEX_HOME": str(kernel_home / "h"), "XDG_CONFIG_HOME": str(kernel_home / "c")}
+    book = Notebook({**kept, **own, "QWEX_MLFLOW__ENABLED": "false"})
     book.run("%load_ext qwex_magics")
     yield book
     book.close()

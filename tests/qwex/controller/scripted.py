@@ -40,7 +40,8 @@ class ScriptedBackend(Backend[dict]):
         if plan.spec.queue == "nowhere":
             raise InvalidSpec.of("queue", "there is no such queue")
         environment = str(plan.environment) if plan.environment else None
-        shown = {"attempt": plan.attempt, "environment": environment, "blobs": dict(plan.blobs)}
+        later = str(plan.later) if plan.later else None
+        shown = {"attempt": plan.attempt, "environment": environment, "blobs": dict(plan.blobs), "later": later}
         return {"run_id": plan.run_id, "args": list(plan.spec.args), "env": plan.spec.env, **shown}
 
     async def submit(self, request):

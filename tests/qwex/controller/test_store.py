@@ -125,6 +125,7 @@ async def test_a_store_of_the_first_schema_is_brought_up_to_date(store, url):
         with engine.begin() as connection:
             for index in ("jobs_by_end", "jobs_by_user_and_end", "jobs_by_user_and_state"):
                 connection.execute(text(f"DROP INDEX {index}"))
+            connection.execute(text("ALTER TABLE jobs DROP COLUMN tracked"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         database.prepare(engine)
     engine.dispose()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from types import ModuleType
 from typing import ClassVar
 
 import pytest
-from asked import ME
+from asked import ME, spec
 
 from qwex import hookimpl
+from qwex.controller.origin import Origin
+from qwex.controller.submission import Entry
+from qwex.errors import InvalidSpec, TrackerUnavailable
 from qwex.tracker import Tracked, Tracker
 
 pytestmark = pytest.mark.anyio
@@ -18,29 +22,39 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def diary():
-    """A tracker's class, whose one instance writes into it."""
+    """A tracker's class, whose instances write into it."""
 
     class Diary(Tracker):
         name = "diary"
-        broken = False
-        events: ClassVar = []
-        ends: ClassVar = []
+        trouble: ClassVar = None
+        told: ClassVar = []
+        jobs: ClassVar = []
 
-        async def on_submit(self, plan):
-            self._fail()
-            return Tracked({"TRACKED": plan.run_id}, {"Diary": "https://diary/1"})
+        def variables(self, plan):
+            return None if plan.spec.tags.get("diary") == "no" else {"DIARY": plan.run_id}
 
-        async def on_event(self, run_id, event):
-            self._fail()
-            self.events.append((event.id, event.type))
+        async def begin(self, job, *, again):
+            self._fail(job)
+            self.told.append((job.run_id, f"begin {job.attempt}", job.cause, job.reference, again))
+            reference = f"page {job.attempt}"
+            return Tracked(reference, {"PAGE": reference}, {"Diary": f"https://diary/{job.attempt}"})
 
-        async def on_end(self, run_id, status):
-            self._fail()
-            self.ends.append((run_id, status.state.value))
+        async def record(self, job, events):
+            self._fail(job)
+            for event in events:
+                self.told.append((job.run_id, event.id, event.type, event.get("state", ""), job.reference))
 
-        def _fail(self):
-            if self.broken:
-                raise RuntimeError("the diary is closed")
+        async def end(self, job):
+            self._fail(job)
+            self.jobs.append(job)
+            self.told.append((job.run_id, "end", job.record.state.value, job.reference))
+
+        async def withdraw(self, job):
+            self.told.append((job.run_id, "withdraw", job.reference))
+
+        def _fail(self, job):
+            if self.trouble:
+                raise self.trouble
 
     return Diary
 
@@ -54,30 +68,171 @@ async def settled(it, run_id):
     raise AssertionError("nobody told the tracker of the end")
 
 
-async def test_it_is_told_of_everything(stage, diary):
+async def told(diary, *entry):
+    for _ in range(2000):
+        if any(each[: len(entry)] == entry for each in diary.told):
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"{entry} is not among {diary.told}")
+
+
+def request(it, run_id, attempt=1):
+    return json.loads((it.script(run_id).folder / f"request-{attempt}.json").read_text())
+
+
+async def test_it_is_told_of_everything_in_order(stage, diary):
     async with stage(trackers=[diary]) as it:
-        record = await it.submit("one")
-        assert record.links == {"Diary": "https://diary/1"}
-        request = json.loads((it.script("one").folder / "request-1.json").read_text())
-        assert request["env"] == {"TRACKED": "one"}
+        await it.submit("one")
+        assert request(it, "one")["env"] == {"DIARY": "one"}
         await it.run("one", "a\n")
         await it.until("one", "SUCCEEDED")
         await settled(it, "one")
-        story = [(id, type) for id, type, _ in await it.events("one")]
-        assert diary.events == [each for each in story if each[0] > 2]
-        assert diary.ends == [("one", "SUCCEEDED")]
+        assert (await it.service.get("one")).links == {"Diary": "https://diary/1"}
+        story = [(id, type, data.get("state", "")) for id, type, data in await it.events("one") if type != "stream"]
+        assert diary.told == [
+            ("one", "begin 1", "", "", False),
+            *[("one", *each, "page 1") for each in story],
+            ("one", "end", "SUCCEEDED", "page 1"),
+        ]
+        assert diary.jobs[0].output(100) == "a\n"
 
 
-async def test_a_broken_one_fails_no_job_and_is_told_of_the_end_later(stage, diary):
-    diary.broken = True
+async def test_what_it_gives_comes_in_a_file_of_the_attempts_own(stage, diary):
+    async with stage(trackers=[diary]) as it:
+        await it.submit("one")
+        later = it.home / "bindings" / "one.1.json"
+        assert request(it, "one")["later"] == str(later)
+        await told(diary, "one", 2)
+        assert json.loads(later.read_text()) == {"PAGE": "page 1"}
+        assert later.stat().st_mode & 0o777 == 0o600
+        await it.run("one")
+        await settled(it, "one")
+        assert not later.exists()
+
+
+async def test_each_attempt_begins_with_the_reason_for_it(stage, diary):
+    async with stage(trackers=[diary]) as it:
+        await it.submit("one", retries={"failures": 1})
+        await it.run("one", code=3, reason="ExitCode")
+        await it.handed_over("one", 2)
+        await told(diary, "one", "begin 2", "Retry", "page 1", False)
+        assert json.loads((it.home / "bindings" / "one.2.json").read_text()) == {"PAGE": "page 2"}
+        await it.run("one")
+        await settled(it, "one")
+        assert diary.told[-1] == ("one", "end", "SUCCEEDED", "page 2")
+        assert (await it.service.get("one")).links == {"Diary": "https://diary/2"}
+
+
+async def test_one_that_cannot_be_reached_is_told_later_and_holds_up_nobody(stage, diary):
+    diary.trouble = TrackerUnavailable("it is asleep")
     async with stage(trackers=[diary]) as it:
         await it.submit("one")
         await it.run("one", "a\n")
         assert (await it.until("one", "SUCCEEDED")).links == {}
-    diary.broken = False
+        await it.submit("two")
+        assert (it.home / "bindings" / "two.1.json").read_text() == "{}"
+        (standing,) = it.service.trackers()
+        assert (standing["waiting"], standing["problem"]) == (2, "it is asleep")
+        diary.trouble = None
+        await settled(it, "one")
+        assert [each[1] for each in diary.told if each[0] == "one"][-1] == "end"
+        await told(diary, "two", "begin 1")
+        assert json.loads((it.home / "bindings" / "two.1.json").read_text()) == {"PAGE": "page 1"}
+        assert it.service.trackers()[0]["problem"] == ""
+
+
+async def test_what_it_was_not_told_before_a_restart_it_is_told_after_it(stage, diary):
+    diary.trouble = TrackerUnavailable("it is asleep")
+    async with stage(trackers=[diary]) as it:
+        await it.submit("one")
+        await it.run("one", "a\n")
+        await it.until("one", "SUCCEEDED")
+        await it.submit("two")
+    diary.trouble = None
     async with stage(trackers=[diary]) as it:
         await settled(it, "one")
-        assert diary.ends == [("one", "SUCCEEDED")]
+        story = [id for id, type, _ in await it.events("one") if type != "stream"]
+        assert [each[1] for each in diary.told if each[0] == "one"] == ["begin 1", *story, "end"]
+        await told(diary, "two", "begin 1", "", "", True)
+
+
+async def test_a_restart_goes_on_where_it_was(stage, diary):
+    async with stage(trackers=[diary]) as it:
+        await it.submit("one")
+        it.script("one").say("RUNNING")
+        await it.until("one", "RUNNING")
+        await told(diary, "one", 3)
+    before = list(diary.told)
+    async with stage(trackers=[diary]) as it:
+        it.script("one").finish("a\n")
+        await settled(it, "one")
+    after = diary.told[len(before) :]
+    assert "begin 1" not in [each[1] for each in after]
+    assert not {each[1] for each in before} & {each[1] for each in after}
+    assert diary.told[-1] == ("one", "end", "SUCCEEDED", "page 1")
+
+
+async def test_a_fault_of_its_own_over_one_job_keeps_no_other_from_it(stage, diary):
+    async def record(self, job, events):
+        if job.run_id == "bad":
+            raise RuntimeError("this one it cannot take")
+        self.told.append((job.run_id, "record"))
+
+    diary.record = record
+    async with stage(trackers=[diary]) as it:
+        for name in ("bad", "good"):
+            await it.submit(name)
+            await it.run(name, "a\n")
+            await it.until(name, "SUCCEEDED")
+        await settled(it, "good")
+        await settled(it, "bad")
+        assert ("good", "end", "SUCCEEDED", "page 1") in diary.told
+
+
+async def test_a_job_that_is_none_of_its_business(stage, diary):
+    async with stage(trackers=[diary]) as it:
+        await it.submit("one", tags={"diary": "no"})
+        assert (request(it, "one")["env"], request(it, "one")["later"]) == ({}, None)
+        await it.run("one")
+        await settled(it, "one")
+        assert diary.told == []
+
+
+async def test_a_job_that_is_refused_after_all_is_withdrawn(stage, diary):
+    async with stage(trackers=[diary]) as it:
+        (it.home / "scripted" / "refuses").touch()
+        with pytest.raises(InvalidSpec, match="refused"):
+            await it.submit("one", "refused")
+        assert all(each[1] in ("begin 1", "withdraw") for each in diary.told)
+        assert list((it.home / "bindings").iterdir()) == []
+
+
+async def test_it_sees_the_repository_as_it_was_at_submit(stage, diary, tmp_path):
+    def git(*words):
+        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
+
+    seen = []
+
+    async def begin(self, job, *, again):
+        self._fail(job)
+        seen.append(job.provenance)
+        return Tracked()
+
+    diary.begin = begin
+    git("init", "-q", "-b", "main")
+    (tmp_path / "train.py").write_text("lr = 1\n")
+    git("add", "train.py")
+    git("commit", "-q", "-m", "first")
+    (tmp_path / "train.py").write_text("lr = 2\n")
+    diary.trouble = TrackerUnavailable("it is asleep")
+    async with stage(trackers=[diary]) as it:
+        await it.service.submit([Entry(spec(), "one")], ME, Origin({}, cwd=str(tmp_path)))
+        await it.service._parts.tracking._repositories.of("one")
+        (tmp_path / "train.py").write_text("lr = 3\n")
+        diary.trouble = None
+        await told(diary, "one", 2)
+    assert (seen[0].branch, seen[0].dirty, len(seen[0].commit)) == ("main", True, 40)
+    assert "+lr = 2" in seen[0].diff
 
 
 async def test_hooks_are_told_of_state_changes_in_order(stage):

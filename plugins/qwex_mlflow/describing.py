@@ -1,0 +1,170 @@
+"""A job in MLflow's words: tags, parameters, the note, and the files that let one trust and repeat it. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import zip_longest
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from qwex.state import JobState
+from qwex_mlflow.redacting import hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qwex.record import JobRecord
+    from qwex.spec import JobSpec
+    from qwex.tracker import TrackedJob
+
+__all__ = ["ATTEMPT", "CONTROLLER", "RUN_ID", "STATUS", "WITHIN", "experiment", "files", "note", "params", "tags"]
+
+#: Tags of a job's own run, and of those that its code made itself.
+RUN_ID, CONTROLLER, ATTEMPT, WITHIN = "qwex.run_id", "qwex.controller", "qwex.attempt", "qwex.within"
+
+#: MLflow's RunStatus by the job's state.
+STATUS = {
+    JobState.PENDING: "SCHEDULED",
+    JobState.QUEUED: "SCHEDULED",
+    JobState.ADMITTED: "SCHEDULED",
+    JobState.RUNNING: "RUNNING",
+    JobState.SUCCEEDED: "FINISHED",
+    JobState.FAILED: "FAILED",
+    JobState.CANCELLED: "KILLED",
+}
+
+#: MLflow's source.type.
+_TYPES = {"cell": "NOTEBOOK", "notebook": "NOTEBOOK"}
+_FLAG = re.compile(r"--?([A-Za-z][\w.-]*)(?:=(.*))?", re.DOTALL)
+
+
+def experiment(job: TrackedJob, default: str) -> str:
+    """Its name: the job's, the environment's, the site's, or that of the notebook, repository or folder."""
+    spec = job.spec
+    named = spec.experiment or spec.env.get("MLFLOW_EXPERIMENT_NAME") or default
+    if named:
+        return named
+    if spec.notebook and spec.notebook.path:
+        return PurePosixPath(spec.notebook.path).stem
+    if spec.source.kind == "notebook" and spec.source.name:
+        return PurePosixPath(spec.source.name).stem
+    if job.provenance and job.provenance.root:
+        return PurePosixPath(job.provenance.root).name
+    return PurePosixPath(spec.cwd).name or "qwex"
+
+
+def tags(job: TrackedJob, controller: str) -> dict[str, str]:
+    """What is known at submit, under MLflow's own names where it has some."""
+    spec, record = job.spec, job.record
+    path = spec.notebook.path if spec.notebook else ""
+    found = {
+        RUN_ID: record.id,
+        CONTROLLER: controller,
+        ATTEMPT: str(job.attempt),
+        "qwex.backend": record.backend,
+        "qwex.queue": record.queue or "",
+        "qwex.kind": record.kind,
+        "qwex.name": record.name,
+        "qwex.code_digest": spec.source.digest if spec.source.text else "",
+        "qwex.image": spec.runtime.image or "",
+        "qwex.group": spec.group or "",
+        "qwex.notebook_cell": spec.notebook.cell_id if spec.notebook else "",
+        "mlflow.source.name": path or spec.source.name or record.name,
+        "mlflow.source.type": _TYPES.get(record.kind, "JOB"),
+        "mlflow.user": record.user,
+        "mlflow.note.content": note(job),
+    }
+    if git := job.provenance:
+        found |= {
+            "mlflow.source.git.commit": git.commit,
+            "mlflow.source.git.branch": git.branch,
+            "mlflow.source.git.repoURL": git.remote,
+            "mlflow.source.git.dirty": "true" if git.dirty else "false",
+        }
+    found |= {f"qwex.parameters.{key}": str(value) for key, value in spec.parameters.items()}
+    found |= {key: value for key, value in spec.tags.items() if not key.startswith("mlflow.")}
+    if parent := spec.env.get("MLFLOW_RUN_ID"):
+        found["mlflow.parentRunId"] = parent
+    return {key: value for key, value in found.items() if value}
+
+
+def params(spec: JobSpec, record: JobRecord) -> dict[str, Any]:
+    """What the job was given by qwex; its own code logs nothing under these names."""
+    given = {name: value for name, value in spec.resources.model_dump().items() if value is not None}
+    return {
+        f"qwex.{name}": value for name, value in {**given, "queue": record.queue, "priority": spec.priority}.items()
+    }
+
+
+def own_params(spec: JobSpec) -> dict[str, Any]:
+    """A notebook's parameters and a script's ``--name value``: for the end, where the job's code has not logged them.
+
+    A parameter can't be changed in MLflow, so that one logged beforehand would make ``log_param`` of the job's own code
+    an error.
+    """
+    found: dict[str, Any] = dict(spec.parameters)
+    words = list(spec.args) if spec.source.kind in ("script", "command") else []
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        if flag := _FLAG.fullmatch(word):
+            value = flag[2] if flag[2] is not None else following
+            found[flag[1]] = value if value and not (flag[2] is None and _FLAG.fullmatch(value)) else "true"
+    return found
+
+
+def note(job: TrackedJob) -> str:
+    """What the run's page says, in Markdown."""
+    record = job.record
+    said = [f"qwex job `{record.id}` of {record.user}, by the backend {record.backend}"]
+    if record.queue:
+        said[0] += f" in the queue {record.queue}"
+    if path := (job.spec.notebook.path if job.spec.notebook else ""):
+        said.append(f"From the notebook `{path}`")
+    if record.state.terminal:
+        how = f"**{record.state.value.lower()}**"
+        said.append(f"{how}: {record.message}" if record.message else how)
+    said.append(f"Output `qwex logs {record.id}` · once more `qwex resubmit {record.id}`")
+    return "\n\n".join(said)
+
+
+def files(job: TrackedJob, secrets: frozenset[str]) -> dict[str, bytes]:
+    """What lies beside the run from its begin: the code, its repository's changes, and the job to submit once more."""
+    spec = job.spec
+    name = {"cell": "cell.py", "function": "function.py", "notebook": "notebook.ipynb"}.get(spec.source.kind)
+    found = {}
+    if spec.source.text:
+        found[f"code/{name or PurePosixPath(spec.source.name or 'script.py').name}"] = spec.source.text
+    if job.provenance and job.provenance.diff:
+        found["code/diff.patch"] = job.provenance.diff
+    if job.provenance and job.provenance.untracked:
+        found["code/untracked.txt"] = "\n".join(job.provenance.untracked) + "\n"
+    raw = spec.model_dump(mode="json", exclude_defaults=True)
+    if "env" in raw:
+        raw["env"] = {key: hidden(key, value) for key, value in raw["env"].items()}
+    for value in raw.get("inputs", {}).values():
+        value.pop("data", None)  # code and data of the submitting kernel, as bytes
+    found["qwex/job.json"] = json.dumps(raw, indent=2, ensure_ascii=False) + "\n"
+    return {path: cleaned(text, secrets).encode("utf-8", "replace") for path, text in found.items()}
+
+
+def cleaned(text: str, secrets: frozenset[str]) -> str:
+    """The text without values that are secret."""
+    for secret in secrets:
+        text = text.replace(secret, "••••")
+    return text
+
+
+def summary(record: JobRecord, usage: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds that the job waited, started and ran, and what it used, by MLflow's kind of names."""
+    times = {
+        "system/queue_wait_seconds": _between(record.created_at, record.admitted_at or record.started_at),
+        "system/startup_seconds": _between(record.admitted_at, record.started_at),
+        "system/duration_seconds": _between(record.started_at, record.ended_at),
+        "system/cpu_time_seconds": usage.get("cpu_time"),
+        "system/peak_memory_megabytes": usage["peak_memory"] / 1e6 if usage.get("peak_memory") else None,
+    }
+    return {key: value for key, value in times.items() if value is not None}
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return max(end - start, 0.0) if start is not None and end is not None else None

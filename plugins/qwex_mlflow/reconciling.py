@@ -1,0 +1,111 @@
+"""Finds runs of ended jobs that MLflow takes for unfinished, or for something else, and mends them.
+
+A run's status can be wrong after its end was told: by a process of the job on a node that was cut off, by a copy of a
+controller's folder, by a server that was restored from a backup, by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from qwex.errors import QwexError
+from qwex.state import JobState
+from qwex_mlflow import describing
+from qwex_mlflow.runs import quoted
+
+if TYPE_CHECKING:
+    from qwex.tracker import TrackerContext
+    from qwex_mlflow.runs import Runs
+    from qwex_mlflow.servers import Servers
+
+__all__ = ["Reconciler"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks; and after an end, when what a job left behind may still speak.
+_EVERY, _SOON = 300.0, 3.0
+_OPEN = ("RUNNING", "SCHEDULED")
+
+
+class Reconciler:
+    """One task over all servers that jobs have led to."""
+
+    def __init__(self, servers: Servers, context: TrackerContext, controller: str) -> None:
+        self._servers = servers
+        self._context = context
+        self._controller = controller
+        self._file = context.folder / "experiments.json"
+        #: Experiments with jobs of this controller's, by the server's address.
+        self._experiments: dict[str, set[str]] = self._read()
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+
+    def start(self) -> None:
+        """Look now and then."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def look_soon(self, uri: str, experiment: str) -> None:
+        """A job of that experiment has ended."""
+        known = self._experiments.setdefault(uri, set())
+        if experiment not in known:
+            known.add(experiment)
+            self._file.write_text(json.dumps({uri: sorted(ids) for uri, ids in self._experiments.items()}))
+        self._wake.set()
+
+    async def look(self) -> int:
+        """Mend what is wrong now; how many runs that were."""
+        mended = 0
+        for uri, experiments in list(self._experiments.items()):
+            if runs := self._servers.known(uri):
+                mended += await self._mend(runs, sorted(experiments))
+        return mended
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), _EVERY)
+                await asyncio.sleep(_SOON)
+            except asyncio.TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                await self.look()
+            except QwexError as error:
+                log.info("runs are looked at later: %s", error)
+            except Exception:
+                log.exception("runs of ended jobs were not looked at")
+
+    async def _mend(self, runs: Runs, experiments: list[str]) -> int:
+        found = await self._servers.ask(_open_runs, runs, experiments, self._controller)
+        states = await self._context.states(list(found.values()))
+        ended = {run: states[job] for run, job in found.items() if job in states and JobState(states[job]).terminal}
+        for run, state in ended.items():
+            log.info("the run of %s had not ended; it has now: %s", found[run], state)
+            await self._servers.ask(runs.update, run, describing.STATUS[JobState(state)])
+        return len(ended)
+
+    def _read(self) -> dict[str, set[str]]:
+        try:
+            return {uri: set(ids) for uri, ids in json.loads(self._file.read_text()).items()}
+        except (OSError, ValueError):
+            return {}
+
+
+def _open_runs(runs: Runs, experiments: list[str], controller: str) -> dict[str, str]:
+    """The run ids of the controller's jobs by their runs that have not ended, as MLflow has it."""
+    found = {}
+    for status in _OPEN:
+        where = f"tags.`{describing.CONTROLLER}` = {quoted(controller)} and attributes.status = '{status}'"
+        for run in runs.search(experiments, where):
+            tags = {each["key"]: each["value"] for each in run["data"].get("tags", [])}
+            found[run["info"]["run_id"]] = tags.get(describing.RUN_ID, "")
+    return found

@@ -1,0 +1,214 @@
+"""What qwex does with a tracking server: experiments, runs, what is logged to them. Blocks; safe from any thread."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from qwex_mlflow import limits
+from qwex_mlflow.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = ["Runs", "Transport", "quoted"]
+
+_PAGE = 1000
+#: Characters that end a quoted text in MLflow's search language; run ids and our own tags have none.
+_QUOTES = str.maketrans({"'": "", '"': "", "`": "", "\\": ""})
+
+
+class Transport(Protocol):
+    """How a server is spoken to: over HTTP, or a store on this machine."""
+
+    uri: str
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str) -> dict[str, Any]:
+        """What an endpoint below ``/api/2.0/mlflow/`` answers."""
+
+    def put(self, path: str, data: bytes) -> None:
+        """Store a file through the server."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+class Runs:
+    """One server's runs."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._experiments: dict[str, str] = {}
+        self._lock = threading.Lock()
+        #: Where artifacts of a run lie, by its id; a few of the last.
+        self._artifacts: dict[str, str] = {}
+
+    def experiment(self, name: str) -> str:
+        """The id of the experiment, made where there is none; one that was deleted is restored."""
+        with self._lock:
+            found = self._experiments.get(name) or self._find_experiment(name) or self._make_experiment(name)
+            self._experiments[name] = found
+            return found
+
+    def forget_experiment(self, name: str) -> None:
+        """It is not there any more."""
+        self._experiments.pop(name, None)
+
+    def create(self, experiment: str, name: str, started: float, user: str, tags: Mapping[str, str]) -> dict[str, Any]:
+        """A new run (MLflow's own description of it), RUNNING as all new ones are. ``started`` in seconds."""
+        body = {
+            "experiment_id": experiment,
+            "run_name": name,
+            "user_id": user,
+            "start_time": round(started * 1000),
+            "tags": limits.pairs(tags, limits.TAG_CHARS),
+        }
+        made: dict[str, Any] = self.transport.call("POST", "runs/create", body)["run"]
+        self._remember(made["info"])
+        return made
+
+    def get(self, run: str) -> dict[str, Any]:
+        """A run: ``info`` and ``data`` with its latest metrics, its parameters and tags."""
+        found: dict[str, Any] = self.transport.call("GET", "runs/get", run_id=run)["run"]
+        self._remember(found["info"])
+        return found
+
+    def update(self, run: str, status: str, ended: float | None = None) -> None:
+        """Set the status, and the end in seconds where there is one."""
+        end = {"end_time": round(ended * 1000)} if ended else {}
+        self.transport.call("POST", "runs/update", {"run_id": run, "status": status, **end})
+
+    def delete(self, run: str) -> None:
+        """Put it where deleted runs go."""
+        self.transport.call("POST", "runs/delete", {"run_id": run})
+
+    def log(
+        self,
+        run: str,
+        metrics: Sequence[Mapping[str, Any]] = (),
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Metrics (of ``limits.metric``), parameters and tags, in as few requests as MLflow allows."""
+        pieces = (
+            ("metrics", metrics, limits.METRICS),
+            ("params", limits.pairs(params or {}, limits.PARAM_CHARS), limits.PARAMS),
+            ("tags", limits.pairs(tags or {}, limits.TAG_CHARS), limits.TAGS),
+        )
+        small = {kind: list(entries) for kind, entries, most in pieces if 0 < len(entries) <= most}
+        if sum(map(len, small.values())) <= limits.METRICS and len(small) == sum(bool(each[1]) for each in pieces):
+            if small:
+                self.transport.call("POST", "runs/log-batch", {"run_id": run, **small})
+            return
+        for kind, entries, most in pieces:
+            for batch in limits.batches(entries, most):
+                self.transport.call("POST", "runs/log-batch", {"run_id": run, kind: batch})
+
+    def search(self, experiments: Sequence[str], where: str, most: int = _PAGE) -> Iterator[dict[str, Any]]:
+        """Runs for which a condition of MLflow's search language holds, newest first."""
+        token = ""
+        while True:
+            body = {
+                "experiment_ids": list(experiments),
+                "filter": where,
+                "max_results": min(most, _PAGE),
+                "order_by": ["attributes.start_time DESC"],
+                **({"page_token": token} if token else {}),
+            }
+            answer = self.transport.call("POST", "runs/search", body)
+            yield from answer.get("runs", [])
+            token = answer.get("next_page_token", "")
+            if not token:
+                return
+
+    def experiments(self) -> list[str]:
+        """The ids of all experiments."""
+        ids: list[str] = []
+        token = ""
+        while True:
+            body = {"max_results": _PAGE, **({"page_token": token} if token else {})}
+            answer = self.transport.call("POST", "experiments/search", body)
+            ids += [each["experiment_id"] for each in answer.get("experiments", [])]
+            token = answer.get("next_page_token", "")
+            if not token:
+                return ids
+
+    def history(self, run: str, key: str, most: int) -> list[dict[str, Any]]:
+        """The newest values of a metric, oldest first."""
+        answer = self.transport.call("GET", "metrics/get-history", run_id=run, metric_key=key)
+        return list(answer.get("metrics", []))[-most:]
+
+    def upload(self, run: str, path: str, data: bytes) -> bool:
+        """Store a file among the run's artifacts; False where that takes keys that only its jobs or nobody has."""
+        root = self._artifacts.get(run) or self.get(run)["info"].get("artifact_uri", "")
+        parts = urlsplit(root)
+        if parts.scheme == "mlflow-artifacts":
+            self.transport.put(f"{parts.path.strip('/')}/{path}", data)
+        elif parts.scheme in ("", "file"):
+            # A server's own folder, which is ours too where it is on this machine.
+            return _write(Path(unquote(parts.path)) / path, data)
+        else:
+            return self._presigned(run, path, data)
+        return True
+
+    def _presigned(self, run: str, path: str, data: bytes) -> bool:
+        """Straight to the object store, where the server signs that (MLflow 3.9 and newer, S3 alone)."""
+        import urllib.error
+        import urllib.request
+
+        try:
+            answer = self.transport.call("POST", "artifacts/presigned-upload-url", {"run_id": run, "path": path})
+        except Exception:
+            return False
+        request = urllib.request.Request(answer["presigned_url"], data=data, method="PUT")  # noqa: S310
+        for name, value in (answer.get("headers") or {}).items():
+            request.add_header(name, value)
+        try:
+            with urllib.request.urlopen(request, timeout=30):  # noqa: S310
+                return True
+        except urllib.error.URLError:
+            return False
+
+    def _find_experiment(self, name: str) -> str:
+        try:
+            answer = self.transport.call("GET", "experiments/get-by-name", experiment_name=name)
+        except Refused as refused:
+            if refused.missing:
+                return ""
+            raise
+        found = answer["experiment"]
+        if found.get("lifecycle_stage") == "deleted":
+            # Its name is taken for good, and somebody wants to use it again.
+            self.transport.call("POST", "experiments/restore", {"experiment_id": found["experiment_id"]})
+        return str(found["experiment_id"])
+
+    def _make_experiment(self, name: str) -> str:
+        try:
+            return str(self.transport.call("POST", "experiments/create", {"name": name})["experiment_id"])
+        except Refused as refused:
+            if refused.code == "RESOURCE_ALREADY_EXISTS" and (found := self._find_experiment(name)):
+                return found  # by somebody else, just now
+            raise
+
+    def _remember(self, info: Mapping[str, Any]) -> None:
+        self._artifacts[info["run_id"]] = info.get("artifact_uri", "")
+        while len(self._artifacts) > _PAGE:
+            with contextlib.suppress(KeyError, StopIteration):
+                del self._artifacts[next(iter(self._artifacts))]
+
+
+def quoted(text: str) -> str:
+    """A text as MLflow's search language has it."""
+    return f"'{text.translate(_QUOTES)}'"
+
+
+def _write(path: Path, data: bytes) -> bool:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError:
+        return False
+    return True

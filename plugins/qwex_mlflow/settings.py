@@ -1,0 +1,110 @@
+"""The section ``[mlflow]``, and which tracking server a job belongs to."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["MlflowSettings", "Place", "is_remote", "place_of"]
+
+
+class MlflowSettings(BaseModel):
+    """What a site or a user sets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="whether jobs are recorded in MLflow")
+    tracking_uri: str = Field(
+        "", description="tracking server of jobs whose environment names none; empty means a store in home"
+    )
+    job_tracking_uri: str = Field("", description="the same server as jobs see it, where that is another address")
+    ui_url: str = Field("", description="the same server as a browser sees it, where that is another address")
+    experiment: str = Field(
+        "", description="experiment of jobs that name none; empty means their notebook's or folder's name"
+    )
+    username: str = ""
+    password: str = ""
+    token: str = Field("", description="bearer token for the tracking server")
+    insecure_tls: bool = Field(False, description="accept any certificate")
+    ca_file: str = Field("", description="certificates to trust, as a PEM file")
+
+
+class Place(NamedTuple):
+    """A tracking server or store, with what it takes to be let in. Never shown or stored."""
+
+    uri: str
+    username: str = ""
+    password: str = ""
+    token: str = ""
+    insecure_tls: bool = False
+    ca_file: str = ""
+    #: Whether the submitting side named it, so that jobs find it by themselves.
+    inherited: bool = False
+
+
+def is_remote(uri: str) -> bool:
+    """Whether it is a server that is spoken to over HTTP."""
+    return uri.startswith(("http://", "https://"))
+
+
+def place_of(settings: MlflowSettings, env: Mapping[str, str], environment: Path | None, folder: Path) -> Place | None:
+    """Where a job is recorded; None where it is not.
+
+    The job's own variables come first, then those of the environment it was submitted in, the configuration, the
+    controller's environment, and last a store of qwex's own, which needs MLflow beside qwex.
+    """
+    if not settings.enabled:
+        return None
+    for variables, inherited in ((env, True), (_read(environment), True), (None, False), (os.environ, False)):
+        if variables is None:
+            if settings.tracking_uri:
+                return _configured(settings)
+        elif uri := variables.get("MLFLOW_TRACKING_URI"):
+            return _named(uri, {**os.environ, **_read(environment), **env}, inherited)
+    return Place(f"sqlite:///{folder / 'mlflow.db'}") if _has_store() else None
+
+
+def _configured(settings: MlflowSettings) -> Place:
+    names = ("username", "password", "token", "insecure_tls", "ca_file")
+    return Place(settings.tracking_uri, **{name: getattr(settings, name) for name in names})
+
+
+def _named(uri: str, variables: Mapping[str, str], inherited: bool) -> Place:
+    """With MLflow's own variables for what else is needed."""
+    given = {name: variables.get(f"MLFLOW_TRACKING_{name.upper()}", "") for name in ("username", "password", "token")}
+    insecure = variables.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("1", "true")
+    return Place(
+        uri,
+        **given,
+        insecure_tls=insecure,
+        ca_file=variables.get("MLFLOW_TRACKING_SERVER_CERT_PATH", ""),
+        inherited=inherited,
+    )
+
+
+def _read(environment: Path | None) -> Mapping[str, str]:
+    return _variables(environment) if environment else {}
+
+
+@lru_cache(maxsize=64)
+def _variables(path: Path) -> dict[str, str]:
+    """A file's name is the digest of its bytes, so that it needs to be read once; only MLflow's own are kept."""
+    try:
+        variables: dict[str, str] = json.loads(path.read_bytes())
+    except OSError:
+        return {}
+    return {name: value for name, value in variables.items() if name.startswith("MLFLOW_")}
+
+
+@lru_cache(maxsize=1)
+def _has_store() -> bool:
+    return find_spec("mlflow") is not None and find_spec("sqlalchemy") is not None

@@ -1,0 +1,330 @@
+"""The tracker ``mlflow``: the contract of ``qwex.tracker`` over a tracking server, or a store on this machine.
+
+A job is one run. An attempt after a failure of the job's code starts over, so it is a run of its own, which becomes
+the job's; the one before becomes its child. An attempt after a preemption or a lost node goes on in the same run. Jobs
+of an array are children of a run for the array.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from qwex.config import read_section
+from qwex.errors import InvalidSpec
+from qwex.state import Reason
+from qwex.tracker import Metric, Tracked, TrackedJob, Tracker, TrackerContext
+from qwex_mlflow import describing, limits, settings
+from qwex_mlflow.arrays import Arrays
+from qwex_mlflow.errors import Refused
+from qwex_mlflow.reconciling import Reconciler
+from qwex_mlflow.redacting import secrets_of
+from qwex_mlflow.runs import quoted
+from qwex_mlflow.servers import Servers
+from qwex_mlflow.story import Story
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qwex.backend import Plan
+    from qwex.events import Event
+    from qwex_mlflow.runs import Runs
+    from qwex_mlflow.settings import Place
+
+__all__ = ["MlflowTracker", "Reference"]
+
+log = logging.getLogger(__name__)
+
+#: Characters of a job's output that are kept beside its run; all of it is in qwex.
+_OUTPUT = 1_000_000
+_NOTEBOOK = 32_000_000
+#: Metrics that the card shows, and values of each.
+_METRICS, _VALUES = 20, 50
+#: Jobs that one search may give.
+_FOUND = 1000
+
+
+class Reference(NamedTuple):
+    """Where an attempt is recorded."""
+
+    uri: str
+    experiment: str
+    run: str
+
+    def dumps(self) -> str:
+        """As the controller keeps it."""
+        return json.dumps(self)
+
+    @classmethod
+    def loads(cls, text: str) -> Reference:
+        """The inverse of ``dumps``."""
+        return cls(*json.loads(text))
+
+
+class MlflowTracker(Tracker):
+    """Every job is a run."""
+
+    name: ClassVar[str] = "mlflow"
+    Settings = settings.MlflowSettings
+    startup = Path(__file__).with_name("startup.py")
+
+    def __init__(self, context: TrackerContext) -> None:
+        super().__init__(context)
+        self._settings = read_section(self.name, settings.MlflowSettings, context.settings)
+        self._servers = Servers(context.folder)
+        self._controller = _identity(context.folder)
+        self._arrays = Arrays(self._servers)
+        self._reconciler = Reconciler(self._servers, context, self._controller)
+        #: Runs that somebody has deleted by hand: nothing more is logged to them.
+        self._gone: set[str] = set()
+
+    async def start(self) -> None:
+        """Look for runs whose end an earlier controller, or a server that was away, has missed."""
+        self._reconciler.start()
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._reconciler.close()
+        await self._servers.close()
+
+    def variables(self, plan: Plan) -> Mapping[str, str] | None:
+        """The server's address, as the job sees it."""
+        place = self._place(plan.spec.env, plan.environment)
+        if place is None:
+            return None
+        if not settings.is_remote(place.uri) or place.inherited:
+            return {}
+        named = {"USERNAME": place.username, "PASSWORD": place.password, "TOKEN": place.token}
+        given = {f"MLFLOW_TRACKING_{name}": value for name, value in named.items() if value}
+        return {"MLFLOW_TRACKING_URI": self._settings.job_tracking_uri or place.uri, **given}
+
+    async def begin(self, job: TrackedJob, *, again: bool) -> Tracked:
+        """A run for the attempt, or that of the attempt before where it goes on."""
+        place = self._place(job.spec.env, job.environment)
+        if place is None:
+            return Tracked()
+        runs = self._servers.at(place)
+        if job.reference and job.cause != Reason.RETRY.value:
+            await self._go_on(job, Reference.loads(job.reference))
+            return self._tracked(job, place, Reference.loads(job.reference))
+        reference = await self._servers.ask(self._found_or_made, runs, job, again)
+        if job.reference:
+            await self._servers.ask(_fold_in, runs, Reference.loads(job.reference).run, reference.run)
+        await self._arrays.joined(runs, reference.experiment, reference.run, job)
+        return self._tracked(job, place, reference)
+
+    async def record(self, job: TrackedJob, events: Sequence[Event]) -> None:
+        """States become the run's, what the job measured its metrics."""
+        if (runs := self._runs(job)) is None:
+            return
+        run = Reference.loads(job.reference).run
+        await self._guarded(run, self._record, runs, run, job, Story.of(job, events))
+
+    async def end(self, job: TrackedJob) -> None:
+        """The job's end is the run's, whatever its code has said of it, and that of all runs it left open."""
+        if (runs := self._runs(job)) is None:
+            return
+        reference = Reference.loads(job.reference)
+        await self._guarded(reference.run, self._end, runs, reference, job)
+        await self._arrays.ended(runs, reference.experiment, job)
+        self._reconciler.look_soon(reference.uri, reference.experiment)
+
+    async def withdraw(self, job: TrackedJob) -> None:
+        """The run goes where deleted runs go."""
+        if runs := self._runs(job):
+            await self._servers.ask(runs.delete, Reference.loads(job.reference).run)
+
+    async def metrics(self, job: TrackedJob) -> list[Metric]:
+        """What the job's code has logged, to its own run or to those that it made."""
+        if (runs := self._runs(job)) is None:
+            return []
+        return await self._servers.ask(_metrics, runs, Reference.loads(job.reference).run)
+
+    async def find(self, where: str) -> list[str]:
+        """By MLflow's search language, over the runs of jobs."""
+        place = self._place({}, None)
+        runs = self._servers.at(place) if place else None
+        if runs is None:
+            raise InvalidSpec.of("where", "jobs are not recorded in MLflow here; set [mlflow] tracking_uri")
+        try:
+            return await self._servers.ask(_found, runs, where)
+        except Refused as refused:
+            raise InvalidSpec.of("where", refused.message) from refused
+
+    def _place(self, env: Mapping[str, str], environment: Path | None) -> Place | None:
+        return settings.place_of(self._settings, env, environment, self.context.folder)
+
+    def _runs(self, job: TrackedJob) -> Runs | None:
+        if not job.reference:
+            return None
+        reference = Reference.loads(job.reference)
+        if reference.run in self._gone:
+            return None
+        known = self._servers.known(reference.uri)
+        if known is None and (place := self._place(job.spec.env, job.environment)):
+            known = self._servers.at(place._replace(uri=reference.uri))
+        return known
+
+    async def _guarded(self, run: str, what: Any, *arguments: Any) -> None:
+        try:
+            await self._servers.ask(what, *arguments)
+        except Refused as refused:
+            if not refused.missing:
+                raise
+            log.info("the run %s was deleted by hand; nothing more is logged to it", run)
+            self._gone.add(run)
+
+    async def _go_on(self, job: TrackedJob, reference: Reference) -> None:
+        if (runs := self._runs(job)) is not None:
+            tags = {describing.ATTEMPT: str(job.attempt), f"qwex.attempt.{job.attempt}": job.cause}
+            await self._guarded(reference.run, lambda: runs.log(reference.run, tags=tags))
+
+    def _tracked(self, job: TrackedJob, place: Place, reference: Reference) -> Tracked:
+        """With the variables that join the job's code to the run, where it can reach the server at all."""
+        ui = (self._settings.ui_url or place.uri).rstrip("/")
+        link = f"{ui}/#/experiments/{reference.experiment}/runs/{reference.run}"
+        links = {"MLflow": link} if settings.is_remote(ui) else {}
+        remote = settings.is_remote(place.uri)
+        if not remote and job.environment is None:
+            return Tracked(reference.dumps(), {}, links)
+        uri = self._settings.job_tracking_uri if remote and not place.inherited else ""
+        given = {
+            "MLFLOW_TRACKING_URI": uri or place.uri,
+            "MLFLOW_EXPERIMENT_ID": reference.experiment,
+            "MLFLOW_RUN_ID": reference.run,
+            "QWEX_MLFLOW_URI": uri or place.uri,
+            "QWEX_MLFLOW_EXPERIMENT_ID": reference.experiment,
+            "QWEX_MLFLOW_RUN_ID": reference.run,
+        }
+        return Tracked(reference.dumps(), {k: v for k, v in given.items() if k not in job.spec.env}, links)
+
+    def _found_or_made(self, runs: Runs, job: TrackedJob, again: bool) -> Reference:
+        return (self._find(runs, job) if again else None) or self._create(runs, job)
+
+    def _find(self, runs: Runs, job: TrackedJob) -> Reference | None:
+        """The attempt's run, if an earlier call has made it."""
+        experiment = runs.experiment(describing.experiment(job, self._settings.experiment))
+        where = " and ".join(
+            f"tags.`{key}` = {quoted(value)}"
+            for key, value in (
+                (describing.RUN_ID, job.run_id),
+                (describing.ATTEMPT, str(job.attempt)),
+                (describing.CONTROLLER, self._controller),
+            )
+        )
+        for found in runs.search([experiment], where, 1):
+            return Reference(runs.transport.uri, experiment, found["info"]["run_id"])
+        return None
+
+    def _create(self, runs: Runs, job: TrackedJob) -> Reference:
+        name = describing.experiment(job, self._settings.experiment)
+        tags = describing.tags(job, self._controller)
+        arguments = (job.run_id, job.record.created_at, job.record.user, tags)
+        experiment = runs.experiment(name)
+        try:
+            made = runs.create(experiment, *arguments)
+        except Refused as refused:
+            if not refused.missing:
+                raise
+            runs.forget_experiment(name)  # deleted since
+            experiment = runs.experiment(name)
+            made = runs.create(experiment, *arguments)
+        return Reference(runs.transport.uri, experiment, made["info"]["run_id"])
+
+    def _record(self, runs: Runs, run: str, job: TrackedJob, story: Story) -> None:
+        if story.begins:
+            hide = secrets_of(job.spec.env, job.environment)
+            for path, data in describing.files(job, hide).items():
+                runs.upload(run, path, data)
+        for path, data in story.files.items():
+            runs.upload(run, path, data)
+        params = describing.params(job.spec, job.record) if story.begins else {}
+        if params or story.metrics or story.tags:
+            runs.log(run, story.metrics, {**params, **story.params}, story.tags)
+        if story.state and not job.record.state.terminal:
+            runs.update(run, describing.STATUS[story.state])
+
+    def _end(self, runs: Runs, reference: Reference, job: TrackedJob) -> None:
+        record, run = job.record, reference.run
+        status, ended = describing.STATUS[record.state], record.ended_at
+        # First, so that it is right at once; and last, since whatever is logged may come from the job's own code, too.
+        runs.update(run, status, ended)
+        logged = {each["key"] for each in runs.get(run)["data"].get("params", [])}
+        params = {k: v for k, v in describing.own_params(job.spec).items() if limits.name(k) not in logged}
+        hide = secrets_of(job.spec.env, job.environment)
+        metrics = [
+            limits.metric(key, value, record.ended_at or 0, 0)
+            for key, value in describing.summary(record, vars(record)).items()
+        ]
+        tags = {
+            "mlflow.note.content": describing.cleaned(describing.note(job), hide),
+            "qwex.state": record.state.value,
+            "qwex.reason": record.reason,
+            "qwex.message": describing.cleaned(record.message, hide),
+            "qwex.exit_code": "" if record.exit_code is None else str(record.exit_code),
+        }
+        runs.log(run, metrics, params, {key: value for key, value in tags.items() if value})
+        if output := job.output(_OUTPUT):
+            runs.upload(run, "logs/output.txt", describing.cleaned(output, hide).encode("utf-8", "replace"))
+        if job.notebook and len(executed := job.notebook()) <= _NOTEBOOK:
+            text = describing.cleaned(executed.decode("utf-8", "replace"), hide)
+            runs.upload(run, "notebook/executed.ipynb", text.encode("utf-8", "replace"))
+        _end_children(runs, reference, job.run_id, status)
+
+
+def _fold_in(runs: Runs, earlier: str, run: str) -> None:
+    """An attempt that failed becomes the child of the one that starts over."""
+    with contextlib.suppress(Refused):  # deleted by hand
+        runs.update(earlier, "FAILED")
+        runs.log(earlier, tags={"mlflow.parentRunId": run})
+
+
+def _end_children(runs: Runs, reference: Reference, run_id: str, status: str) -> None:
+    """Runs that the job's code began and did not end; those that were begun before the job's own get their parent."""
+    where = f"tags.`{describing.WITHIN}` = {quoted(run_id)}"
+    for found in runs.search([reference.experiment], where):
+        info, tags = found["info"], {each["key"] for each in found["data"].get("tags", [])}
+        if "mlflow.parentRunId" not in tags:
+            runs.log(info["run_id"], tags={"mlflow.parentRunId": reference.run})
+        if info["status"] in ("RUNNING", "SCHEDULED"):
+            runs.update(info["run_id"], status)
+
+
+def _metrics(runs: Runs, run: str) -> list[Metric]:
+    found = [each for each in runs.get(run)["data"].get("metrics", []) if not each["key"].startswith("system/")]
+    newest = sorted(found, key=lambda each: -int(each["timestamp"]))[:_METRICS]
+    return [
+        Metric(
+            each["key"],
+            float(each["value"]),
+            int(each.get("step", 0)),
+            int(each["timestamp"]) / 1000,
+            tuple(float(value["value"]) for value in runs.history(run, each["key"], _VALUES)),
+        )
+        for each in sorted(newest, key=lambda each: str(each["key"]))
+    ]
+
+
+def _found(runs: Runs, where: str) -> list[str]:
+    ids: dict[str, None] = {}
+    for found in runs.search(runs.experiments(), where):
+        tags = {each["key"]: each["value"] for each in found["data"].get("tags", [])}
+        if run_id := tags.get(describing.RUN_ID) or tags.get(describing.WITHIN):
+            ids[run_id] = None
+        if len(ids) >= _FOUND:
+            break
+    return list(ids)
+
+
+def _identity(folder: Path) -> str:
+    """This controller's name, which stays."""
+    path = folder / "controller"
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text(encoding="ascii")
+    name = secrets.token_hex(8)
+    path.write_text(name, encoding="ascii")
+    return name
