@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qwex.client import AsyncClient, Client, Job, Jobs, as_completed, attach, jobs, map, queues, remote, submit
     from qwex.errors import QwexError
     from qwex.hookspecs import hookimpl
+    from qwex.metrics import log_metrics
     from qwex.spec import JobSpec
     from qwex.state import JobState
 
@@ -28,6 +29,7 @@ __all__ = [
     "attach",
     "hookimpl",
     "jobs",
+    "log_metrics",
     "map",
     "queues",
     "remote",
@@ -39,6 +41,7 @@ _HOMES = {
     "JobState": "qwex.state",
     "QwexError": "qwex.errors",
     "hookimpl": "qwex.hookspecs",
+    "log_metrics": "qwex.metrics",
 }
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qwex.state import JobState, Why
 
-__all__ = ["Glance", "JobRecord"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Glance", "JobRecord", "Metric", "TrackerStanding"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,38 @@ class Glance:
     def as_dict(self) -> dict[str, Any]:
         """A plain dictionary, ready for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that a job's code logs over time."""
+
+    name: str
+    #: The last; None where that is no number, or infinite.
+    value: float | None
+    step: int
+    #: When that was logged, in seconds since the epoch.
+    ts: float
+    #: Some of the values so far, evenly spread, oldest first.
+    history: tuple[float | None, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, values: Sequence[float], step: int, ts: float) -> Metric:
+        """From numbers of any kind, of which the last is the value."""
+        finite = tuple(value if math.isfinite(value) else None for value in values)
+        return cls(name, finite[-1], step, ts, finite)
+
+
+@dataclass(frozen=True)
+class TrackerStanding:
+    """How far a tracker is behind."""
+
+    name: str
+    #: Jobs of which there is news that it was not told yet.
+    waiting: int
+    #: Why it cannot be reached, and since when in seconds since the epoch; empty and None when it can.
+    problem: str = ""
+    since: float | None = None
 
 
 _NAMES = tuple(f.name for f in fields(JobRecord))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from qwex.errors import TrackerUnavailable
+from qwex.record import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -92,19 +93,6 @@ class TrackedJob:
     def run_id(self) -> str:
         """The job's name in every system."""
         return self.record.id
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number that a job logs over time."""
-
-    name: str
-    value: float
-    step: int
-    #: Seconds since the epoch.
-    ts: float
-    #: Some of the values so far, oldest first, the last one included.
-    history: tuple[float, ...] = ()
 
 
 class Tracker(ABC):

@@ -9,7 +9,9 @@ from qwex.quantities import format_bytes, format_duration, parse_memory
 from qwex.state import JobState, Reason
 
 if TYPE_CHECKING:
-    from qwex.record import JobRecord
+    from collections.abc import Sequence
+
+    from qwex.record import JobRecord, Metric
     from qwex.state import QueueInfo, QuotaLine, Why
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ended",
     "job_row",
     "joined",
+    "metric_line",
     "more_memory",
     "ordinal",
     "other_row",
@@ -30,6 +33,7 @@ __all__ = [
     "ran",
     "remedy",
     "span",
+    "spark",
     "standing",
     "used",
     "waiting",
@@ -194,3 +198,28 @@ def ordinal(number: int) -> str:
 def joined(*parts: str) -> str:
     """The parts that say something, with dots between them."""
     return " · ".join(part for part in parts if part)
+
+
+#: Eighths of a block, from the lowest on.
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def metric_line(metric: Metric) -> str:
+    """``0.0313 at step 90 ▇▅▃▂▁``: the last value of a number over time, and its course."""
+    value = "no number" if metric.value is None else f"{metric.value:.6g}"
+    return " ".join(
+        part for part in (value, f"at step {metric.step}" if metric.step else "", spark(metric.history)) if part
+    )
+
+
+def spark(values: Sequence[float | None], width: int = 24) -> str:
+    """The course of some numbers as a line of blocks; empty of fewer than two. What is no number is a gap."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(known), max(known)
+    shown = (
+        values if len(values) <= width else [values[round(n * (len(values) - 1) / (width - 1))] for n in range(width)]
+    )
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(" " if value is None else _BLOCKS[round((value - low) * scale)] for value in shown)

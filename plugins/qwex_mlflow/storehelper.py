@@ -152,8 +152,10 @@ def _search(store: Any, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _history(store: Any, body: dict[str, Any]) -> dict[str, Any]:
-    found = store.get_metric_history(body["run_id"], body["metric_key"])
-    return {"metrics": [_json(each) for each in found]}
+    found = store.get_metric_history_bulk_interval(
+        [body["run_ids"]], body["metric_key"], int(body["max_results"]), None, None
+    )
+    return {"metrics": [each.to_dict() for each in found]}
 
 
 _PATHS: dict[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
@@ -167,7 +169,7 @@ _PATHS: dict[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
     "runs/delete": _delete,
     "runs/log-batch": _log_batch,
     "runs/search": _search,
-    "metrics/get-history": _history,
+    "metrics/get-history-bulk-interval": _history,
 }
 
 if __name__ == "__main__":

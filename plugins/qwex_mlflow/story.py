@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -58,16 +57,20 @@ class Story:
         self.metrics += [limits.metric(key, float(value), event.ts, step) for key, value in event["values"].items()]
 
     def _usage(self, event: Event) -> None:
-        """What the job's processes use, under the names of MLflow's own system metrics."""
+        """What the job's processes use, under the names of MLflow's own system metrics (its page shows them apart)."""
+        found = {
+            "system/cpu_utilization_percentage": 100 * event["cpu"],
+            "system/system_memory_usage_megabytes": event["memory"] / 1e6,
+        }
+        for number, gpu in enumerate(event.get("gpus", ())):
+            found[f"system/gpu_{number}_utilization_percentage"] = gpu["utilization"]
+            found[f"system/gpu_{number}_memory_usage_megabytes"] = gpu["memory"] / 1e6
         step = int(event.get("step", 0))
-        found = {f"system/{key}": value for key, value in event.data.items() if key != "step"}
         self.metrics += [limits.metric(key, float(value), event.ts, step) for key, value in found.items()]
 
     def _packages(self, event: Event) -> None:
         lines = [f"{name}=={version}\n" for name, version in sorted(event["packages"].items())]
         self.files["environment/requirements.txt"] = "".join(lines).encode()
-        python = {key: event.get(key) for key in ("python", "version", "platform")}
-        self.files["environment/python.json"] = (json.dumps(python, indent=2) + "\n").encode()
 
 
 _FOLDS = {

@@ -146,14 +146,18 @@ class MlflowTracker(Tracker):
 
     async def find(self, where: str) -> list[str]:
         """By MLflow's search language, over the runs of jobs."""
-        place = self._place({}, None)
-        runs = self._servers.at(place) if place else None
-        if runs is None:
+        if place := self._place({}, None):
+            self._servers.at(place)
+        servers = [runs for _, runs in self._servers]
+        if not servers:
             raise InvalidSpec.of("where", "jobs are not recorded in MLflow here; set [mlflow] tracking_uri")
-        try:
-            return await self._servers.ask(_found, runs, where)
-        except Refused as refused:
-            raise InvalidSpec.of("where", refused.message) from refused
+        found: dict[str, None] = {}
+        for runs in servers:
+            try:
+                found.update(dict.fromkeys(await self._servers.ask(_found, runs, where)))
+            except Refused as refused:
+                raise InvalidSpec.of("where", refused.message) from refused
+        return list(found)
 
     def _place(self, env: Mapping[str, str], environment: Path | None) -> Place | None:
         return settings.place_of(self._settings, env, environment, self.context.folder)
@@ -298,12 +302,11 @@ def _metrics(runs: Runs, run: str) -> list[Metric]:
     found = [each for each in runs.get(run)["data"].get("metrics", []) if not each["key"].startswith("system/")]
     newest = sorted(found, key=lambda each: -int(each["timestamp"]))[:_METRICS]
     return [
-        Metric(
+        Metric.of(
             each["key"],
-            float(each["value"]),
+            runs.history(run, each["key"], _VALUES) or [float(each["value"])],
             int(each.get("step", 0)),
             int(each["timestamp"]) / 1000,
-            tuple(float(value["value"]) for value in runs.history(run, each["key"], _VALUES)),
         )
         for each in sorted(newest, key=lambda each: str(each["key"]))
     ]

@@ -33,6 +33,10 @@ _FLAGS = (
     ),
     Flag("queue", "--queue", "jobs of this queue", "-q", str, metavar="NAME", complete="queue"),
     Flag("name", "--name", "jobs whose name or id begins so", "-n", str, metavar="NAME"),
+    Flag(
+        "where", "--where", "jobs for which a condition of MLflow's holds: 'metrics.loss < 0.1'", "", str,
+        metavar="CONDITION",
+    ),
     Flag("limit", "--limit", f"at most so many (default {_DEFAULT})", "", int, metavar="N"),
     Flag("all", "--all", "all of them"),
     JSON,
@@ -46,15 +50,15 @@ def _run(given: Given) -> int:
         raise exits.UsageError(f"--limit: at least 1, not {limit}")
     filters = {name: given[name] for name in ("user", "queue", "name")}
     connection = client()
-    records, cursor, total = _fetch(connection, limit, {**filters, "state": states})
-    others = Others(connection.elsewhere(**filters, state=states), limit)
+    records, cursor, total = _fetch(connection, limit, {**filters, "state": states, "where": given["where"]})
+    others = Others([] if given["where"] else connection.elsewhere(**filters, state=states), limit)
     if not records and not others and given["queue"]:
         _check_queue(connection, given["queue"])
     if given["json"]:
         jobs, elsewhere = ([record.as_dict() for record in each] for each in (records, others))
         print_json({"jobs": jobs, "next_cursor": cursor, "total": total, "elsewhere": elsewhere})
     elif not records and not others:
-        note("no jobs" if not any([states, *filters.values()]) else "no such jobs")
+        note("no jobs" if not any([states, given["where"], *filters.values()]) else "no such jobs")
     else:
         _show(records, others, total)
     return exits.OK
@@ -128,5 +132,5 @@ COMMAND = Command(
     "list jobs, newest first",
     _run,
     flags=_FLAGS,
-    examples=("qwex list --user me --status running", "qwex list --queue gpu-team --all --json"),
+    examples=("qwex list --user me --status running", "qwex list --where 'metrics.loss < 0.1' --all --json"),
 )

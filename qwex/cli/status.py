@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from qwex.cli import describe, exits
@@ -14,6 +14,7 @@ from qwex.cli.connect import client
 from qwex.cli.screen import print_json, safe, say
 from qwex.errors import NotAuthorized, NotFound
 from qwex.quantities import format_bytes, format_duration
+from qwex.wording import metric_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,16 +33,27 @@ def _run(given: Given) -> int:
         print_json({**record.as_dict(), "command": command, "attempts": [attempt._asdict() for attempt in attempts]})
         return exits.OK
     say(describe.headline(record), describe.STYLES[record.state])
-    for name, text in _lines(record, command, attempts):
+    for name, text in (*_lines(record, command, attempts), *_logged(connection, record)):
         say(f"  {name:<10} {safe(text)}")
     return exits.OK
+
+
+def _logged(client: Client, record: JobRecord) -> Iterator[tuple[str, str]]:
+    """What its code has logged over time, and what waits to be recorded elsewhere."""
+    with contextlib.suppress(NotAuthorized):
+        for metric in client.metrics(record.id):
+            yield metric.name, metric_line(metric)
+    for tracker in client.trackers():
+        if tracker.problem:
+            jobs = "1 job waits" if tracker.waiting == 1 else f"{tracker.waiting:,} jobs wait"
+            yield tracker.name, f"{jobs} to be logged, since {_moment(tracker.since)}: {tracker.problem}"
 
 
 def _told(client: Client, record: JobRecord) -> tuple[list[str], list[Attempt]]:
     """What it runs and its attempts, where they are yours to see: of another's job there is the record alone."""
     try:
         command = _command(client.spec(record.id))
-        with closing(client.events(record.id, follow=False, types=("state",))) as events:  # type: ignore[type-var]
+        with contextlib.closing(client.events(record.id, follow=False, types=("state",))) as events:  # type: ignore[type-var]
             return command, attempts_of(events)
     except (NotAuthorized, NotFound):
         return [], []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from qwex.record import Glance
+from qwex.record import Glance, Metric
 from qwex.state import QueueInfo, QuotaLine, Why
 
-__all__ = ["glance_of", "queue_of", "why_of"]
+__all__ = ["glance_of", "metric_of", "queue_of", "why_of"]
 
 
 def why_of(raw: dict[str, Any]) -> Why:
@@ -16,6 +16,11 @@ def why_of(raw: dict[str, Any]) -> Why:
     known = _known(Why, raw)
     eta = tuple(known["eta"]) if known.get("eta") else None
     return Why(**{**known, "quota": _quota(raw), "eta": eta, "suggestions": tuple(known.get("suggestions") or ())})
+
+
+def metric_of(raw: dict[str, Any]) -> Metric:
+    """The ``Metric`` in an answer."""
+    return Metric(**{**_known(Metric, raw), "history": tuple(raw.get("history") or ())})
 
 
 def glance_of(raw: dict[str, Any]) -> Glance:

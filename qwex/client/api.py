@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from qwex import config
-from qwex.client.answers import glance_of, queue_of, why_of
+from qwex.client.answers import glance_of, metric_of, queue_of, why_of
 from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
 from qwex.client.listing import Page, query
 from qwex.client.session import Session
 from qwex.errors import CaptureError, InvalidSpec, NotFound
-from qwex.record import JobRecord
+from qwex.record import JobRecord, TrackerStanding
 from qwex.state import JobState
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from qwex.client.show import Queues
     from qwex.config import Settings
     from qwex.events import Event
-    from qwex.record import Glance
+    from qwex.record import Glance, Metric
     from qwex.spec import JobSpec
     from qwex.state import Why
 from qwex.textlog import TEXT_TYPES, text_of
@@ -135,6 +135,7 @@ class AsyncClient:
         match: str | None = None,
         group: str | None = None,
         since: float | None = None,
+        where: str | None = None,
         order: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -142,10 +143,11 @@ class AsyncClient:
         """Jobs, newest first; ``user="me"`` for one's own, ``since`` in seconds since the epoch.
 
         ``name`` finds jobs whose name or id begins so, ``match`` those whose name or id contains it. ``order="ended"``
-        gives those that have not ended, then the newest end first.
+        gives those that have not ended, then the newest end first. ``where`` is a condition of a tracker's, such as
+        ``metrics.loss < 0.1`` of MLflow's.
         """
         asked = {"user": user, "state": state, "queue": queue, "name": name, "match": match, "group": group}
-        wanted = query(**asked, since=since, order=order, cursor=cursor, limit=limit)
+        wanted = query(**asked, where=where, since=since, order=order, cursor=cursor, limit=limit)
         return Page.of((await self.session.call("GET", f"/jobs?{wanted}")).json())
 
     async def counts(
@@ -196,6 +198,16 @@ class AsyncClient:
     async def why(self, run_id: str) -> Why:
         """Why the job waits, or what it does now."""
         return why_of((await self.session.call("GET", _path(run_id, "why"))).json())
+
+    async def metrics(self, run_id: str) -> builtins.list[Metric]:
+        """What the job's code has logged over time, by name: the last value of each, and some of those before."""
+        raw = (await self.session.call("GET", _path(run_id, "metrics"))).json()
+        return [metric_of(each) for each in raw["metrics"]]
+
+    async def trackers(self) -> builtins.list[TrackerStanding]:
+        """What records jobs elsewhere, and how far each is behind."""
+        raw = (await self.session.call("GET", "/trackers")).json()
+        return [TrackerStanding(**each) for each in raw["trackers"]]
 
     async def preflight(self, spec: JobSpec | dict[str, Any]) -> tuple[Why | None, str]:
         """What would happen if the job were submitted now, and what would be sent. Nothing is stored."""

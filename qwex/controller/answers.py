@@ -7,7 +7,7 @@ from typing import Any
 
 # Read by pydantic when the schema is made, so they are imported for real.
 from qwex.plugins import PluginInfo  # noqa: TC001
-from qwex.record import Glance, JobRecord  # noqa: TC001
+from qwex.record import Glance, JobRecord, Metric, TrackerStanding  # noqa: TC001
 from qwex.state import JobState, QueueInfo, Why
 
 __all__ = [
@@ -17,10 +17,12 @@ __all__ = [
     "Health",
     "JobList",
     "JobPage",
+    "Metrics",
     "Plugins",
     "Preflight",
     "Problem",
     "Queues",
+    "Trackers",
     "Whoami",
 ]
 
@@ -49,6 +51,20 @@ class Glances:
     """What rows show of jobs beside their records, in the order asked for."""
 
     jobs: list[Glance]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What a job's code has logged over time, by name."""
+
+    metrics: list[Metric]
+
+
+@dataclass(frozen=True)
+class Trackers:
+    """What records jobs elsewhere."""
+
+    trackers: list[TrackerStanding]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -102,7 +103,10 @@ class Api:
         return Json({"jobs": [vars(one.record) for one in done]}, 201 if all(one.created for one in done) else 200)
 
     async def list(self, request: Request) -> Response:
-        page = await self._service.page(filter_of(request), *page_of(request))
+        wanted = filter_of(request)
+        if where := request.query_params.get("where"):
+            wanted = replace(wanted, ids=tuple(await self._service.found(where)))
+        page = await self._service.page(wanted, *page_of(request))
         jobs = [vars(record) for record in page.records]
         return Json({"jobs": jobs, "next_cursor": page.next_cursor, "total": page.total})
 
@@ -135,6 +139,13 @@ class Api:
 
     async def why(self, request: Request) -> Response:
         return Json((await self._service.why(run_id_of(request))).as_dict())
+
+    async def job_metrics(self, request: Request) -> Response:
+        found = await self._service.metrics_of(run_id_of(request), caller_of(request))
+        return Json({"metrics": [vars(each) for each in found]})
+
+    async def trackers(self, _: Request) -> Response:
+        return Json({"trackers": [vars(each) for each in self._service.trackers()]})
 
     async def value(self, request: Request) -> Response:
         found = await self._service.value(run_id_of(request), request.path_params["name"], caller_of(request))

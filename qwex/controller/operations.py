@@ -51,6 +51,7 @@ _FILTER = (
 )
 _PAGE = (
     *_FILTER,
+    Parameter("where", "string", "jobs for which a tracker's condition holds: metrics.loss < 0.1"),
     Parameter("limit", "integer", "at most so many, 1000 at most (default 50)"),
     Parameter("cursor", "string", "next_cursor of the page before, in the same order"),
     Parameter("order", "string", "created (default), or ended: those that have not ended, then the newest end first"),
@@ -97,6 +98,7 @@ OPERATIONS = (
     Operation("GET", "/jobs/{id}/logs", "logs", "A job's output as text", media="text/plain", parameters=_LOGS),
     Operation("GET", "/jobs/{id}/notebook", "notebook", "The notebook with its outputs so far", media=NOTEBOOK),
     Operation("GET", "/jobs/{id}/why", "why", "Why a job waits", None, "Why"),
+    Operation("GET", "/jobs/{id}/metrics", "job_metrics", "What a job's code has logged over time", None, "Metrics"),
     Operation("GET", "/jobs/{id}/values/{name}", "value", "An output value's bytes", media=_BYTES),
     Operation(
         "POST",
@@ -113,6 +115,7 @@ OPERATIONS = (
     Operation("GET", "/elsewhere", "elsewhere", "Jobs of other controllers", None, "JobList", parameters=_FILTER),
     Operation("GET", "/queues", "queues", "The queues", None, "Queues"),
     Operation("GET", "/backends", "backends", "The backends", None, "Backends"),
+    Operation("GET", "/trackers", "trackers", "How far trackers are behind", None, "Trackers"),
     Operation("GET", "/plugins", "plugins", "The plugins", None, "Plugins"),
     Operation(
         "GET",

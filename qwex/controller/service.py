@@ -15,6 +15,7 @@ from qwex.controller.assembly import Parts
 from qwex.controller.eventlog import stored
 from qwex.controller.executed import executed
 from qwex.controller.explaining import why
+from qwex.controller.measured import metrics_in
 from qwex.controller.merging import merged
 from qwex.controller.origin import Origin
 from qwex.controller.streams import Wanted
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from qwex.controller.job import LiveJob
     from qwex.controller.store import Filter
     from qwex.controller.submission import Submitted
-    from qwex.record import Glance, JobRecord
+    from qwex.record import Glance, JobRecord, Metric, TrackerStanding
     from qwex.state import QueueInfo, Why
 
 __all__ = ["RESUBMIT_OF", "OutputValue", "Service"]
@@ -253,8 +254,23 @@ class Service:
         """Every plugin, those that failed too."""
         return [dataclasses.asdict(info) for info in self._parts.backends.plugins.infos.values()]
 
-    def trackers(self) -> list[dict[str, Any]]:
-        """Every tracker: how many jobs it was not told the newest of, and why if that is known."""
+    async def metrics_of(self, run_id: str, caller: Caller) -> list[Metric]:
+        """What the job's code has logged over time."""
+        job = await self._read(run_id, Wanted(follow=False), caller)
+        found = await self._parts.tracking.metrics(job)
+        return await asyncio.to_thread(metrics_in, self._parts.logs.path(run_id)) if found is None else found
+
+    async def found(self, where: str) -> list[str]:
+        """The run ids of jobs for which a condition of a tracker's holds.
+
+        Raises:
+            InvalidSpec: that is no condition.
+            TrackerUnavailable: no tracker can be asked now.
+        """
+        return await self._parts.tracking.find(where)
+
+    def trackers(self) -> list[TrackerStanding]:
+        """How far each tracker is behind."""
         return self._parts.tracking.standing()
 
     def changes(self, user: str | None) -> AsyncIterator[bytes]:

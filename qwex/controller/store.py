@@ -56,6 +56,8 @@ class Filter:
     tag: tuple[str, str | None] | None = None
     #: Recorded at or after, seconds since the epoch.
     since: float | None = None
+    #: Only these; None means any.
+    ids: tuple[str, ...] | None = None
 
     def takes(self, record: JobRecord) -> bool:
         """Whether a record that is not in the store is one of those."""
@@ -67,6 +69,7 @@ class Filter:
             and (self.match is None or any(self.match.lower() in text.lower() for text in (record.name, record.id)))
             and (self.since is None or record.created_at >= self.since)
             and self.tag is None
+            and (self.ids is None or record.id in self.ids)
         )
 
 
@@ -202,6 +205,8 @@ def _matching(query: Select[Any], wanted: Filter) -> Select[Any]:
     if wanted.match is not None:
         has = jobs.c.name.icontains(wanted.match, autoescape=True)
         query = query.where(or_(has, jobs.c.id.contains(wanted.match.lower(), autoescape=True)))
+    if wanted.ids is not None:
+        query = query.where(jobs.c.id.in_(wanted.ids))
     if wanted.states:
         query = query.where(jobs.c.state.in_(wanted.states))
     if wanted.since is not None:

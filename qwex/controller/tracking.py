@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qwex.controller.courier import Courier, Place
 from qwex.controller.eventlog import stored
@@ -14,6 +14,8 @@ from qwex.controller.job import changed
 from qwex.controller.records import are_streams
 from qwex.controller.repositories import Repositories
 from qwex.controller.textlog import text_of_lines
+from qwex.errors import InvalidSpec
+from qwex.record import TrackerStanding
 from qwex.spec import JobSpec
 from qwex.tracker import TrackedJob
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from qwex.controller.eventlog import EventLog, Logs
     from qwex.controller.job import LiveJob
     from qwex.controller.store import Store
+    from qwex.record import Metric
     from qwex.tracker import Tracked, Tracker
 
 __all__ = ["Tracking"]
@@ -127,17 +130,39 @@ class Tracking:
             courier.news(job)
         self._settle(job)
 
-    def standing(self) -> list[dict[str, Any]]:
-        """Of each tracker: how many jobs wait to be told, and why if that is known."""
+    def standing(self) -> list[TrackerStanding]:
+        """How far each tracker is behind."""
         return [
-            {
-                "name": each.tracker.name,
-                "waiting": len(each.waiting),
-                "problem": each.problem,
-                "since": each.since if each.problem else None,
-            }
+            TrackerStanding(each.tracker.name, len(each.waiting), each.problem, each.since if each.problem else None)
             for each in self._couriers
         ]
+
+    async def metrics(self, job: LiveJob) -> list[Metric] | None:
+        """What the job has logged, as the first tracker that has anything tells it; None where none can."""
+        for courier in self._couriers:
+            place = courier.place(job)
+            if place.reference and not courier.problem:
+                try:
+                    subject = await self.subject(job, place, place.attempt, "")
+                    if found := await courier.tracker.metrics(subject):
+                        return found
+                except Exception as error:
+                    log.info("tracker %s does not tell the metrics of %s: %s", courier.tracker.name, job.id, error)
+        return None
+
+    async def find(self, where: str) -> list[str]:
+        """The run ids of jobs for which a tracker's condition holds.
+
+        Raises:
+            InvalidSpec: no tracker takes that for a condition.
+            TrackerUnavailable: it cannot be asked now.
+        """
+        if not self._couriers:
+            raise InvalidSpec.of("where", "no tracker is installed that could be asked")
+        found: dict[str, None] = {}
+        for courier in self._couriers:
+            found.update(dict.fromkeys(await courier.tracker.find(where)))
+        return list(found)
 
     async def close(self) -> None:
         """Stop telling; the next start goes on where this one was."""

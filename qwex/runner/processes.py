@@ -13,6 +13,7 @@ from .exits import Usage
 
 __all__ = [
     "adopt_orphans",
+    "descendants",
     "die_with_parent",
     "flush_c_stdio",
     "group_exists",
@@ -87,7 +88,7 @@ def group_exists(group: int) -> bool:
 
 def signal_descendants(number: int) -> None:
     """Send a signal to every descendant of this process (Linux)."""
-    for pid in _descendants(os.getpid()):
+    for pid in descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
@@ -104,9 +105,10 @@ def has_other_children(child: int) -> bool:
     return _children(os.getpid()) != [child] or _children(child) != []
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """All processes below that one; none where the system does not tell."""
     children = _children(pid) or []
-    return children + [below for child in children for below in _descendants(child)]
+    return children + [below for child in children for below in descendants(child)]
 
 
 def _children(pid: int) -> list[int] | None:

@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 
-from . import processes, wakeup, worker
+from . import packages, processes, usage, wakeup, worker
 from .channel import frame
 from .eventfile import CLAIMED, EventFile
 from .exits import Outcome, Stop, Usage, conclude, duration_text, read_stop
@@ -83,9 +83,13 @@ class Supervisor:
         self._alone = False
         self._usage: Usage | None = None
         self._timeout = 0.0
+        #: Whether somebody records what the job ran in and used.
+        self._tracked = False
+        self._meter: usage.Meter | None = None
+        self._measured = 0
         #: A file for the exit record, too.
         self.last_words = ""
-        self._deadline = self._kill_at = self._give_up_at = self._reserve_at = NEVER
+        self._deadline = self._kill_at = self._give_up_at = self._reserve_at = self._measure_at = NEVER
 
     def run(self, folder: str, log: type[EventFile] = EventFile) -> int:
         """Claim the folder, let the worker go and see it to its end."""
@@ -120,11 +124,15 @@ class Supervisor:
         version = ".".join(map(str, sys.version_info[:3]))
         self._log.write("start", pid=pid, start_time=start_time, python=sys.executable, version=version, host=host)
         self._reserve_at = self._started + _RESERVE_AFTER
+        self._measure_at = self._started + usage.FIRST
+        if self._tracked:
+            self._log.write("packages", packages=packages.installed(), platform=sys.platform)
 
     def _read_job(self) -> dict[str, Any]:
         with open(os.path.join(self._folder, "job.json"), "rb") as file:
             job: dict[str, Any] = json.load(file)
         limits = job.get("limits") or {}
+        self._tracked = bool(job.get("later"))
         self._log.attempt = job["attempt"]
         self._log.max_bytes = limits.get("max_log") or sys.maxsize
         self._grace = _DEFAULT_GRACE if limits.get("grace") is None else limits["grace"]
@@ -143,13 +151,14 @@ class Supervisor:
         The system takes longer to free its memory than a short cell takes to run, so that is not waited for.
         """
         if self._status is None and self._recorder.foreseen is not None and self._stop is None:
-            code, usage = self._recorder.foreseen
-            if usage.peak_memory < _SMALL and not processes.has_other_children(self._worker):
-                self._status, self._usage, self._alone = code << 8, usage, True
+            code, used = self._recorder.foreseen
+            if used.peak_memory < _SMALL and not processes.has_other_children(self._worker):
+                self._status, self._usage, self._alone = code << 8, used, True
 
     def _step(self) -> None:
         """Wait for the next thing to happen and see to it."""
-        due = min(self._recorder.due(), self._deadline, self._kill_at, self._give_up_at, self._reserve_at)
+        times = (self._deadline, self._kill_at, self._give_up_at, self._reserve_at, self._measure_at)
+        due = min(self._recorder.due(), *times)
         wait = None if due == NEVER else min(max(0.0, due - time.monotonic()), _LONGEST_WAIT)
         ready = select.select([self._wakeup, *self._recorder.watched()], [], [], wait)[0]
         if self._wakeup in ready:
@@ -166,6 +175,18 @@ class Supervisor:
         if now >= self._reserve_at:
             self._reserve_at = NEVER
             self._log.reserve()
+        if now >= self._measure_at:
+            self._measure(now)
+
+    def _measure(self, now: float) -> None:
+        """Say what the job uses; the first look is there to compare the next with."""
+        self._measure_at = now + usage.EVERY
+        if self._meter is None:
+            self._meter = usage.Meter()
+            self._measure_at = now + usage.FIRST
+            return
+        self._measured += 1
+        self._log.write("usage", step=self._measured, **self._meter.sample())
 
     def _handle_signals(self, numbers: bytes) -> None:
         if signal.SIGCHLD in numbers:
@@ -216,11 +237,11 @@ class Supervisor:
         assert self._status is not None
         out_of_memory = processes.oom_kills() > self._oom_kills if self._status == signal.SIGKILL else False
         end = conclude(self._status, self._recorder.outcome, self._stop, out_of_memory=out_of_memory)
-        usage = self._usage or processes.usage(resource.RUSAGE_CHILDREN)
+        used = self._usage or processes.usage(resource.RUSAGE_CHILDREN)
         duration = round(time.monotonic() - self._started, 6)
         give_up_at = time.monotonic() + _PATIENCE
         terminated = self._stop is not None and self._stop.by_signal
-        exit = {**end._asdict(), "terminated": terminated, **usage._asdict(), "duration": duration}
+        exit = {**end._asdict(), "terminated": terminated, **used._asdict(), "duration": duration}
         if self.last_words:
             leave_last_words(self.last_words, exit)
         while not self._log.write("exit", **exit):

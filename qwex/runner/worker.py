@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 
-from . import cell, kinds, outlets, processes
+from . import cell, kinds, metrics, outlets, processes
 from . import job as jobs
 from .channel import Channel
 from .exits import START_FAILED, Outcome
@@ -69,6 +69,7 @@ def _become_worker(supervisor: int, out: int, err: int, close: Sequence[int]) ->
 
 def _work(channel: Channel) -> NoReturn:
     outlets.install(channel)
+    metrics.provide(channel)
     request = channel.receive()
     if request is None:
         os._exit(0)

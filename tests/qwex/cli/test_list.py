@@ -33,7 +33,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def run(**given: Any) -> int:
-    nothing = dict.fromkeys(("user", "queue", "name", "limit"))
+    nothing = dict.fromkeys(("user", "queue", "name", "where", "limit"))
     return listing.COMMAND.run({**nothing, "state": (), "all": False, "json": False, **given})
 
 
