@@ -71,11 +71,14 @@ class Reconciler:
 
     async def _run(self) -> None:
         while True:
+            # Not wait_for, which before Python 3.12 can lose that it was cancelled.
+            waking = asyncio.ensure_future(self._wake.wait())
             try:
-                await asyncio.wait_for(self._wake.wait(), _EVERY)
+                await asyncio.wait([waking], timeout=_EVERY)
+            finally:
+                waking.cancel()
+            if self._wake.is_set():
                 await asyncio.sleep(_SOON)
-            except asyncio.TimeoutError:
-                pass
             self._wake.clear()
             try:
                 await self.look()

@@ -1,0 +1,262 @@
+"""Servers as they are met: strange hosts, keys, too old, slow, none at all; and what is over MLflow's limits."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from mlflowserver import missing, mlflow_server
+from postgres import missing as no_postgres
+from postgres import server as postgres_server
+from qwex_mlflow import limits
+from qwex_mlflow.errors import Refused
+from qwex_mlflow.rest import Rest
+from qwex_mlflow.runs import Runs
+from qwex_mlflow.settings import Place
+from qwex_mlflow.tracker import MlflowTracker, Reference
+
+from qwex.errors import InvalidSpec, TrackerUnavailable
+from qwex.events import Event
+from qwex.record import JobRecord
+from qwex.spec import JobSpec, Source
+from qwex.state import JobState
+from qwex.testing import TrackerContract
+from qwex.tracker import TrackedJob, TrackerContext
+
+anyio = pytest.mark.anyio
+
+
+def runs_at(server, **place):
+    return Runs(Rest(Place(server.uri, **place)))
+
+
+def job_of(run_id="one-abc234", **spec):
+    record = JobRecord(run_id, "one", "me", "script", JobState.RUNNING, "local", 1_700_000_000.0, queue="default")
+    return TrackedJob(record, JobSpec(source=Source(kind="script", text="print(1)", name="one.py"), **spec))
+
+
+class Answering:
+    """A server that gives one answer to everything, and remembers what it was asked."""
+
+    def __init__(self, status, body, kind="application/json", *, hold=None):
+        asked = self.asked = []
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                asked.append((self.command, self.path, dict(self.headers)))
+                self.rfile.read(int(self.headers.get("content-length", 0)))
+                if hold is not None:
+                    hold.wait(30)
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_PUT = do_GET  # noqa: N815
+
+            def log_message(self, *args):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.uri = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class TestContract(TrackerContract):
+    @pytest.fixture
+    def tracker_factory(self, tmp_path, server, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        return lambda: MlflowTracker(TrackerContext(tmp_path))
+
+
+class TestContractOfTheStoreOnThisMachine(TrackerContract):
+    @pytest.fixture
+    def tracker_factory(self, tmp_path, monkeypatch):
+        if missing():
+            pytest.skip(missing())
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return lambda: MlflowTracker(TrackerContext(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (503, b"<html>busy", "cannot answer now"),
+        (500, b'{"error_code": "INTERNAL_ERROR", "message": "database is locked"}', "database is locked"),
+        (507, b"no space", "cannot answer now"),
+        (404, b"not here", "no MLflow server, or too old"),
+        (200, b"<html>welcome", "is no MLflow server"),
+        (401, b"who are you", "does not let qwex in"),
+        (403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}', "does not let qwex in"),
+        (403, b"Invalid Host header - possible DNS rebinding attack detected", "--allowed-hosts 127.0.0.1"),
+    ],
+)
+def test_what_keeps_a_server_from_answering_is_for_later(status, body, said):
+    with Answering(status, body) as server, pytest.raises(TrackerUnavailable, match=said):
+        runs_at(server).get("x")
+
+
+def test_nobody_is_there():
+    with Answering(200, b"{}") as server:
+        pass
+    with pytest.raises(TrackerUnavailable, match="cannot be reached"):
+        runs_at(server).get("x")
+
+
+def test_a_refusal_is_final():
+    body = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Run with id=x not found"}).encode()
+    with Answering(404, body) as server, pytest.raises(Refused) as refused:
+        runs_at(server).get("x")
+    assert refused.value.missing
+
+
+@pytest.mark.parametrize(
+    ("place", "header"),
+    [
+        ({"token": "abc"}, "Bearer abc"),
+        ({"username": "ada", "password": "x:y"}, "Basic YWRhOng6eQ=="),
+        ({}, None),
+    ],
+)
+def test_it_says_who_asks(place, header):
+    with Answering(200, b'{"run": {"info": {"run_id": "x"}}}') as server:
+        runs_at(server, **place).get("x")
+        assert server.asked[0][2].get("Authorization") == header
+
+
+def test_a_connection_that_the_server_closed_is_made_anew(server):
+    runs = runs_at(server)
+    experiment = runs.experiment("kept")
+    runs.transport._local.connection.sock.shutdown(2)
+    assert runs.experiment("another") != experiment
+
+
+def test_allowed_hosts():
+    with mlflow_server("", "--allowed-hosts", "mlflow.example:5000") as strict:
+        with pytest.raises(TrackerUnavailable, match=f"--allowed-hosts 127.0.0.1:{strict.port}"):
+            runs_at(strict).experiment("one")
+        strict.stop()
+        strict._options = ("--allowed-hosts", f"127.0.0.1:{strict.port}")
+        strict.start()
+        assert runs_at(strict).experiment("one")
+
+
+@anyio
+async def test_without_proxied_artifacts_they_are_written_where_the_server_has_them(tmp_path, monkeypatch):
+    with mlflow_server("", "--no-serve-artifacts") as direct:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", direct.uri)
+        tracker = MlflowTracker(TrackerContext(tmp_path))
+        job = job_of()
+        job = replace(job, reference=(await tracker.begin(job, again=False)).reference)
+        await tracker.record(job, [Event(2, "state", 1.0, data={"state": "QUEUED"})])
+        await tracker.close()
+        assert direct.files(direct.run_of(job.run_id))["code/one.py"] == b"print(1)"
+
+
+@anyio
+@pytest.mark.skipif(bool(no_postgres()), reason=no_postgres())
+async def test_on_postgresql(tmp_path, monkeypatch):
+    with postgres_server() as url, mlflow_server(url) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        tracker = MlflowTracker(TrackerContext(tmp_path))
+        job = job_of()
+        job = replace(job, reference=(await tracker.begin(job, again=False)).reference)
+        again = await tracker.begin(job_of(), again=True)
+        assert again.reference == job.reference
+        await tracker.end(replace(job, record=replace(job.record, state=JobState.FAILED, ended_at=1_700_000_009.0)))
+        await tracker.close()
+        run = server.run_of(job.run_id, "FAILED")
+        assert (run.start_time, run.end_time) == (1_700_000_000_000, 1_700_000_009_000)
+
+
+@pytest.fixture
+def tracker(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    return MlflowTracker(TrackerContext(tmp_path))
+
+
+async def begun(tracker, job):
+    return replace(job, reference=(await tracker.begin(job, again=False)).reference)
+
+
+@anyio
+async def test_a_run_that_was_deleted_by_hand_is_left_alone(tracker, server):
+    job = await begun(tracker, job_of("deleted-abc234"))
+    run = Reference.loads(job.reference).run
+    server.call("runs/delete", {"run_id": run})
+    await tracker.record(job, [Event(3, "state", 1.0, data={"state": "RUNNING"})])
+    await tracker.end(replace(job, record=replace(job.record, state=JobState.SUCCEEDED, ended_at=2.0)))
+    assert server.call("runs/get", run_id=run)["run"]["info"]["lifecycle_stage"] == "deleted"
+    await tracker.close()
+
+
+@anyio
+async def test_an_experiment_that_was_deleted_is_there_again_when_it_is_used(tracker, server):
+    first = await begun(tracker, job_of("first-abc234", experiment="comes back"))
+    experiment = Reference.loads(first.reference).experiment
+    server.call("experiments/delete", {"experiment_id": experiment})
+    second = await begun(tracker, job_of("second-abc234", experiment="comes back"))
+    assert Reference.loads(second.reference).experiment == experiment
+    assert server.run_of("second-abc234").experiment == experiment
+    await tracker.close()
+
+
+@anyio
+async def test_what_is_too_long_or_odd_is_cut_and_says_so(tracker, server):
+    odd = {"a" * 63: "x" * 9000, "plain": "y"}
+    job = await begun(tracker, job_of("odd-abc234", tags=odd, experiment="odd / name \N{SNOWMAN}"))
+    values = {"n" * 400: 1.0, "../up": 2.0, "loss, of \N{GREEK SMALL LETTER ALPHA}!": float("nan"), "inf": float("inf")}
+    await tracker.record(job, [Event(9, "metrics", 5.0, data={"values": values, "step": 3})])
+    run = server.run_of("odd-abc234")
+    assert len(run.tags["a" * 63]) <= 8000
+    assert run.tags["a" * 63].endswith("characters in all]")
+    assert {len(key) for key in run.metrics if key.startswith("n")} == {250}
+    assert run.metrics["up"] == 2.0
+    await tracker.close()
+
+
+@anyio
+async def test_many_metrics_go_in_few_requests(tracker, server):
+    job = await begun(tracker, job_of("many-abc234"))
+    events = [Event(n, "metrics", 5.0 + n, data={"values": {"loss": 1 / n}, "step": n}) for n in range(1, 2501)]
+    await tracker.record(job, events)
+    await tracker.record(job, events)
+    found = server.call("metrics/get-history", run_id=server.run_of("many-abc234").id, metric_key="loss")["metrics"]
+    assert [each["step"] for each in found] == list(range(1, 2501))
+    await tracker.close()
+
+
+@anyio
+async def test_find(tracker, server):
+    job = await begun(tracker, job_of("found-abc234", experiment="searched"))
+    await tracker.record(job, [Event(9, "metrics", 5.0, data={"values": {"found": 0.5}})])
+    assert await tracker.find("metrics.found > 0.4 and metrics.found < 0.6") == ["found-abc234"]
+    assert await tracker.find("metrics.found > 0.6") == []
+    with pytest.raises(InvalidSpec, match="where"):
+        await tracker.find("what is this")
+    await tracker.close()
+
+
+def test_batches_are_within_the_limits():
+    assert [len(each) for each in limits.batches(range(2500), limits.METRICS)] == [1000, 1000, 500]
+
+
+@pytest.mark.parametrize("given", ["", "/", "..", "a//b", "é" * 300, "x\n", "a:b"])
+def test_names_are_such_as_mlflow_takes(given):
+    validation = pytest.importorskip("mlflow.utils.validation")
+    validation._validate_metric_name(limits.name(given))
+    validation._validate_param_name(limits.name(given))
+    validation._validate_tag_name(limits.name(given))
