@@ -36,7 +36,7 @@ STATUS = {
 
 #: MLflow's source.type.
 _TYPES = {"cell": "NOTEBOOK", "notebook": "NOTEBOOK"}
-_FLAG = re.compile(r"--?([A-Za-z][\w.-]*)(?:=(.*))?", re.DOTALL)
+_FLAG = re.compile(r"--([A-Za-z][\w.-]*)(?:=(.*))?", re.DOTALL)
 
 
 def experiment(job: TrackedJob, default: str) -> str:
@@ -84,8 +84,6 @@ def tags(job: TrackedJob, controller: str) -> dict[str, str]:
         }
     found |= {f"qwex.parameters.{key}": str(value) for key, value in spec.parameters.items()}
     found |= {key: value for key, value in spec.tags.items() if not key.startswith("mlflow.")}
-    if parent := spec.env.get("MLFLOW_RUN_ID"):
-        found["mlflow.parentRunId"] = parent
     return {key: value for key, value in found.items() if value}
 
 

@@ -50,9 +50,7 @@ def open_store(uri: str, folder: Path) -> Any:
         fcntl.flock(lock, fcntl.LOCK_EX)
         from mlflow.tracking._tracking_service.utils import _get_store
 
-        store = _get_store(  # type: ignore[no-untyped-call]
-            store_uri=uri, artifact_uri=(folder / "artifacts").as_uri()
-        )
+        store = _get_store(store_uri=uri, artifact_uri=(folder / "artifacts").as_uri())
         if uri.startswith("sqlite:///"):
             # Readers and a writer at the same time; it stays so in the file.
             with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:

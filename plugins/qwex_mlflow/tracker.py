@@ -108,7 +108,7 @@ class MlflowTracker(Tracker):
         if place is None:
             return Tracked()
         runs = self._servers.at(place)
-        if job.reference and job.cause != Reason.RETRY.value:
+        if job.reference and (job.cause != Reason.RETRY.value or "MLFLOW_RUN_ID" in job.spec.env):
             await self._go_on(job, Reference.loads(job.reference))
             return self._tracked(job, place, Reference.loads(job.reference))
         reference = await self._servers.ask(self._found_or_made, runs, job, again)
@@ -207,7 +207,19 @@ class MlflowTracker(Tracker):
         return Tracked(reference.dumps(), {k: v for k, v in given.items() if k not in job.spec.env}, links)
 
     def _found_or_made(self, runs: Runs, job: TrackedJob, again: bool) -> Reference:
-        return (self._find(runs, job) if again else None) or self._create(runs, job)
+        return self._given(runs, job) or (self._find(runs, job) if again else None) or self._create(runs, job)
+
+    def _given(self, runs: Runs, job: TrackedJob) -> Reference | None:
+        """The run that the job's user has named as its own, as ``mlflow run`` does."""
+        if not (run := job.spec.env.get("MLFLOW_RUN_ID")):
+            return None
+        try:
+            experiment = runs.get(run)["info"]["experiment_id"]
+            tags = describing.tags(job, self._controller)
+            runs.log(run, tags={key: value for key, value in tags.items() if key.startswith("qwex.")})
+        except Refused:
+            return None
+        return Reference(runs.transport.uri, experiment, run)
 
     def _find(self, runs: Runs, job: TrackedJob) -> Reference | None:
         """The attempt's run, if an earlier call has made it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import qwex
-from qwex.cli import commands, complete, exits
+from qwex.cli import commands, complete, exits, foreign
 from qwex.cli.command import Command, Group
 from qwex.errors import nearest
 
@@ -36,7 +36,7 @@ def parse(argv: Sequence[str]) -> tuple[Command, Given] | int:
     if argv[0] == "--show-completion" and len(argv) > 1:
         return _show_completion(argv[1])
     if not argv[0].startswith("-") and argv[0] not in commands.NAMES:
-        close = nearest(argv[0], commands.NAMES)
+        close = nearest(argv[0], [*commands.NAMES, *foreign.names()])
         raise exits.UsageError(f"no command {argv[0]!r}.{close} See: qwex --help")
     try:
         parsed = _application(_wanted(argv))(list(argv), prog_name="qwex", standalone_mode=False)
@@ -139,7 +139,9 @@ def _epilog(argv: Sequence[str]) -> str:
     if argv[0] in commands.NAMES:
         return ""
     rows = [f"  {code:>3}  {meaning}" for code, meaning in exits.TABLE]
-    return "\n".join([" Exit codes", *rows, " With `submit --wait` and `wait`: the job's own exit code.\n"])
+    brought = foreign.names()
+    more = [f" From plugins\n  {', '.join(brought)}\n"] if brought else []
+    return "\n".join([*more, " Exit codes", *rows, " With `submit --wait` and `wait`: the job's own exit code.\n"])
 
 
 def _add(app: typer.Typer, name: str, command: Command) -> None:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
-from qwex.cli import commands, exits, plain
+from qwex.cli import commands, exits, foreign, plain
 from qwex.cli.screen import note, safe
 from qwex.errors import NotFound, QwexError
 
@@ -68,6 +68,10 @@ def _prepare_streams() -> None:
 
 
 def _run(argv: Sequence[str]) -> int:
+    if argv and argv[0] not in commands.NAMES and not argv[0].startswith("-"):
+        brought = foreign.find(argv[0])
+        if brought is not None:
+            return brought(argv[1:])
     head, rest = _split(argv)
     parsed = _parse(head)
     if isinstance(parsed, int):

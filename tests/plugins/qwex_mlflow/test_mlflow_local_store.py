@@ -105,6 +105,8 @@ def test_a_store_that_cannot_be_opened(tmp_path):
 
 
 def test_mlflow_never_comes_into_the_controller():
-    code = "import sys, qwex_mlflow.tracker\nprint([n for n in sys.modules if n.split('.')[0] in ('mlflow', 'sqlalchemy')])"
+    code = (
+        "import sys, qwex_mlflow.tracker\nprint([n for n in sys.modules if n.split('.')[0] in ('mlflow', 'alembic')])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

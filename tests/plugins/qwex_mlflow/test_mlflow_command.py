@@ -1,0 +1,52 @@
+"""``qwex mlflow``."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from mlflowserver import free_port, missing
+
+
+def qwex(*words, **more):
+    command = [sys.executable, "-m", "qwex.cli", "mlflow", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+
+def test_where_jobs_are_recorded(recorded, home, monkeypatch):
+    assert qwex("uri").communicate(timeout=60)[0] == f"sqlite:///{home / 'mlflow' / 'mlflow.db'}\n"
+    monkeypatch.setenv("QWEX_MLFLOW__TRACKING_URI", "http://site:5000")
+    assert qwex("uri").communicate(timeout=60)[0] == "http://site:5000\n"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mine:5000")
+    assert qwex("uri").communicate(timeout=60)[0] == "http://mine:5000\n"
+    assert qwex("ui", "--no-browser").communicate(timeout=60)[0] == "http://mine:5000\n"
+
+
+def test_nowhere(recorded, monkeypatch):
+    monkeypatch.setenv("QWEX_MLFLOW__ENABLED", "false")
+    asked = qwex("uri")
+    assert "not recorded in MLflow here" in asked.communicate(timeout=60)[1]
+    assert asked.returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_the_pages_over_the_store_on_this_machine(recorded):
+    port = free_port()
+    pages = qwex("ui", "--no-browser", "--port", str(port))
+    try:
+        assert pages.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        assert b"MLflow" in urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30).read()
+    finally:
+        pages.send_signal(signal.SIGINT)
+        assert pages.wait(60) == 0
+
+
+@pytest.mark.parametrize("words", [(), ("dance",), ("ui", "--port", "many")])
+def test_what_is_no_command(words):
+    asked = qwex(*words)
+    assert "usage: qwex mlflow" in asked.communicate(timeout=60)[1]
+    assert asked.returncode == 2
