@@ -16,7 +16,7 @@ LAB := qwex_ext/labextension
 LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) \
 	$(wildcard $(LAB)/*.json) clients/openapi.json
 
-.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab cluster-build cluster-up cluster-down clean
+.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab bench-mlflow cluster-build cluster-up cluster-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ bench: .venv/.bench  ## measure against the peers; takes about a quarter of an h
 
 bench-kueue: .venv/.test  ## measure the backend kueue on a cluster of its own; takes about ten minutes
 	@$(BIN)/python benchmarks/kueue.py
+
+bench-mlflow: .venv/.test  ## measure what recording jobs in MLflow costs; takes about three minutes
+	@$(BIN)/python benchmarks/mlflow.py
 
 bench-lab: .venv/.test  ## measure JupyterLab's part in a browser; takes about three minutes
 	@$(BIN)/python benchmarks/lab.py
