@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from qwex_kueue.settings import KueueSettings
+from qwex_mlflow.settings import MlflowSettings
 
 from qwex.cli import exits
 from qwex.config import FIELDS
@@ -82,6 +83,8 @@ FIELD_WORDS = {
     "backend": "place that runs it",
     "backend_options": "options of the backend's own; `qwex backends` lists them",
 }
+#: The head of a table of a plugin's settings.
+SECTION = "| setting | default | what it is |\n|---|---|---|\n"
 #: Models that only notebooks and Python write, so that their fields are left to the OpenAPI document.
 APART = ("inputs",)
 
@@ -128,10 +131,9 @@ def _kinds(annotation: Any) -> list[type]:
     return [kind for part in within for kind in _kinds(part)] or [annotation] * isinstance(annotation, type)
 
 
-def kueue_settings() -> list[str]:
-    """A row for each setting of the ``[kueue]`` section."""
-    fields = KueueSettings.model_fields.items()
-    return [f"| `{name}` | {_default(field)} | {field.description} |" for name, field in fields]
+def section(model: type[BaseModel]) -> list[str]:
+    """A row for each setting of a plugin's section."""
+    return [f"| `{name}` | {_default(field)} | {field.description} |" for name, field in model.model_fields.items()]
 
 
 def exit_codes() -> list[str]:
@@ -153,7 +155,8 @@ def pages() -> dict[str, str]:
         "settings.md": settings(),
         "flags.md": submission(),
         "jobspec.md": with_table("jobspec.md", "| field | default | what it is |\n|---|---|---|\n", job_fields()),
-        "kueue.md": with_table("kueue.md", "| setting | default | what it is |\n|---|---|---|\n", kueue_settings()),
+        "kueue.md": with_table("kueue.md", SECTION, section(KueueSettings)),
+        "mlflow.md": with_table("mlflow.md", SECTION, section(MlflowSettings)),
         "cli.md": with_table("cli.md", "| code | what it means |\n|---|---|\n", exit_codes()),
     }
 

@@ -31,8 +31,8 @@ class MlflowSettings(BaseModel):
     experiment: str = Field(
         "", description="experiment of jobs that name none; empty means their notebook's or folder's name"
     )
-    username: str = ""
-    password: str = ""
+    username: str = Field("", description="user for the tracking server")
+    password: str = Field("", description="password for the tracking server")
     token: str = Field("", description="bearer token for the tracking server")
     insecure_tls: bool = Field(False, description="accept any certificate")
     ca_file: str = Field("", description="certificates to trust, as a PEM file")
