@@ -16,11 +16,14 @@ from qwex.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
     from qwex.cli.walkthrough import Walkthrough
+    from qwex.client import Client
     from qwex.record import JobRecord
 
 __all__ = ["COMMAND"]
 
 _NOTEBOOK = "01_first_job.ipynb"
+#: Seconds that trackers have for what they were not told yet.
+_RECORDED = 30.0
 #: What the notebook and its execution import, and the names they are installed by.
 _NEEDS = {
     "IPython": "ipython",
@@ -46,6 +49,7 @@ def _run(given: Given) -> int:
     walkthrough = Walkthrough(source, folder, quiet=given["json"])
     ended_well = walkthrough.run()
     jobs = client().list(since=since, limit=100).records
+    _until_recorded(client())
     if given["json"]:
         print_json({"notebook": str(walkthrough.result), "ok": ended_well, "jobs": [job.as_dict() for job in jobs]})
     else:
@@ -71,6 +75,13 @@ def _check() -> None:
         raise ConfigError(f"the demo also needs {', '.join(missing)}: pip install 'qwex[demo]'")
 
 
+def _until_recorded(client: Client) -> None:
+    """Give trackers a moment for what they were not told yet; the rest they are told after the next start."""
+    give_up = time.monotonic() + _RECORDED
+    while any(each.waiting and not each.problem for each in client.trackers()) and time.monotonic() < give_up:
+        time.sleep(0.2)
+
+
 def _leave_nothing_running() -> None:
     """The jobs are kept; the next command starts the controller again."""
     from qwex import config
@@ -93,6 +104,8 @@ def _sum_up(walkthrough: Walkthrough, jobs: list[JobRecord]) -> None:
     say(f"  the notebook, with all its output  {walkthrough.result}")
     say(f"  its {len(walkthrough.figures)} figures                      {walkthrough.result.parent}")
     say("  the same jobs in the terminal      qwex list")
+    if importlib.util.find_spec("mlflow"):
+        say("  the same jobs in MLflow            qwex mlflow ui")
     if shutil.which("qwex") is None:
         say(f"  (after: source {Path(sys.prefix) / 'bin' / 'activate'})", "dim")
     say("\nOpen it in JupyterLab, and run the cells yourself", "bold")
