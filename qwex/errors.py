@@ -10,6 +10,8 @@ QwexError
 ├── NotAuthorized           who asks may not do this
 ├── TooLarge                a body, an event or a value exceeds a stated limit
 ├── BackendUnavailable      the place that runs jobs cannot be reached now; transient
+├── ArtifactsUnavailable    the artifact store cannot be reached, is full or fails now; transient
+├── Damaged                 stored bytes are not those that their name promises
 ├── ControllerUnavailable   no controller answers, and none could be started
 ├── PluginError             a plugin could not be imported, or breaks the contract
 ├── CaptureError            a value the cell needs cannot be sent; names the variable
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "ArtifactsUnavailable",
     "BackendUnavailable",
     "CaptureError",
     "ConfigError",
     "Conflict",
     "ControllerUnavailable",
+    "Damaged",
     "InvalidSpec",
     "JobCancelled",
     "JobError",
@@ -132,6 +136,18 @@ class BackendUnavailable(QwexError):
     def __init__(self, message: str, *, problems: Sequence[tuple[str, str]] = (), in_doubt: bool = False) -> None:
         super().__init__(message, problems=problems)
         self.in_doubt = in_doubt
+
+
+class ArtifactsUnavailable(QwexError):
+    """The artifact store cannot be reached, is full or fails now. Transient: the same call may succeed later."""
+
+    code = "artifacts-unavailable"
+
+
+class Damaged(QwexError):
+    """Bytes in the artifact store are not those that their name promises; none of them may be used."""
+
+    code = "damaged"
 
 
 class ControllerUnavailable(QwexError):

@@ -23,6 +23,7 @@ STATUS: dict[type[QwexError], HTTPStatus] = {
     errors.NotAuthorized: HTTPStatus.FORBIDDEN,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.BackendUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ArtifactsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

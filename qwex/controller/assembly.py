@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from qwex.controller import artifacts
+from qwex.controller.blobs import Blobs
 from qwex.controller.bus import Bus
 from qwex.controller.cancelling import Cancelling
 from qwex.controller.environments import Environments
@@ -24,12 +26,8 @@ from qwex.controller.tracking import Tracking
 from qwex.controller.values import Values
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from qwex.artifacts import ArtifactStore
     from qwex.config import Settings
     from qwex.controller.backends import Backends
-    from qwex.plugins import Plugins
 
 __all__ = ["Parts"]
 
@@ -49,7 +47,8 @@ class Parts:
         self.bus = Bus()
         self.notices = Notices(plugins)
         self.environments = Environments(folder / "environments")
-        self.blobs = _blobs(plugins, folder / "blobs")
+        self.artifacts = artifacts.opened(plugins, settings)
+        self.blobs = Blobs(self.artifacts) if self.artifacts else None
         self.values = Values(self.blobs)
         registry, store = self.registry, self.store
         self.finding = Finding(registry, store, backends)
@@ -83,7 +82,8 @@ class Parts:
         What reads from a backend stops before the backend does: a connection that is closed on purpose loses nothing.
         """
         self.streams.close()
-        last = (self.lifecycle, self.reading, self.backends, self.tracking, self.notices, self.store)
+        kept = (self.artifacts,) if self.artifacts else ()
+        last = (self.lifecycle, self.reading, self.backends, self.tracking, self.notices, *kept, self.store)
         for close in (
             self.backends.watch_no_more,
             self.handover.close,
@@ -94,7 +94,3 @@ class Parts:
                 await close()
             except Exception:
                 log.exception("%s", close.__qualname__)
-
-
-def _blobs(plugins: Plugins, folder: Path) -> ArtifactStore | None:
-    return next((store for store in plugins.made(plugins.artifact_stores, folder) if store.name == "file"), None)
