@@ -17,7 +17,7 @@ LAB := qwex_ext/labextension
 LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) \
 	$(wildcard $(LAB)/*.json) clients/openapi.json
 
-.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab cluster-build cluster-up cluster-down s3-build s3-up s3-down clean
+.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab bench-s3 cluster-build cluster-up cluster-down s3-build s3-up s3-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,9 @@ bench-kueue: .venv/.test  ## measure the backend kueue on a cluster of its own; 
 
 bench-lab: .venv/.test  ## measure JupyterLab's part in a browser; takes about three minutes
 	@$(BIN)/python benchmarks/lab.py
+
+bench-s3: .venv/.test  ## measure uploads beside s3fs and boto3; takes about five minutes
+	@$(BIN)/python benchmarks/s3.py
 
 cluster-build: .venv/.test  ## build a Kubernetes with Kueue from Go modules, once; about 20 minutes
 	$(SAY) 'programs and images of the test cluster'

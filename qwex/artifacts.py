@@ -161,10 +161,10 @@ def checked_key(key: str) -> str:
     return key
 
 
-async def chunks_of(path: Path) -> AsyncIterator[bytes]:
-    """A file's bytes, 1 MiB at a time."""
-    with open(path, "rb") as file:  # noqa: ASYNC230 - the disk is local
-        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+async def chunks_of(path: Path, size: int = _CHUNK) -> AsyncIterator[bytes]:
+    """A file's bytes, so many at a time."""
+    with open(path, "rb", buffering=0) as file:  # noqa: ASYNC230 - the disk is local
+        while chunk := await asyncio.to_thread(file.read, size):
             yield chunk
 
 

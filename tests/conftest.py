@@ -16,6 +16,7 @@ from leftovers import end_all
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from s3servers.swift import Swift
     from s3servers.versity import Gateway
 
 
@@ -62,5 +63,20 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     except ClusterError as error:
         pytest.skip(str(error))
     running = versity.started(program, tmp_path_factory.mktemp("s3"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    """A second S3 server, of another make; installed when it is first needed, which takes a minute."""
+    from harness.progress import silent
+    from s3servers import swift
+
+    try:
+        commands = swift.programs(silent)
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    running = swift.started(commands, tmp_path_factory.mktemp("swift") / "all")
     yield running
     running.stop()

@@ -21,7 +21,7 @@ __all__ = ["each", "get_files", "put_files"]
 T = TypeVar("T")
 
 #: Small objects under way at once, and their bytes.
-_AT_ONCE = 64
+_AT_ONCE = 128
 _BYTES = 32 << 20
 #: Bytes of an object that are asked for before its size is known, and objects whose rest is fetched at once.
 _BEGINNING = 512 << 10
@@ -92,7 +92,7 @@ async def put_files(store: CloudStore, files: Mapping[str, Path], *, replace: bo
             await budget.give(taken)
 
     async def put_large(key: str) -> None:
-        if await store.put(key, chunks_of(files[key]), replace=replace):
+        if await store.put(key, chunks_of(files[key], PART), replace=replace):
             written.add(key)
 
     await each(put_small, small)

@@ -1,4 +1,4 @@
-"""The stores of qwex_s3 keep the contract: over a real S3 server, and over fsspec."""
+"""The stores of qwex_s3 keep the contract: over two real S3 servers, and over fsspec."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from s3servers.swift import Swift
     from s3servers.versity import Gateway
 
 
@@ -31,6 +32,21 @@ class TestVersity(ArtifactStoreContract):
     @pytest.fixture
     def unusable(self, gateway: Gateway, tmp_path: Path) -> S3Store:
         return S3Store(StoreContext("s3://no-such-bucket", tmp_path, gateway.settings()))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+class TestSwift(ArtifactStoreContract):
+    exclusive = False  # 2.38.3 too
+
+    @pytest.fixture
+    def store_factory(self, swift: Swift, tmp_path: Path) -> Callable[[], S3Store]:
+        url = f"s3://{swift.bucket()}/some/folder"
+        return lambda: S3Store(StoreContext(url, tmp_path, swift.settings()))
+
+    @pytest.fixture
+    def unusable(self, swift: Swift, tmp_path: Path) -> S3Store:
+        return S3Store(StoreContext("s3://no-such-bucket", tmp_path, swift.settings()))
 
 
 class TestMemory(ArtifactStoreContract):

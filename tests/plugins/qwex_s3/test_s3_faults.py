@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 
 import pytest
 from s3servers.proxy import answer, cut, dripping, lost
@@ -97,6 +98,7 @@ async def test_a_lost_answer_is_not_two_objects(proxy, through):
     assert await read(store, "x") == b"once"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="obstore 0.12, which takes back the parts, needs Python 3.11")
 async def test_cut_in_the_middle_of_the_parts(gateway, bucket, proxy, through):
     """Nothing whole is there, no part is left behind, and it can be put again."""
     store, data = through(), bytes(30 * MIB)

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.errors import ClusterError
 from harness.progress import Progress
 
-from s3servers import build, versity
+from s3servers import build, swift, versity
 
 _BUCKET = "qwex"
 
@@ -26,6 +26,8 @@ def main() -> int:
     given = parser.parse_args()
     try:
         program = build.gateway(Progress())
+        if given.command == "build":
+            swift.programs(Progress())
         if given.command == "up":
             _up(program, given.port)
         elif given.command == "down":
