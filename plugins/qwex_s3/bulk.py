@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qwex.artifacts import chunks_of, write_beside
@@ -10,7 +11,7 @@ from qwex_s3 import downloading
 from qwex_s3.uploading import PART
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
     from qwex_s3.errors import Where
@@ -39,19 +40,19 @@ class _Budget:
         self._left = self._size = size
         self._freed = asyncio.Condition()
 
-    async def take(self, size: int) -> int:
-        """Wait for so many; returns what to give back."""
+    @asynccontextmanager
+    async def of(self, size: int) -> AsyncIterator[None]:
+        """Wait for so many, and have them until the end of the block."""
         size = min(size, self._size)
         async with self._freed:
             await self._freed.wait_for(lambda: self._left >= size)
             self._left -= size
-        return size
-
-    async def give(self, size: int) -> None:
-        """Give them back."""
-        async with self._freed:
-            self._left += size
-            self._freed.notify_all()
+        try:
+            yield
+        finally:
+            async with self._freed:
+                self._left += size
+                self._freed.notify_all()
 
 
 async def each(act: Callable[[T], Awaitable[None]], things: Iterable[T], at_once: int = _AT_ONCE) -> None:
@@ -84,20 +85,14 @@ async def put_files(store: CloudStore, files: Mapping[str, Path], *, replace: bo
         look = not replace and (repeated or sizes[key] >= _WORTH_A_LOOK)
         if look and await store.stat(key):
             return
-        taken = await budget.take(sizes[key])
-        try:
+        async with budget.of(sizes[key]):
             if await store.put_small(key, files[key], replace=replace):
                 written.add(key)
-        finally:
-            await budget.give(taken)
-
-    async def put_large(key: str) -> None:
-        if await store.put(key, chunks_of(files[key], PART), replace=replace):
-            written.add(key)
 
     await each(put_small, small)
-    # Each of these fills the line by itself.
-    await each(put_large, ordered[len(small) :], 1)
+    for key in ordered[len(small) :]:  # each of these fills the line by itself
+        if await store.put_large(key, chunks_of(files[key], PART), sizes[key], replace=replace):
+            written.add(key)
     return written
 
 

@@ -64,11 +64,7 @@ class CloudStore(ArtifactStore):
         first = await anext(parts, b"")
         if len(first) < PART:
             return await self.put_small(key, first, replace=replace)
-        if not replace and await self.stat(key):
-            return False
-        with translated(self._where, key):
-            await uploading.upload(self._place, key, first, parts)
-        return True
+        return await self.put_large(key, uploading.with_first(first, parts), replace=replace)
 
     def get(self, key: str, start: int = 0) -> AsyncIterator[bytes]:
         """In ranges of 8 MiB, a few fetched ahead."""
@@ -116,6 +112,14 @@ class CloudStore(ArtifactStore):
         """Put what fits into one request; of a file, obstore reads it."""
         with translated(self._where, key):
             return await uploading.put_whole(self._place, key, data, self._where.patience, replace=replace)
+
+    async def put_large(self, key: str, parts: AsyncIterator[bytes], size: int = 0, *, replace: bool) -> bool:
+        """Put what comes in pieces of 8 MiB; of more than 70 GiB ``size`` must be told."""
+        if not replace and await self.stat(key):
+            return False
+        with translated(self._where, key):
+            await uploading.upload(self._place, key, parts, size)
+        return True
 
     async def _delete_one(self, key: str) -> None:
         import obstore

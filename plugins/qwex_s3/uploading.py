@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ["PART", "put_whole", "regrouped", "upload"]
+__all__ = ["PART", "put_whole", "regrouped", "upload", "with_first"]
 
 #: Bytes of a part; what is smaller goes in one request.
 PART = 8 << 20
@@ -52,7 +52,7 @@ async def put_whole(place: Any, key: str, data: bytes | Path, patience: float, *
         pause = min(pause * 2, 5.0)
 
 
-async def upload(place: Any, key: str, first: bytes, rest: AsyncIterator[bytes], size: int = 0) -> None:
+async def upload(place: Any, key: str, parts: AsyncIterator[bytes], size: int = 0) -> None:
     """In parts. Whatever ends it early, a cancelled caller too, the parts are taken back before this returns."""
     import obstore
 
@@ -61,7 +61,7 @@ async def upload(place: Any, key: str, first: bytes, rest: AsyncIterator[bytes],
         obstore.put_async(
             place,
             key,
-            _until(stop, first, rest),
+            _until(stop, parts),
             use_multipart=True,
             chunk_size=max(PART, size // _MOST_PARTS),
             max_concurrency=_PARTS,
@@ -92,14 +92,20 @@ async def regrouped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(waiting)
 
 
-async def _until(stop: asyncio.Event, first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """All pieces, or an error as soon as nobody wants them any more."""
+async def with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The piece that was looked at, then the others."""
     yield first
+    async for piece in rest:
+        yield piece
+
+
+async def _until(stop: asyncio.Event, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """All pieces, or an error as soon as nobody wants them any more."""
     stopped = asyncio.ensure_future(stop.wait())
     try:
-        async with aclosing(rest):  # type: ignore[type-var]
+        async with aclosing(parts):  # type: ignore[type-var]
             while True:
-                step = asyncio.ensure_future(anext(rest, None))
+                step = asyncio.ensure_future(anext(parts, None))
                 await asyncio.wait({step, stopped}, return_when=asyncio.FIRST_COMPLETED)
                 if stop.is_set():
                     step.cancel()
