@@ -22,6 +22,9 @@ _KEY = "the access key is not known there"
 #: What a server's code means: the answer, and what to do about it. All of it is somebody's to mend.
 _MENDED = {
     "NoSuchBucket": ("there is no bucket {bucket!r}", "create it, or name another in 'artifacts'"),
+    "ContainerNotFound": ("there is no container {bucket!r}", "create it, or name another in 'artifacts'"),
+    "AuthenticationFailed": ("the account's key is not the right one", "check [az]"),
+    "AuthorizationFailure": ("this account has no right to do that", "ask for the right to read and write blobs there"),
     "InvalidAccessKeyId": (_KEY, "check {key}"),
     "XAdminUserNotFound": (_KEY, "check {key}"),
     "InvalidClientTokenId": (_KEY, "check {key}"),
@@ -64,7 +67,10 @@ class Where:
 
 def status_of(error: BaseException) -> int:
     """The status that the server answered with; 0 where there was no answer."""
-    found = re.search(r"status code: (\d{3})|status: (\d{3})", str(error))
+    said = str(error)
+    found = re.search(r"status code: (\d{3})|status: (\d{3})", said)
+    if "InvalidRangeRequest" in said:  # obstore saw for itself that the object is shorter
+        return 416
     return int(found[1] or found[2]) if found else 0
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from qwex.artifacts import ArtifactStore, Stored
-from qwex.errors import ArtifactsUnavailable, NotFound
+from qwex.errors import ArtifactsUnavailable, ConfigError, NotFound
 from qwex_s3 import bulk, downloading, uploading
 from qwex_s3.errors import Where, translated
 from qwex_s3.uploading import PART
@@ -22,6 +22,8 @@ __all__ = ["CloudStore"]
 
 #: Written at each start: shows that the place can be written.
 _MARK = "qwex-store"
+#: Objects that go up in parts at once; each of them takes about 100 MiB of memory.
+_LARGE = 2
 #: Signatures hold no longer in any of the clouds.
 _LONGEST = 7 * 86_400.0
 #: Seconds; seen with obstore 0.12.1 in 1 of 15 processes without, in none with it.
@@ -35,10 +37,14 @@ class CloudStore(ArtifactStore):
         super().__init__(context)
         self._place = place
         self._where = where
+        self._room = asyncio.Semaphore(_LARGE)
 
     async def start(self) -> None:
         """Write an object and look for it, which meets every wrong key, bucket, right and clock."""
-        await self.put_small(_MARK, b"This folder is an artifact store of qwex.\n", replace=True)
+        try:
+            await self.put_small(_MARK, b"This folder is an artifact store of qwex.\n", replace=True)
+        except NotFound as error:
+            raise ConfigError(f"the artifact store {self._where.url}: there is no {self._where.bucket!r}") from error
         if not await self.stat(_MARK):
             raise ArtifactsUnavailable(
                 f"the artifact store {self._where.url} does not have what was just written to it"
@@ -117,8 +123,9 @@ class CloudStore(ArtifactStore):
         """Put what comes in pieces of 8 MiB; of more than 70 GiB ``size`` must be told."""
         if not replace and await self.stat(key):
             return False
-        with translated(self._where, key):
-            await uploading.upload(self._place, key, parts, size)
+        async with self._room:
+            with translated(self._where, key):
+                await uploading.upload(self._place, key, parts, size)
         return True
 
     async def _delete_one(self, key: str) -> None:

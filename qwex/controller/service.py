@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import qwex
 from qwex import yamltext
+from qwex.backend import Capability
 from qwex.controller import adoption, elsewhere, lines
 from qwex.controller.assembly import Parts
 from qwex.controller.eventlog import stored
@@ -211,7 +212,7 @@ class Service:
         found = job.produced.get(name)
         if found is None:
             raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
-        chunks = await self._parts.values.kept(job.record.user, found["digest"])
+        chunks = await self._kept(job, found["digest"])
         if chunks is None:
             backend = await self._parts.backends.get(job.record.backend)
             chunks = backend.value(job.record.native_id or run_id, found["attempt"], name)
@@ -286,6 +287,13 @@ class Service:
     def states(self) -> Counter[str]:
         """How many jobs that have not ended are in each state."""
         return Counter(job.record.state.value for job in self._parts.registry)
+
+    async def _kept(self, job: LiveJob, digest: str) -> AsyncIterator[bytes] | None:
+        """A value that was copied here; of a backend that keeps its own, the store, which may be away, is not asked."""
+        kind = self._parts.backends.plugins.backends.get(job.record.backend)
+        if kind and Capability.FLEETING not in kind.capabilities:
+            return None
+        return await self._parts.values.kept(job.record.user, digest)
 
     async def _read(self, run_id: str, wanted: Wanted, caller: Caller) -> LiveJob:
         """The job of a reader; one who does not follow gets all there is by now."""

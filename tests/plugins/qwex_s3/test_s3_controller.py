@@ -63,9 +63,10 @@ def test_a_wrong_key_keeps_nothing_else_from_working(configured, monkeypatch):
     client = Client()
     with pytest.raises(QwexError, match="the secret key is not the one of that access key"):
         client.put_blob(bytes(10))
-    job = client.submit({"source": {"kind": "cell", "text": "print(1)"}})
+    job = client.submit({"source": {"kind": "cell", "text": "print(1); y = 2"}, "outputs": ["y"]})
     job.wait(60)
     assert "".join(job.logs()) == "1\n"
+    assert job.value("y") == 2
 
 
 def test_the_section_is_shown_without_its_secrets(configured, monkeypatch, capsys):
