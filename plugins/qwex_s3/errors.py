@@ -121,6 +121,11 @@ def _answered(status: int, code: str, where: Where) -> QwexError:
     said = f"{status} {code}".strip()
     if status == 507 or code in _FULL:
         return ArtifactsUnavailable(f"the artifact store {where.url} is full ({said}); make room there")
+    if status == 501:
+        return ConfigError(
+            f"the artifact store {where.url} does not know what was asked of it ({said}); "
+            f"if it is a server without If-None-Match, set [{where.section}] conditional_put = false"
+        )
     if status >= 500 or status == 429:
         return ArtifactsUnavailable(
             f"the artifact store {where.url} fails ({said}), also when asked again for {where.patience:g} s; "
@@ -130,7 +135,7 @@ def _answered(status: int, code: str, where: Where) -> QwexError:
 
 
 def _unanswered(said: str, where: Where) -> QwexError:
-    if re.search(r"certificate|UnknownIssuer|NotValidForName", said):
+    if re.search(r"InvalidCertificate|UnknownIssuer|invalid peer certificate", said):
         return ConfigError(
             f"the artifact store {where.url}: the certificate of {where.endpoint or 'the server'} is not trusted; "
             f"name the one to trust in [{where.section}] ca_file"

@@ -55,6 +55,10 @@ class S3Store(_Place):
     Settings = model = S3Settings
     kind = "S3Store"
 
+    def __init__(self, context: StoreContext) -> None:
+        super().__init__(context)
+        self.creates = read_section(self.name, S3Settings, context.settings).conditional_put
+
     @staticmethod
     def config(settings: S3Settings, bucket: str) -> dict[str, Any]:
         """Keys and region as they are named there; the bucket within the endpoint where that is its style."""

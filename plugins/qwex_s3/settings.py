@@ -34,6 +34,9 @@ class S3Settings(CloudSettings):
     access_key_id: str = Field("", description="default $AWS_ACCESS_KEY_ID, a pod's or a machine's own role")
     secret_access_key: str = Field("", description="default $AWS_SECRET_ACCESS_KEY")
     session_token: str = Field("", description="of keys that expire; default $AWS_SESSION_TOKEN")
+    conditional_put: bool = Field(
+        True, description="whether the server knows If-None-Match; false means look first, then write"
+    )
     path_style: bool = Field(True, description="endpoint/bucket/key; false means bucket.endpoint/key")
 
 

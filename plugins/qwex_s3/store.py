@@ -33,6 +33,9 @@ _LETTING_GO = 0.05
 class CloudStore(ArtifactStore):
     """What the clouds have in common; ``place`` is a store of obstore's."""
 
+    #: Whether the place can create what must not be there yet in one request.
+    creates = True
+
     def __init__(self, context: StoreContext, place: Any, where: Where) -> None:
         super().__init__(context)
         self._place = place
@@ -116,6 +119,10 @@ class CloudStore(ArtifactStore):
 
     async def put_small(self, key: str, data: bytes | Path, *, replace: bool) -> bool:
         """Put what fits into one request; of a file, obstore reads it."""
+        if not (replace or self.creates):
+            if await self.stat(key):
+                return False
+            replace = True
         with translated(self._where, key):
             return await uploading.put_whole(self._place, key, data, self._where.patience, replace=replace)
 

@@ -63,6 +63,7 @@ async def test_nobody_listens(store):
         (507, "InsufficientStorage", ArtifactsUnavailable, r"is full \(507 InsufficientStorage\); make room"),
         (500, "InternalError", ArtifactsUnavailable, r"fails \(500 InternalError\), also when asked again for 1 s"),
         (503, "SlowDown", ArtifactsUnavailable, r"fails \(503 SlowDown\)"),
+        (501, "NotImplemented", ConfigError, r"without If-None-Match, set \[s3\] conditional_put = false"),
         (418, "", ArtifactsUnavailable, r"does not take the request \(418\)"),
     ],
 )
@@ -142,6 +143,14 @@ async def test_sixteen_writers_one_wins_all_succeed(proxy, through):
     puts = (store.put("x", chunks(b"%02d" % number)) for number in range(16))
     (winner,) = [number for number, first in enumerate(await asyncio.gather(*puts)) if first]
     assert await read(store, "x") == b"%02d" % winner
+
+
+async def test_a_server_that_knows_no_conditions_is_asked_first(proxy, through):
+    store = through(conditional_put=False)
+    assert await store.put("x", chunks(b"first"))
+    assert not await store.put("x", chunks(b"second"))
+    assert [asked.method for asked in proxy.asked] == ["HEAD", "PUT", "HEAD"]
+    assert await read(store, "x") == b"first"
 
 
 async def test_an_upload_of_many_goes_on_where_it_was_cut(proxy, through, tmp_path):

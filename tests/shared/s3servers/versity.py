@@ -8,7 +8,7 @@ import secrets
 import socket
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ class Gateway:
     folder: Path
     port: int
     process: subprocess.Popen[bytes]
+    is_tls: bool = False
     key: str = _KEY
     secret: str = _SECRET
-    users: list[str] = field(default_factory=list)
 
     @property
     def endpoint(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' * self.is_tls}://127.0.0.1:{self.port}"
 
     def bucket(self) -> str:
         """A new one."""
@@ -73,8 +73,10 @@ class Gateway:
             self.process.wait()
 
 
-def started(program: Path, folder: Path, *, port: int = 0, detached: bool = False) -> Gateway:
-    """A gateway that answers; with ``port`` 0 on a free one.
+def started(
+    program: Path, folder: Path, *, port: int = 0, detached: bool = False, tls: tuple[Path, Path] | None = None
+) -> Gateway:
+    """A gateway that answers; with ``port`` 0 on a free one, with ``tls``, a certificate and its key, over HTTPS.
 
     Raises:
         RuntimeError: it did not start; the message has its last words.
@@ -83,15 +85,19 @@ def started(program: Path, folder: Path, *, port: int = 0, detached: bool = Fals
         (folder / name).mkdir(parents=True, exist_ok=True)
     for _ in range(5):
         chosen = port or _free_port()
-        gateway = Gateway(program, folder, chosen, _process(program, folder, chosen, detached=detached))
+        gateway = Gateway(program, folder, chosen, _process(program, folder, chosen, detached, tls), bool(tls))
         if _answers(gateway):
             return gateway
         gateway.stop()  # somebody else took the port in between
     raise RuntimeError(f"the S3 gateway did not start:\n{(folder / 'log').read_text()[-2000:]}")
 
 
-def _process(program: Path, folder: Path, port: int, *, detached: bool) -> subprocess.Popen[bytes]:
-    words = [program, "--quiet", "--port", f"127.0.0.1:{port}", "--iam-dir", folder / "iam", "posix", folder / "data"]
+def _process(
+    program: Path, folder: Path, port: int, detached: bool, tls: tuple[Path, Path] | None
+) -> subprocess.Popen[bytes]:
+    words = [program, "--quiet", "--port", f"127.0.0.1:{port}", "--iam-dir", folder / "iam"]
+    words += ["--cert", tls[0], "--key", tls[1]] if tls else []
+    words += ["posix", folder / "data"]
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
             words,
