@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import socket
 import sys
 
 import pytest
-from s3servers.proxy import answer, cut, dripping, lost
+from s3servers.proxy import answer, corrupted, cut, dripping, lost
 
-from qwex.artifacts import chunks_of
-from qwex.errors import ArtifactsUnavailable, ConfigError, NotFound
+from qwex.artifacts import StoreContext, chunks_of
+from qwex.controller.artifacts import Artifacts
+from qwex.controller.blobs import Blobs
+from qwex.errors import ArtifactsUnavailable, ConfigError, Damaged, NotFound
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
@@ -90,6 +93,25 @@ async def test_what_fails_now_and_then_is_tried_again(proxy, through, fault, siz
     assert await store.put("x", chunks(data))
     assert (await store.stat("x")).size == len(data)
     assert await read(store, "x") == data
+
+
+@pytest.mark.parametrize("size", [10, 20 * MIB], ids=["whole", "parts"])
+async def test_bytes_that_change_on_their_way_are_not_stored(proxy, through, size):
+    store = through()
+    proxy.fault(corrupted, "PUT")
+    with pytest.raises(ArtifactsUnavailable, match=r"does not take the request \(400 \w*SHA256Mismatch\)"):
+        await store.put("x", chunks(bytes(size)))
+    assert await store.stat("x") is None
+
+
+async def test_bytes_that_change_on_their_way_back_are_no_blob(proxy, through, tmp_path):
+    data = bytes(100)
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    blobs = Blobs(Artifacts(lambda _: through(), StoreContext("s3://x", tmp_path)))
+    await blobs.put("ada", digest, chunks(data))
+    proxy.fault(corrupted, "GET")
+    with pytest.raises(Damaged, match="are others than those that were stored"):
+        await anext(blobs.get("ada", digest))
 
 
 async def test_a_lost_answer_is_not_two_objects(proxy, through):

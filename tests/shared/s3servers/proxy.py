@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Asked", "Proxy", "answer", "cut", "dripping", "lost"]
+__all__ = ["Asked", "Proxy", "answer", "corrupted", "cut", "dripping", "lost"]
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"}
 
@@ -101,6 +101,16 @@ def lost(handler: Any, body: bytes) -> None:
     """The request is passed on; its answer is not."""
     handler.ask(body)
     handler.hang_up()
+
+
+def corrupted(handler: Any, body: bytes) -> None:
+    """The first byte of what is sent, or of what comes back, is another."""
+    status, headers, answered = handler.ask(_other(body))
+    handler.reply(status, headers, answered if body else _other(answered))
+
+
+def _other(data: bytes) -> bytes:
+    return bytes([data[0] ^ 1]) + data[1:] if data else data
 
 
 def dripping(handler: Any, _: bytes) -> None:
