@@ -10,16 +10,17 @@ PYTEST ?=
 JUPYTER ?=
 CLUSTER ?= qwex
 HARNESS = PYTHONPATH=tests/cluster $(BIN)/python -m harness
+S3 = PYTHONPATH=tests/cluster:tests/shared $(BIN)/python -m s3servers
 
 # What JupyterLab's part is built from.
 LAB := qwex_ext/labextension
 LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) \
 	$(wildcard $(LAB)/*.json) clients/openapi.json
 
-.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab bench-mlflow cluster-build cluster-up cluster-down clean
+.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab bench-mlflow bench-s3 cluster-build cluster-up cluster-down s3-build s3-up s3-down clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/.demo  ## run the first notebook: cells become queued jobs and come back
 	$(SAY) 'notebooks/01_first_job.ipynb, every cell a job in the queue'
@@ -72,6 +73,9 @@ bench-mlflow: .venv/.test  ## measure what recording jobs in MLflow costs; takes
 bench-lab: .venv/.test  ## measure JupyterLab's part in a browser; takes about three minutes
 	@$(BIN)/python benchmarks/lab.py
 
+bench-s3: .venv/.test  ## measure uploads beside s3fs and boto3; takes about five minutes
+	@$(BIN)/python benchmarks/s3.py
+
 cluster-build: .venv/.test  ## build a Kubernetes with Kueue from Go modules, once; about 20 minutes
 	$(SAY) 'programs and images of the test cluster'
 	@$(HARNESS) build
@@ -81,6 +85,16 @@ cluster-up: .venv/.test  ## start that cluster and leave it running; CLUSTER=nam
 
 cluster-down: .venv/.test  ## end it
 	@$(HARNESS) down --name $(CLUSTER)
+
+s3-build: .venv/.test  ## build an S3 server from its Go module, once; about two minutes
+	$(SAY) 'the S3 server of the tests'
+	@$(S3) build
+
+s3-up: .venv/.test  ## start that server and leave it running; prints what to set
+	@$(S3) up
+
+s3-down: .venv/.test  ## end it; what it holds stays
+	@$(S3) down
 
 clean:  ## remove what make made
 	rm -rf .venv .lab build dist $(LAB)/built $(LAB)/lib $(LAB)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
@@ -104,7 +118,7 @@ clean:  ## remove what make made
 
 .venv/.test: .venv/.lab
 	$(SAY) 'the test tools'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,lab,metrics,kueue]' --group test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,lab,metrics,kueue,s3]' --group test
 	@touch $@
 
 .venv/.lint: .venv/.test

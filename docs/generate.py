@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from qwex_kueue.settings import KueueSettings
 from qwex_mlflow.settings import MlflowSettings
+from qwex_s3.settings import AzureSettings, FsspecSettings, GoogleSettings, S3Settings
 
 from qwex.cli import exits
 from qwex.config import FIELDS
@@ -32,7 +33,7 @@ for the [flags of a submission](flags.md).
 
 What only the controller reads, plugin sections included, is read when it starts, from its own folder: a project's
 `qwex.toml` does not reach it, and `qwex config` says so of each. `qwex controller stop` lets the next command start it
-anew; jobs go on.
+anew; jobs go on. Where `artifacts` may lie: [the artifact store](artifacts.md).
 
 | setting | default | what it is | read by |
 |---|---|---|---|
@@ -136,6 +137,17 @@ def section(model: type[BaseModel]) -> list[str]:
     return [f"| `{name}` | {_default(field)} | {field.description} |" for name, field in model.model_fields.items()]
 
 
+def artifacts() -> str:
+    """The page of the stores, with a table for each section."""
+    text = (HERE / "artifacts.md").read_text(encoding="utf-8")
+    for name, model in (("s3", S3Settings), ("gs", GoogleSettings), ("az", AzureSettings), ("fsspec", FsspecSettings)):
+        head = f"## `[{name}]`\n\n| setting | default | what it is |\n|---|---|---|\n"
+        before, found, after = text.partition(head)
+        assert found, f"docs/artifacts.md has no table of [{name}]"
+        text = before + head + "\n".join(section(model)) + "\n" + after[after.find("\n## ") :] * ("\n## " in after)
+    return text
+
+
 def exit_codes() -> list[str]:
     """A row for each exit code."""
     return [f"| {code} | {meaning} |" for code, meaning in exits.TABLE]
@@ -153,6 +165,7 @@ def pages() -> dict[str, str]:
     """Every page as the code has it."""
     return {
         "settings.md": settings(),
+        "artifacts.md": artifacts(),
         "flags.md": submission(),
         "jobspec.md": with_table("jobspec.md", "| field | default | what it is |\n|---|---|---|\n", job_fields()),
         "kueue.md": with_table("kueue.md", SECTION, section(KueueSettings)),

@@ -11,6 +11,8 @@ QwexError
 ├── TooLarge                a body, an event or a value exceeds a stated limit
 ├── BackendUnavailable      the place that runs jobs cannot be reached now; transient
 ├── TrackerUnavailable      what records jobs elsewhere cannot be reached now; transient
+├── ArtifactsUnavailable    the artifact store cannot be reached, is full or fails now; transient
+├── Damaged                 stored bytes are not those that their name promises
 ├── ControllerUnavailable   no controller answers, and none could be started
 ├── PluginError             a plugin could not be imported, or breaks the contract
 ├── CaptureError            a value the cell needs cannot be sent; names the variable
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "ArtifactsUnavailable",
     "BackendUnavailable",
     "CaptureError",
     "ConfigError",
     "Conflict",
     "ControllerUnavailable",
+    "Damaged",
     "InvalidSpec",
     "JobCancelled",
     "JobError",
@@ -140,6 +144,18 @@ class TrackerUnavailable(QwexError):
     """An experiment tracker cannot be reached now, or cannot take anything in. Transient: it is told again later."""
 
     code = "tracker-unavailable"
+
+
+class ArtifactsUnavailable(QwexError):
+    """The artifact store cannot be reached, is full or fails now. Transient: the same call may succeed later."""
+
+    code = "artifacts-unavailable"
+
+
+class Damaged(QwexError):
+    """Bytes in the artifact store are not those that their name promises; none of them may be used."""
+
+    code = "damaged"
 
 
 class ControllerUnavailable(QwexError):

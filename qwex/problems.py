@@ -24,6 +24,7 @@ STATUS: dict[type[QwexError], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.BackendUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TrackerUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ArtifactsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

@@ -16,6 +16,9 @@ from leftovers import end_all
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from s3servers.swift import Swift
+    from s3servers.versity import Gateway
+
 
 def pytest_configure() -> None:
     """Whoever runs the tests in the background may have them, and all they start, ignore what Ctrl-C sends."""
@@ -48,3 +51,34 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder / "h"
     end_all(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A real S3 server; built when it is first needed, which takes some two minutes."""
+    from harness.errors import ClusterError
+    from harness.progress import silent
+    from s3servers import build, versity
+
+    try:
+        program = build.gateway(silent)
+    except ClusterError as error:
+        pytest.skip(str(error))
+    running = versity.started(program, tmp_path_factory.mktemp("s3"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    """A second S3 server, of another make; installed when it is first needed, which takes a minute."""
+    from harness.progress import silent
+    from s3servers import swift
+
+    try:
+        commands = swift.programs(silent)
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    running = swift.started(commands, tmp_path_factory.mktemp("swift") / "all")
+    yield running
+    running.stop()

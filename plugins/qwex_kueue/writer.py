@@ -7,8 +7,10 @@ import base64
 import contextlib
 import itertools
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
 
 from qwex.errors import BackendUnavailable, InvalidSpec, NotAuthorized
 from qwex_kueue import manifests
@@ -36,6 +38,8 @@ _AT_LAST = (1.0, 5.0, 15.0, 60.0)
 _LATER = (*[0.02] * 25, *[0.1] * 15)
 #: Tries to tell a next pod which attempt it is: for about an hour. A job may wait in its queue for longer.
 _TELLINGS = 60
+#: Seconds in which the artifact store gives an input, or the next bytes of it.
+_READ_SECONDS = 30
 
 
 class Writer:
@@ -55,7 +59,7 @@ class Writer:
             InvalidSpec: the cluster refuses it; nothing is left.
             BackendUnavailable: not now; in doubt when the Job may be there.
         """
-        secret = _with_files(request)
+        secret = await asyncio.to_thread(_with_files, request)
         with _refusals(f"the job {request.run_id}"):
             job = await _permitted(lambda: self._begin(request))
         created(job)
@@ -203,18 +207,28 @@ async def _came(path: str) -> bytes:
 
 
 def _with_files(request: KueueRequest) -> dict[str, Any]:
-    """The Secret with the bytes of the larger inputs, which lie in the controller's own store, and with other files."""
+    """The Secret with the bytes of the larger inputs, which lie in the artifact store, and of other files."""
     data = dict(request.secret["data"])
     for key, path in request.files.items():
         with open(path, "rb") as file:
             data[key] = base64.b64encode(file.read()).decode()
     for key, url in request.blobs.items():
-        parts = urlsplit(url)
-        if parts.scheme != "file":
-            raise InvalidSpec.of("inputs", f"a pod cannot read {url}")
-        with open(unquote(parts.path), "rb") as file:
-            data[key] = base64.b64encode(file.read()).decode()
+        data[key] = base64.b64encode(_read(url)).decode()
     return {**request.secret, "data": data}
+
+
+def _read(url: str) -> bytes:
+    """What is there. A presigned address is as good as a key, so no error shows more of it than its host."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path)).read_bytes()
+    if parts.scheme not in ("http", "https"):
+        raise InvalidSpec.of("inputs", f"a pod cannot read {parts.scheme}://{parts.hostname}")
+    try:
+        with urlopen(url, timeout=_READ_SECONDS) as answer:  # noqa: S310 - checked above
+            return bytes(answer.read())
+    except OSError as error:
+        raise BackendUnavailable(f"the artifact store at {parts.hostname} does not give an input: {error}") from error
 
 
 @contextlib.contextmanager

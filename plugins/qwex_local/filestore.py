@@ -1,94 +1,164 @@
-"""The artifact store ``file``: blobs in a folder, by the digest of their bytes."""
+"""The artifact store ``file``: objects as files in a folder."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import re
 import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import unquote, urlsplit
 
-from qwex.artifacts import ArtifactStore
-from qwex.errors import InvalidSpec, NotFound
+from qwex.artifacts import ArtifactStore, StoreContext, Stored, checked_key
+from qwex.errors import ConfigError, InvalidSpec, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Iterator
 
 __all__ = ["FileStore"]
 
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _CHUNK = 1 << 20
+#: Where objects are until they are whole; no key has a ``~``.
+_PARTS = "parts~"
+#: Seconds after which a part is what somebody left who was killed.
+_STALE = 86_400.0
 
 
 class FileStore(ArtifactStore):
-    """Blobs are files ``<folder>/<first two digits>/<digest>``: whole, or not there."""
+    """``file:///folder``: the object ``a/b`` is the file ``b`` in the folder ``a``, which only its owner may enter."""
 
     name: ClassVar[str] = "file"
     schemes: ClassVar[tuple[str, ...]] = ("file",)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, context: StoreContext) -> None:
+        super().__init__(context)
+        parts = urlsplit(context.url)
+        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+            raise ConfigError(f"artifacts = {context.url!r} names no folder of this machine; write file:///folder")
+        self.folder = Path(unquote(parts.path))
 
-    async def exists(self, digest: str) -> bool:
-        """Whether the blob is stored whole."""
-        return self._path(digest).is_file()
+    async def start(self) -> None:
+        """Make the folder, and write in it."""
+        try:
+            await asyncio.to_thread(self._begin)
+        except PermissionError as error:
+            raise ConfigError(f"the artifact store {self.folder} cannot be written: {error.strerror}") from error
+        except (FileExistsError, NotADirectoryError) as error:
+            raise ConfigError(f"the artifact store {self.folder} is no folder: {error}") from error
 
-    async def put(self, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        """Store the blob beside its place, and move it there once it is whole and on disk."""
-        path = self._path(digest)
-        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    async def stat(self, key: str) -> Stored | None:
+        """The file, if it is there."""
+        path = self._path(key)
+        return _stored(key, path) if path.is_file() else None
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], *, replace: bool = False) -> bool:
+        """Write the object apart, and give it its name once it is whole and on disk."""
+        path = self._path(key)
+        part = self.folder / _PARTS / secrets.token_hex(12)
+        _make(part.parent)
         try:
             with open(part, "xb", opener=_owner_only) as file:  # noqa: ASYNC230 - the disk is local
-                await _fill(file, digest, chunks)
-            await asyncio.to_thread(_publish, part, path)
+                async for chunk in chunks:
+                    file.write(chunk)
+            return await asyncio.to_thread(_publish, part, path, replace=replace)
         finally:
             part.unlink(missing_ok=True)
 
-    async def get(self, digest: str) -> AsyncIterator[bytes]:
-        """The blob's bytes, about 1 MiB at a time."""
-        with open(self._stored(digest), "rb") as file:  # noqa: ASYNC230 - the disk is local
+    async def get(self, key: str, start: int = 0) -> AsyncIterator[bytes]:
+        """The object's bytes, about 1 MiB at a time."""
+        try:
+            file = open(self._path(key), "rb")  # noqa: ASYNC230, SIM115 - closed below
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NotFound(f"the artifact store {self.folder} has no {key}") from None
+        with file:
+            file.seek(start)
             while chunk := await asyncio.to_thread(file.read, _CHUNK):
                 yield chunk
 
-    async def url(self, digest: str) -> str:
-        """``file:///…``."""
-        return self._stored(digest).absolute().as_uri()
+    async def list(self, prefix: str = "") -> AsyncIterator[Stored]:
+        """Every file below the folder whose name is a key."""
+        for found in await asyncio.to_thread(lambda: list(self._below(prefix))):
+            yield found
 
-    def _path(self, digest: str) -> Path:
-        match = _DIGEST.fullmatch(digest)
-        if not match:
-            raise InvalidSpec.of("digest", f"{digest[:80]!r} is not of the form sha256:<64 hexadecimal digits>")
-        return self.folder / match[1][:2] / match[1]
+    async def delete(self, keys: Collection[str]) -> None:
+        """Unlink the files; folders stay."""
+        for path in map(self._path, keys):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                await asyncio.to_thread(path.unlink)
 
-    def _stored(self, digest: str) -> Path:
-        path = self._path(digest)
-        if not path.is_file():
-            raise NotFound(f"no blob {digest}. Upload it first.")
-        return path
+    async def url(self, key: str, seconds: float, method: str = "GET") -> str | None:
+        """``file:///…`` to read; what is written to a file is not whole at every moment."""
+        return self._path(key).as_uri() if method == "GET" else None
+
+    def _path(self, key: str) -> Path:
+        return self.folder / checked_key(key)
+
+    def _below(self, prefix: str) -> Iterator[Stored]:
+        for folder, _, names in os.walk(self.folder / prefix):
+            for path in (Path(folder, name) for name in names):
+                with suppress(InvalidSpec, FileNotFoundError):
+                    yield _stored(checked_key(path.relative_to(self.folder).as_posix()), path)
+
+    def _begin(self) -> None:
+        parts = self.folder / _PARTS
+        _make(parts)
+        probe = parts / secrets.token_hex(12)
+        probe.touch(0o600)
+        probe.unlink()
+        for path in parts.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _STALE:
+                    path.unlink()
 
 
-async def _fill(file: BinaryIO, digest: str, chunks: AsyncIterator[bytes]) -> None:
-    seen = hashlib.sha256()
-    async for chunk in chunks:
-        seen.update(chunk)
-        file.write(chunk)
-    if f"sha256:{seen.hexdigest()}" != digest:
-        raise InvalidSpec.of("digest", f"the bytes have sha256:{seen.hexdigest()}, not {digest}")
+def _stored(key: str, path: Path) -> Stored:
+    found = path.stat()
+    return Stored(key, found.st_size, found.st_mtime)
 
 
-def _publish(part: Path, path: Path) -> None:
-    """Durable before it has its name, and its name durable too."""
+def _publish(part: Path, path: Path, *, replace: bool) -> bool:
+    """Durable before it has its name, and its name durable too; False if the name is taken."""
     with open(part, "rb") as file:
         os.fsync(file.fileno())
-    os.replace(part, path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _make(path.parent)
+    if replace:
+        os.replace(part, path)
+    elif not _named(part, path):
+        return False
+    _sync(path.parent)
+    return True
+
+
+def _named(part: Path, path: Path) -> bool:
+    """Give the part its name unless that is taken."""
     try:
-        os.fsync(folder)
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links; the window between the two steps is all that is lost
+        if path.exists():
+            return False
+        os.replace(part, path)
+    return True
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, each durable in the one above."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
     finally:
-        os.close(folder)
+        os.close(fd)
 
 
 def _owner_only(path: str, flags: int) -> int:

@@ -89,12 +89,20 @@ def _entry(name: str, given: Value | None, field: Any) -> Iterator[_Row]:
 
 
 def _models(settings: Settings) -> Mapping[str, type[BaseModel]]:
-    """The sections that describe themselves: that of a submission, and those of the backends installed here."""
+    """The sections that describe themselves: that of a submission, and those of the plugins installed here.
+
+    An artifact store's is one of them once it is the one that ``artifacts`` names, or something of it is set.
+    """
     from qwex import plugins
     from qwex.options import SubmitOptions
 
-    described = ((name, backend.Settings) for name, backend in plugins.load(settings.plugins).backends)
-    return {_SUBMIT: SubmitOptions, **{name: model for name, model in described if model}}
+    found = plugins.load(settings.plugins)
+    scheme = settings.artifacts.partition("://")[0]
+    described = {name: backend.Settings for name, backend in found.backends}
+    for name, store in found.artifact_stores:
+        if scheme in store.schemes or name in settings.sections:
+            described[name] = store.Settings
+    return {_SUBMIT: SubmitOptions, **{name: model for name, model in described.items() if model}}
 
 
 def _unread(mine: Settings, its: Settings) -> Iterator[tuple[str, str]]:

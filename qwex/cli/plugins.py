@@ -53,7 +53,8 @@ def _say_wrapped(text: str) -> None:
 
 
 def _brings(info: dict[str, Any]) -> str:
-    nouns = [f"{kind} {name}" for key, kind in _KINDS.items() for name in info.get(key, ())]
+    kinds = ((kind, info.get(key) or ()) for key, kind in _KINDS.items())
+    nouns = [f"{kind}{'s' * (len(names) > 1)} {', '.join(names)}" for kind, names in kinds if names]
     hooks = [hook for hook in info.get("hooks", ()) if not hook.startswith("qwex_register_")]
     return ", ".join([*nouns, *hooks])
 

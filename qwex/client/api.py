@@ -15,7 +15,7 @@ from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
 from qwex.client.listing import Page, query
 from qwex.client.session import Session
-from qwex.errors import CaptureError, InvalidSpec, NotFound
+from qwex.errors import CaptureError, ControllerUnavailable, InvalidSpec, NotFound, QwexError
 from qwex.record import JobRecord, TrackerStanding
 from qwex.state import JobState
 
@@ -312,7 +312,9 @@ class AsyncClient:
         path = f"/blobs/{digest}"
         try:
             await self.session.call("HEAD", path)
-        except NotFound:
+        except ControllerUnavailable:
+            raise
+        except QwexError:  # not there; or refused, of which the answer to a HEAD has no words
             await self.session.call("PUT", path, data, headers=(("content-type", "application/octet-stream"),))
         return digest
 

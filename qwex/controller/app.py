@@ -187,13 +187,14 @@ class Api:
         return Endless(self._service.changes(user_of(request)), "text/event-stream")
 
     async def has_blob(self, request: Request) -> Response:
-        if not await self._service.has_blob(request.path_params["digest"]):
+        if not await self._service.has_blob(request.path_params["digest"], caller_of(request)):
             raise NotFound(f"no blob {request.path_params['digest']}")
         return Response()
 
     async def put_blob(self, request: Request) -> Response:
         digest = request.path_params["digest"]
-        await self._service.put_blob(digest, limited(request, self._settings.max_blob, "blob"))
+        chunks = limited(request, self._settings.max_blob, "blob")
+        await self._service.put_blob(digest, chunks, caller_of(request))
         return Json({"digest": digest}, 201)
 
     async def whoami(self, request: Request) -> Response:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from qwex.controller import artifacts
 from qwex.controller.bindings import Bindings
+from qwex.controller.blobs import Blobs
 from qwex.controller.bus import Bus
 from qwex.controller.cancelling import Cancelling
 from qwex.controller.environments import Environments
@@ -27,9 +29,7 @@ from qwex.tracker import TrackerContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from qwex.artifacts import ArtifactStore
     from qwex.config import Settings
     from qwex.controller.backends import Backends
     from qwex.plugins import Plugins
@@ -53,7 +53,8 @@ class Parts:
         self.bus = Bus()
         self.notices = Notices(plugins)
         self.environments = Environments(folder / "environments")
-        self.blobs = _blobs(plugins, folder / "blobs")
+        self.artifacts = artifacts.opened(plugins, settings)
+        self.blobs = Blobs(self.artifacts) if self.artifacts else None
         self.values = Values(self.blobs)
         registry, store = self.registry, self.store
         self.finding = Finding(registry, store, backends)
@@ -100,7 +101,8 @@ class Parts:
         What reads from a backend stops before the backend does: a connection that is closed on purpose loses nothing.
         """
         self.streams.close()
-        last = (self.lifecycle, self.reading, self.backends, self.tracking, self.notices, self.store)
+        kept = (self.artifacts,) if self.artifacts else ()
+        last = (self.lifecycle, self.reading, self.backends, self.tracking, self.notices, *kept, self.store)
         for close in (
             self.backends.watch_no_more,
             self.handover.close,
@@ -111,11 +113,6 @@ class Parts:
                 await close()
             except Exception:
                 log.exception("%s", close.__qualname__)
-
-
-def _blobs(plugins: Plugins, folder: Path) -> ArtifactStore | None:
-    made = plugins.made(plugins.artifact_stores, lambda kind: kind(folder))  # type: ignore[call-arg]
-    return next((store for store in made if store.name == "file"), None)
 
 
 def _trackers(plugins: Plugins, settings: Settings, states: States) -> list[Tracker]:

@@ -9,7 +9,7 @@ from qwex.errors import InvalidSpec, NotFound
 from qwex.spec import JobSpec
 
 if TYPE_CHECKING:
-    from qwex.artifacts import ArtifactStore
+    from qwex.controller.blobs import Blobs
     from qwex.controller.environments import Environments
     from qwex.controller.job import LiveJob
     from qwex.controller.store import Store
@@ -21,9 +21,7 @@ __all__ = ["Planner"]
 class Planner:
     """Makes plans: the spec, what trackers added, where the environment and the inputs lie."""
 
-    def __init__(
-        self, store: Store, environments: Environments, blobs: ArtifactStore | None, tracking: Tracking
-    ) -> None:
+    def __init__(self, store: Store, environments: Environments, blobs: Blobs | None, tracking: Tracking) -> None:
         self._store = store
         self._environments = environments
         self._blobs = blobs
@@ -47,21 +45,22 @@ class Planner:
         environment = self._environments.path(job.environment) if job.environment else None
         later = self._tracking.later(job)
         startup = self._tracking.startup if later else ()
-        urls = await self._urls(spec)
-        return Plan(job.id, spec, job.record.user, job.record.attempt, environment, urls, later, startup)
+        user = job.record.user
+        urls = await self._urls(spec, user)
+        return Plan(job.id, spec, user, job.record.attempt, environment, urls, later, startup)
 
-    async def _urls(self, spec: JobSpec) -> dict[str, str]:
+    async def _urls(self, spec: JobSpec, user: str) -> dict[str, str]:
         urls: dict[str, str] = {}
         for name, value in spec.inputs.items():
             if value.digest and not value.data and value.size:
-                urls[value.digest] = await self._url(name, value.digest)
+                urls[value.digest] = await self._url(name, value.digest, user)
         return urls
 
-    async def _url(self, name: str, digest: str) -> str:
+    async def _url(self, name: str, digest: str, user: str) -> str:
         field = f"inputs.{name}.digest"
         if self._blobs is None:
             raise InvalidSpec.of(field, "this controller keeps no blobs; send the value inline")
         try:
-            return await self._blobs.url(digest)
+            return await self._blobs.url(user, digest)
         except NotFound:
             raise InvalidSpec.of(field, f"no blob {digest}; upload it first with PUT /blobs/{digest}") from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import qwex
 from qwex import yamltext
+from qwex.backend import Capability
 from qwex.controller import adoption, elsewhere, lines
 from qwex.controller.assembly import Parts
 from qwex.controller.eventlog import stored
@@ -162,6 +163,9 @@ class Service:
             raw.get("runtime", {}).pop("python", None)
         spec = validated(JobSpec.model_validate, merged(raw, changes))
         spec = spec.model_copy(update={"tags": {**spec.tags, RESUBMIT_OF: run_id}})
+        if self._parts.blobs:
+            inputs = [value.digest for value in spec.inputs.values() if value.digest]
+            await self._parts.blobs.share(job.record.user, caller.user, inputs)
         environment = self._parts.environments.find(job.environment) if caller.is_local else None
         return (await self.submit([Entry(spec)], caller, Origin(environment)))[0]
 
@@ -209,7 +213,7 @@ class Service:
         found = job.produced.get(name)
         if found is None:
             raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
-        chunks = await self._parts.values.kept(found["digest"])
+        chunks = await self._kept(job, found["digest"])
         if chunks is None:
             backend = await self._parts.backends.get(job.record.backend)
             chunks = backend.value(job.record.native_id or run_id, found["attempt"], name)
@@ -277,19 +281,19 @@ class Service:
         """Server-sent events: each state change of every job (of ``user``) from now on."""
         return self._parts.streams.changes(lambda record: user is None or record.user == user)
 
-    async def has_blob(self, digest: str) -> bool:
-        """Whether the bytes are stored whole."""
-        return self._parts.blobs is not None and await self._parts.blobs.exists(digest)
+    async def has_blob(self, digest: str, caller: Caller) -> bool:
+        """Whether the caller's bytes are stored whole."""
+        return self._parts.blobs is not None and await self._parts.blobs.exists(caller.user, digest)
 
-    async def put_blob(self, digest: str, chunks: AsyncIterator[bytes]) -> None:
-        """Store bytes; they are whole and durable when this returns.
+    async def put_blob(self, digest: str, chunks: AsyncIterator[bytes], caller: Caller) -> None:
+        """Store bytes as the caller's; they are whole and durable when this returns.
 
         Raises:
             InvalidSpec: they do not have that digest.
         """
         if self._parts.blobs is None:
             raise NotFound("this controller keeps no blobs: no plugin brings the artifact store 'file'")
-        await self._parts.blobs.put(digest, chunks)
+        await self._parts.blobs.put(caller.user, digest, chunks)
 
     def health(self) -> dict[str, Any]:
         """That it answers, and what it is."""
@@ -303,6 +307,13 @@ class Service:
     def states(self) -> Counter[str]:
         """How many jobs that have not ended are in each state."""
         return Counter(job.record.state.value for job in self._parts.registry)
+
+    async def _kept(self, job: LiveJob, digest: str) -> AsyncIterator[bytes] | None:
+        """A value that was copied here; of a backend that keeps its own, the store, which may be away, is not asked."""
+        kind = self._parts.backends.plugins.backends.get(job.record.backend)
+        if kind and Capability.FLEETING not in kind.capabilities:
+            return None
+        return await self._parts.values.kept(job.record.user, digest)
 
     async def _read(self, run_id: str, wanted: Wanted, caller: Caller) -> LiveJob:
         """The job of a reader; one who does not follow gets all there is by now."""

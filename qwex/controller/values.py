@@ -7,13 +7,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from qwex.backend import Capability
-from qwex.errors import BackendUnavailable, InvalidSpec
+from qwex.errors import ArtifactsUnavailable, BackendUnavailable, InvalidSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from qwex.artifacts import ArtifactStore
     from qwex.backend import Backend
+    from qwex.controller.blobs import Blobs
     from qwex.controller.job import LiveJob
 
 __all__ = ["Values"]
@@ -27,7 +27,7 @@ _PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)
 class Values:
     """Output values by their digest, of backends that do not keep them."""
 
-    def __init__(self, blobs: ArtifactStore | None) -> None:
+    def __init__(self, blobs: Blobs | None) -> None:
         self._blobs = blobs
 
     async def keep(self, job: LiveJob, backend: Backend[Any]) -> list[str]:
@@ -36,20 +36,21 @@ class Values:
             return []
         return [name for name in job.produced if not await self._copy(job, backend, self._blobs, name)]
 
-    async def kept(self, digest: str) -> AsyncIterator[bytes] | None:
-        """The bytes with that digest, if they are here."""
-        return self._blobs.get(digest) if self._blobs and await self._blobs.exists(digest) else None
+    async def kept(self, user: str, digest: str) -> AsyncIterator[bytes] | None:
+        """The user's bytes with that digest, if they are here."""
+        return self._blobs.get(user, digest) if self._blobs and await self._blobs.exists(user, digest) else None
 
     @staticmethod
-    async def _copy(job: LiveJob, backend: Backend[Any], blobs: ArtifactStore, name: str) -> bool:
-        found = job.produced[name]
+    async def _copy(job: LiveJob, backend: Backend[Any], blobs: Blobs, name: str) -> bool:
+        found, user = job.produced[name], job.record.user
         for pause in (*_PAUSES, None):
             try:
-                if not await blobs.exists(found["digest"]):
+                if not await blobs.exists(user, found["digest"]):
                     chunks = backend.value(job.record.native_id or job.id, found["attempt"], name)
-                    await blobs.put(found["digest"], chunks)
+                    await blobs.put(user, found["digest"], chunks)
                 return True
-            except (BackendUnavailable, InvalidSpec) as error:  # cut short, so that the digest is another
+            # One that is cut short has another digest.
+            except (ArtifactsUnavailable, BackendUnavailable, InvalidSpec) as error:
                 log.warning("the value %s of %s cannot be read: %s", name, job.id, error)
                 if pause is None:
                     return False

@@ -8,6 +8,7 @@ import pytest
 from qwex_local.backend import LocalBackend
 from qwex_local.filestore import FileStore
 
+from qwex.artifacts import StoreContext
 from qwex.testing import ArtifactStoreContract, BackendContract
 
 if TYPE_CHECKING:
@@ -30,4 +31,9 @@ class TestLocal(BackendContract):
 class TestFileStore(ArtifactStoreContract):
     @pytest.fixture
     def store_factory(self, tmp_path: Path) -> Callable[[], FileStore]:
-        return lambda: FileStore(tmp_path)
+        return lambda: FileStore(StoreContext((tmp_path / "store").as_uri(), tmp_path))
+
+    @pytest.fixture
+    def unusable(self, tmp_path: Path) -> FileStore:
+        (tmp_path / "taken").write_text("no folder")
+        return FileStore(StoreContext((tmp_path / "taken").as_uri(), tmp_path))

@@ -71,72 +71,101 @@ TRACKER_SUITE = """
 """
 
 BROKEN_STORES = {
-    "a1": "async def exists(self, digest): return True",
-    "a2": "async def url(self, digest): return self.path(digest).as_uri()",
-    "a3": "def check(self, digest, data): pass",
-    "a4": "broken_off = b''",
-    "a6": "def __init__(self, folder): super().__init__(folder / str(next(COUNT)))",
-    "a7": "async def url(self, digest): await super().url(digest); return 'file:///nowhere'",
-    "a8": "def path(self, digest): return self.folder / digest.rpartition('/')[2]",
+    "a1": "async def stat(self, key): found = await super().stat(key); return found and Stored(key, 0, 1.0)",
+    "a2": "async def get(self, key, start=0): yield self.there(key)[start:] if key in self.shelf else b''",
+    "a3": "taken = False",
+    "a4": "keeps_pieces = True",
+    "a5": "taken_late = True",
+    "a6": "def __init__(self, shelf): super().__init__({})",
+    "a7": "async def get(self, key, start=0): yield self.there(key)",
+    "a8": "async def url(self, key, seconds, method='GET'): return 'file:///nowhere'",
+    "a9": "async def url(self, key, seconds, method='GET'): return 'http://127.0.0.1:1/' if method == 'PUT' else None",
+    "b1": "def below(self, prefix, key): return key.startswith(prefix)",
+    "b2": "async def delete(self, keys): [self.shelf.pop(key) for key in keys]",
+    "b3": "async def put_files(self, files, *, replace=False): return set(files)",
+    "b4": "async def put_files(self, files, *, replace=False): await super().put_files(files); return set(files)",
+    "b5": "async def get_files(self, files): [write(path, b'') for path in files.values()]",
+    "b6": "async def start(self): pass",
 }
 STORE_SUITE = """
-    import hashlib, itertools, re
+    import asyncio
     import pytest
-    from qwex.artifacts import ArtifactStore
-    from qwex.errors import InvalidSpec, NotFound
+    from qwex.artifacts import ArtifactStore, Stored
+    from qwex.errors import ConfigError, NotFound
     from qwex.testing import ArtifactStoreContract
 
-    COUNT = itertools.count()
+    def write(path, data):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
     class Good(ArtifactStore):
         name = "good"
-        broken_off = None
+        taken = True
+        taken_late = keeps_pieces = False
 
-        def __init__(self, folder):
-            self.folder = folder
-            folder.mkdir(exist_ok=True)
+        def __init__(self, shelf):
+            self.shelf = shelf
 
-        def path(self, digest):
-            if not re.fullmatch("sha256:[0-9a-f]{{64}}", digest):
-                raise NotFound(digest)
-            return self.folder / digest
+        async def start(self):
+            if self.shelf is None:
+                raise ConfigError("there is no shelf")
 
-        def check(self, digest, data):
-            if digest != "sha256:" + hashlib.sha256(data).hexdigest():
-                raise InvalidSpec("another digest")
+        def there(self, key):
+            if key not in self.shelf:
+                raise NotFound(key)
+            return self.shelf[key]
 
-        async def exists(self, digest):
-            return self.path(digest).exists()
+        def below(self, prefix, key):
+            return key.startswith(prefix + "/") or not prefix
 
-        async def put(self, digest, chunks):
-            path, data = self.path(digest), b""
+        async def stat(self, key):
+            return Stored(key, len(self.shelf[key]), 1.0) if key in self.shelf else None
+
+        async def put(self, key, chunks, *, replace=False):
+            data = b""
+            free = key not in self.shelf
             try:
                 async for chunk in chunks:
                     data += chunk
-            except ConnectionResetError:
-                if self.broken_off is not None:
-                    path.write_bytes(self.broken_off)
-                raise
-            self.check(digest, data)
-            path.write_bytes(data)
+            finally:
+                if self.keeps_pieces:
+                    self.shelf[key] = data
+            if self.taken_late:
+                await asyncio.sleep(0)
+            elif self.taken:
+                free = key not in self.shelf
+            if not free and self.taken and not replace:
+                return False
+            self.shelf[key] = data
+            return True
 
-        async def get(self, digest):
-            if not self.path(digest).exists():
-                raise NotFound(digest)
-            yield self.path(digest).read_bytes()
+        async def get(self, key, start=0):
+            yield self.there(key)[start:]
 
-        async def url(self, digest):
-            if not self.path(digest).exists():
-                raise NotFound(digest)
-            return self.path(digest).as_uri()
+        async def list(self, prefix=""):
+            for key in sorted(self.shelf):
+                if self.below(prefix, key):
+                    yield Stored(key, len(self.shelf[key]), 1.0)
+
+        async def delete(self, keys):
+            for key in keys:
+                self.shelf.pop(key, None)
+
+        async def url(self, key, seconds, method="GET"):
+            return None
 
     class Broken(Good):
         {broken}
 
     class TestBroken(ArtifactStoreContract):
         @pytest.fixture
-        def store_factory(self, tmp_path):
-            return lambda: Broken(tmp_path / "store")
+        def store_factory(self):
+            shelf = {{}}
+            return lambda: Broken(shelf)
+
+        @pytest.fixture
+        def unusable(self):
+            return Broken(None)
 """
 
 

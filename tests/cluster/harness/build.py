@@ -7,19 +7,16 @@ cache makes an interrupted build go on where it was.
 from __future__ import annotations
 
 import json
-import os
 import platform
-import re
 import shutil
 import subprocess
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from harness import places
+from harness import gobuild, places
 from harness.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -138,33 +135,14 @@ def build(say: Callable[[str], None]) -> Binaries:
 
 def _go() -> str:
     """The go command, new enough."""
-    places_of_go = [shutil.which("go"), "/usr/local/go/bin/go", "/usr/lib/go/bin/go", "/opt/homebrew/bin/go"]
-    places_of_go += [str(path) for path in sorted(Path.home().glob("sdk/go1.*/bin/go"), reverse=True)]
-    too_old = []
-    for go in places_of_go:
-        if go and os.access(go, os.X_OK):
-            version = _version(go)
-            found = re.search(r"go(\d+)\.(\d+)", version)
-            if found and (int(found[1]), int(found[2])) >= _GO:
-                return go
-            too_old.append(f"{go} ({version})")
-    wanted = ".".join(map(str, _GO))
-    found_here = f"found only {', '.join(too_old)}" if too_old else "none was found on PATH or in /usr/local/go"
-    raise ClusterError(
-        f"The cluster's programs are built with Go {wanted} or newer; {found_here}. "
-        "Install it, or name an existing cluster in QWEX_TEST_KUBECONFIG."
+    return gobuild.command(
+        _GO, _MODULES / "kueue", "The cluster's programs are built", "name an existing cluster in QWEX_TEST_KUBECONFIG"
     )
-
-
-def _version(go: str) -> str:
-    # In a folder with a go.mod that asks for more, the command may fetch another Go; everywhere it must be the same.
-    done = subprocess.run([go, "env", "GOVERSION"], cwd=_MODULES / "kueue", capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 def _place(go: str) -> Path:
     """A folder named for everything that goes into it."""
-    inputs: list[bytes | str] = [_version(go), platform.machine(), repr(_TARGETS)]
+    inputs: list[bytes | str] = [gobuild.version(go, _MODULES / "kueue"), platform.machine(), repr(_TARGETS)]
     inputs += [path.read_bytes() for path in sorted(_MODULES.glob("*/go.*"))]
     return places.cache() / places.digest(inputs)
 
@@ -178,44 +156,12 @@ def _build(go: str, target: _Target, folder: Path, say: Callable[[str], None]) -
         return
     say(f"{', '.join(names)}: building, about {target.minutes:g} min the first time")
     part = folder.with_name(f"part-{target.module}")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    ldflags = " ".join(["-s", "-w", *target.stamps])
-    command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", ldflags]
-    environment = {**os.environ, "CGO_ENABLED": "1" if target.cgo else "0", "GOWORK": "off"}
-    with _Heartbeat(", ".join(names), say):
-        done = subprocess.run(
-            [*command, "-o", f"{part}/", *target.packages],
-            cwd=_MODULES / target.module,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise ClusterError(f"go build of {', '.join(names)} failed:\n{done.stderr[-3000:]}")
+    gobuild.build(
+        go, _MODULES / target.module, target.packages, part, say, names=names, stamps=target.stamps, cgo=target.cgo
+    )
     for program in part.iterdir():
         program.replace(folder / renamed.get(program.name, program.name))
     part.rmdir()
-
-
-class _Heartbeat:
-    """Says every half a minute that it still goes on."""
-
-    def __init__(self, what: str, say: Callable[[str], None]) -> None:
-        self._what, self._say, self._over = what, say, threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(30):
-            self._say(f"{self._what}: still building")
 
 
 def _module_folder(go: str, module: str, path: str) -> Path:

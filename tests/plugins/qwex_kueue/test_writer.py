@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 from objects_as_the_api_has_them import job
 from qwex_kueue import writer as writer_module
@@ -180,3 +185,48 @@ async def test_a_pod_is_not_told_its_number_for_ever(impatient):
     server = Server(create_secrets=[DENIED])
     await writer(server).number_next(run(job()))
     assert len(server.calls) == writer_module._TELLINGS
+
+
+class Inputs(BaseHTTPRequestHandler):
+    """An artifact store that gives one object."""
+
+    def do_GET(self):
+        self.send_response(200 if self.path == "/there?signature=s3cret" else 403)
+        self.send_header("content-length", "5")
+        self.end_headers()
+        self.wfile.write(b"bytes")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def inputs():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Inputs) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+async def test_inputs_are_read_from_the_artifact_store(inputs):
+    server = Server()
+    asked = replace(request(), blobs={"blob-1": f"{inputs}/there?signature=s3cret"})
+    await writer(server).create(asked, lambda made: None)
+    assert base64.b64decode(server.there["/core/secrets/train-abc"]["data"]["blob-1"]) == b"bytes"
+
+
+async def test_an_input_that_cannot_be_read_now_starts_nothing_and_shows_no_signature(inputs):
+    server = Server()
+    asked = replace(request(), blobs={"blob-1": f"{inputs}/gone?signature=s3cret"})
+    with pytest.raises(
+        BackendUnavailable, match=r"the artifact store at 127.0.0.1 does not give an input: .*403"
+    ) as said:
+        await writer(server).create(asked, lambda made: None)
+    assert "s3cret" not in str(said.value)
+    assert server.calls == []
+
+
+async def test_an_address_that_pods_have_no_way_to():
+    asked = replace(request(), blobs={"blob-1": "ftp://host/x?signature=s3cret"})
+    with pytest.raises(InvalidSpec, match=r"a pod cannot read ftp://host$"):
+        await writer(Server()).create(asked, lambda made: None)

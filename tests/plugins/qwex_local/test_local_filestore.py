@@ -1,20 +1,21 @@
-"""Blobs on disk."""
+"""Objects in a folder: what the contract's kit cannot see."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+import os
+import time
 
 import pytest
 from qwex_local.filestore import FileStore
 
-from qwex.errors import InvalidSpec, NotFound
+from qwex.artifacts import StoreContext
+from qwex.errors import ConfigError, InvalidSpec, NotFound
 
 pytestmark = pytest.mark.anyio
 
 
-def digest_of(data):
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+def made(folder):
+    return FileStore(StoreContext(folder.as_uri(), folder))
 
 
 async def chunks(*parts):
@@ -22,25 +23,19 @@ async def chunks(*parts):
         yield part
 
 
-async def test_a_blob_comes_back_whole(tmp_path):
-    store, data = FileStore(tmp_path / "blobs"), b"a" * 3_000_000
-    digest = digest_of(data)
-    assert not await store.exists(digest)
-    await store.put(digest, chunks(data[:10], data[10:]))
-    await store.put(digest, chunks(data))
-    assert await store.exists(digest)
-    assert b"".join([chunk async for chunk in store.get(digest)]) == data
-    url = await store.url(digest)
-    assert url.startswith("file:///")
-    assert Path(url.removeprefix("file://")).read_bytes() == data
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-async def test_other_bytes_than_promised_leave_nothing(tmp_path):
-    store, digest = FileStore(tmp_path), digest_of(b"right")
-    with pytest.raises(InvalidSpec, match="not sha256"):
-        await store.put(digest, chunks(b"wrong"))
-    assert not await store.exists(digest)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+async def test_an_object_is_a_file_for_its_owner_alone(tmp_path):
+    folder = tmp_path / "a folder"
+    store = made(folder)
+    await store.start()
+    assert await store.put("users/ada/x", chunks(b"ab", b"c"))
+    assert (folder / "users/ada/x").read_bytes() == b"abc"
+    assert (folder / "users/ada/x").stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == (folder / "users").stat().st_mode & 0o777 == 0o700
+    assert await store.url("users/ada/x", 60) == f"file://{tmp_path}/a%20folder/users/ada/x"
 
 
 async def test_a_broken_upload_leaves_nothing(tmp_path):
@@ -48,21 +43,54 @@ async def test_a_broken_upload_leaves_nothing(tmp_path):
         yield b"ri"
         raise ConnectionResetError
 
-    store = FileStore(tmp_path)
     with pytest.raises(ConnectionResetError):
-        await store.put(digest_of(b"right"), broken())
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+        await made(tmp_path).put("x", broken())
+    assert files(tmp_path) == []
 
 
-async def test_what_is_not_there_is_said(tmp_path):
-    store = FileStore(tmp_path)
-    with pytest.raises(NotFound, match="no blob sha256"):
-        await anext(store.get(digest_of(b"")))
-    with pytest.raises(NotFound):
-        await store.url(digest_of(b""))
+async def test_what_a_killed_process_left_goes_when_it_is_old(tmp_path):
+    store = made(tmp_path)
+    await store.start()
+    for name, age in (("old", 90_000), ("new", 0)):
+        (tmp_path / "parts~" / name).write_bytes(b"half")
+        os.utime(tmp_path / "parts~" / name, (time.time() - age,) * 2)
+    await made(tmp_path).start()
+    assert files(tmp_path) == ["parts~/new"]
+    assert [found async for found in store.list()] == []
 
 
-@pytest.mark.parametrize("digest", ["../../etc/passwd", "sha256:../x", "md5:00", ""])
-async def test_a_digest_is_never_a_path(tmp_path, digest):
-    with pytest.raises(InvalidSpec, match="sha256"):
-        await FileStore(tmp_path).exists(digest)
+async def test_where_there_are_no_links_a_taken_name_is_found_all_the_same(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError("no links on this file system")
+
+    monkeypatch.setattr(os, "link", refused)
+    store = made(tmp_path)
+    assert await store.put("x", chunks(b"1"))
+    assert not await store.put("x", chunks(b"2"))
+    assert files(tmp_path) == ["x"]
+
+
+async def test_a_folder_is_no_object(tmp_path):
+    store = made(tmp_path)
+    await store.put("a/b", chunks(b"x"))
+    assert await store.stat("a") is None
+    with pytest.raises(NotFound, match="has no a"):
+        await anext(store.get("a"))
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "/etc/passwd", "a//b", "a/./b", "", "a~b", "a\nb"])
+async def test_a_key_is_never_a_path(tmp_path, key):
+    with pytest.raises(InvalidSpec, match="no name for an object"):
+        await made(tmp_path).stat(key)
+
+
+@pytest.mark.parametrize("url", ["file://host/folder", "file:folder", "file://"])
+def test_a_url_that_names_no_folder_here(tmp_path, url):
+    with pytest.raises(ConfigError, match="write file:///folder"):
+        FileStore(StoreContext(url, tmp_path))
+
+
+async def test_a_place_that_is_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="is no folder"):
+        await made(tmp_path / "file" / "store").start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 
 import cloudpickle
@@ -120,9 +121,11 @@ def test_function_that_raises(job):
 
 
 def test_input_from_a_blob(job):
-    (job.path / "blob").write_bytes(cloudpickle.dumps([1, 2]))
-    value = {"digest": "sha256:0", "format": "cloudpickle", "data": ""}
-    blobs = {"sha256:0": (job.path / "blob").as_uri()}
+    data = cloudpickle.dumps([1, 2])
+    (job.path / "blob").write_bytes(data)
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    value = {"digest": digest, "format": "cloudpickle", "data": ""}
+    blobs = {digest: (job.path / "blob").as_uri()}
     job.run("script", "print(x, y)", inputs={"x": value, "y": {"format": "json", "data": "WzFd"}}, blobs=blobs)
     assert job.text() == "[1, 2] [1]\n"
 

@@ -1,0 +1,124 @@
+"""Bytes by their sha256, each user's apart, in whatever artifact store there is.
+
+``users/<user>/blobs/<first two digits>/<64 digits>``: who knows another's digest does not get at the bytes, and what a
+user has can be counted, kept and removed by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from qwex.errors import Damaged, InvalidSpec, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from qwex.controller.artifacts import Artifacts
+
+__all__ = ["Blobs", "home_of"]
+
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+#: Seconds for which a blob's address holds: as long as any cloud signs for.
+_URL_SECONDS = 7 * 86_400.0
+
+
+class Blobs:
+    """Content-addressed bytes; what does not match its name is neither stored nor given."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+
+    async def exists(self, user: str, digest: str) -> bool:
+        """Whether the user has the blob, whole."""
+        return await self._artifacts.stat(_key(user, digest)) is not None
+
+    async def put(self, user: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store the blob; after return it is whole and durable, after a raise it is not there unless it was before.
+
+        Raises:
+            InvalidSpec: the bytes do not have that digest.
+        """
+        key, checked = _key(user, digest), _checked(digest, chunks)
+        if await self._artifacts.stat(key):
+            # Who sends it all the same is told whether it is what it should be.
+            async for _ in checked:
+                pass
+            return
+        await self._artifacts.put(key, checked)
+
+    async def get(self, user: str, digest: str) -> AsyncIterator[bytes]:
+        """The blob's bytes. The last ones come once all of them are known to be the right ones.
+
+        Raises:
+            NotFound: no such blob.
+            Damaged: other bytes have its name; what came of them is not to be used.
+        """
+        key = _key(user, digest)
+        seen, held = hashlib.sha256(), b""
+        async with aclosing(self._artifacts.get(key)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                if held:
+                    yield held
+                seen.update(chunk)
+                held = chunk
+        if f"sha256:{seen.hexdigest()}" != digest:
+            raise Damaged(
+                f"the bytes of {digest} in {self._artifacts.place} are others than those that were stored: "
+                f"remove {key} there and upload it again"
+            )
+        if held:
+            yield held
+
+    async def url(self, user: str, digest: str) -> str:
+        """Where a job reads the blob; it holds for a week.
+
+        Raises:
+            NotFound: no such blob.
+            InvalidSpec: the store has no addresses.
+        """
+        if not await self.exists(user, digest):
+            raise NotFound(f"no blob {digest}. Upload it first.")
+        url = await self._artifacts.url(_key(user, digest), _URL_SECONDS)
+        if url is None:
+            raise InvalidSpec.of(
+                "inputs", f"jobs cannot read from {self._artifacts.place}; have 'artifacts' name a folder or a bucket"
+            )
+        return url
+
+    async def share(self, owner: str, user: str, digests: Iterable[str]) -> None:
+        """Give the user what the owner has of these."""
+        for digest in digests:
+            if owner != user and not await self.exists(user, digest) and await self.exists(owner, digest):
+                await self.put(user, digest, self.get(owner, digest))
+
+
+def home_of(user: str) -> str:
+    """The folder of a user's own: ``users/ada``, ``users/ada=40example.org``."""
+    plain = re.fullmatch(r"[a-z0-9_][a-z0-9._-]*", user)
+    # Capitals too: there are file systems that do not tell them from small letters.
+    return "users/" + (user if plain else "".join(map(_quoted, user)))
+
+
+def _quoted(letter: str) -> str:
+    plain = re.fullmatch(r"[a-z0-9_-]", letter)
+    return letter if plain else "".join(f"={byte:02x}" for byte in letter.encode("utf-8", "surrogatepass"))
+
+
+def _key(user: str, digest: str) -> str:
+    match = _DIGEST.fullmatch(digest)
+    if not match:
+        raise InvalidSpec.of("digest", f"{digest[:80]!r} is not of the form sha256:<64 hexadecimal digits>")
+    return f"{home_of(user)}/blobs/{match[1][:2]}/{match[1]}"
+
+
+async def _checked(digest: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same chunks; an error at their end if they are not what they should be, so that nothing is stored."""
+    seen = hashlib.sha256()
+    async for chunk in chunks:
+        seen.update(chunk)
+        yield chunk
+    if f"sha256:{seen.hexdigest()}" != digest:
+        raise InvalidSpec.of("digest", f"the bytes have sha256:{seen.hexdigest()}, not {digest}")
