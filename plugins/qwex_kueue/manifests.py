@@ -96,9 +96,10 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
     """
     spec, name = plan.spec, names.job_name(plan.run_id, plan.attempt)
     _check(plan, settings)
-    blobs = {f"blob-{digest.removeprefix('sha256:')}": url for digest, url in plan.blobs.items()}
-    description = _description(plan, blobs)
-    _check_size(plan, len(description), parse_memory(settings.inline_limit))
+    limit = parse_memory(settings.inline_limit)
+    blobs, fetched = _apart(plan, limit)
+    description = _description(plan, blobs, fetched)
+    _check_size(plan, len(description), blobs, limit)
     labels = {
         **{key: names.label(value) for key, value in settings.labels.items()},
         "app.kubernetes.io/managed-by": "qwex",
@@ -178,30 +179,55 @@ def _check(plan: Plan, settings: KueueSettings) -> None:
         raise InvalidSpec.of("runtime.image", message)
 
 
-def _check_size(plan: Plan, description: int, limit: int) -> None:
+def _apart(plan: Plan, limit: int) -> tuple[dict[str, str], dict[str, str]]:
+    """The blobs that travel in the Secret, by its keys, and those that the pod fetches itself, by their digests.
+
+    Only of addresses that need no keys, and only as many as do not fit: what comes with the pod cannot be away when it
+    starts.
+    """
+    sizes = {each.digest: each.size for each in plan.spec.inputs.values() if each.digest in plan.blobs}
+    left = limit - len(_description(plan, {}, {})) - sum(sizes.values())
+    fetched: dict[str, str] = {}
+    for digest in sorted(sizes, key=lambda digest: -sizes[digest]):
+        if left < 0 and plan.blobs[digest].startswith(("http://", "https://")):
+            fetched[digest] = plan.blobs[digest]
+            left += sizes[digest]
+    return {_blob_key(digest): url for digest, url in plan.blobs.items() if digest not in fetched}, fetched
+
+
+def _blob_key(digest: str) -> str:
+    return f"blob-{digest.removeprefix('sha256:')}"
+
+
+def _check_size(plan: Plan, description: int, blobs: Mapping[str, str], limit: int) -> None:
     """The description, in which code and small inputs are escaped or base64, and the blobs beside it fit together."""
     spec = plan.spec
-    blobs = {each.digest: each.size for each in spec.inputs.values() if each.digest in plan.blobs}
-    total = description + sum(blobs.values())
+    sizes = {each.digest: each.size for each in spec.inputs.values() if _blob_key(each.digest) in blobs}
+    total = description + sum(sizes.values())
     if total <= limit:
         return
-    inputs = {f"inputs.{name}": max(each.size, len(each.data)) for name, each in spec.inputs.items()}
+    inputs = {
+        f"inputs.{name}": max(each.size, len(each.data))
+        for name, each in spec.inputs.items()
+        if each.data or each.digest in sizes
+    }
     written = {"source": spec.source.text, "args": spec.args, "env": dict(spec.env), "parameters": spec.parameters}
-    sizes = {**{field: len(json.dumps(value)) for field, value in written.items()}, **inputs}
-    largest = max(sizes, key=lambda field: sizes[field])
+    parts = {**{field: len(json.dumps(value)) for field, value in written.items()}, **inputs}
+    largest = max(parts, key=lambda field: parts[field])
     raise InvalidSpec.of(
         largest,
-        f"{format_bytes(sizes[largest])} as it travels, of {format_bytes(total)} in all; the job's Secret holds "
-        f"{format_bytes(limit)} ([kueue] inline_limit). Have the job read what is large from the image, a volume or an "
-        "object store",
+        f"{format_bytes(parts[largest])} as it travels, of {format_bytes(total)} in all; the job's Secret holds "
+        f"{format_bytes(limit)} ([kueue] inline_limit). With a bucket for 'artifacts' (docs/artifacts.md) larger ones "
+        "reach a pod, too; else have the job read what is large from the image or a volume",
     )
 
 
-def _description(plan: Plan, blobs: Mapping[str, str]) -> bytes:
+def _description(plan: Plan, blobs: Mapping[str, str], fetched: Mapping[str, str]) -> bytes:
     described = jobfolder.describe(plan)
     described["environment"] = None
     described["cwd"] = plan.spec.cwd or _WORK
-    described["blobs"] = {f"sha256:{key.removeprefix('blob-')}": f"file://{_DESCRIPTION}/{key}" for key in blobs}
+    inside = {f"sha256:{key.removeprefix('blob-')}": f"file://{_DESCRIPTION}/{key}" for key in blobs}
+    described["blobs"] = {**inside, **fetched}
     if plan.later:
         described["later"] = f"{_DESCRIPTION}/{LATER}"
         described["startup"] = [f"{_DESCRIPTION}/{key}" for key in _startup(plan)]

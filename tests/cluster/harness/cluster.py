@@ -36,6 +36,8 @@ class Cluster(ABC):
     has_faults = False
     #: Whether the images of ``harness.images`` are on its node.
     has_images = False
+    #: This machine's address as pods see it; empty where that is not known.
+    host = ""
 
     def __init__(self, kubeconfig: Path, folder: Path) -> None:
         self.kubeconfig = kubeconfig
@@ -173,6 +175,7 @@ class BuiltCluster(Cluster):
         self.layout = layout
         self.processes = layout.processes
         self.has_images = layout.subnet is not None
+        self.host = layout.subnet.gateway if layout.subnet else ""
 
     @classmethod
     def start(

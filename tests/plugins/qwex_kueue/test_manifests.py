@@ -177,6 +177,16 @@ def test_blobs_count_beside_the_code_each_once():
     assert rendered(inputs={"df": value, "same": value}, blobs=blobs)
 
 
+def test_what_does_not_fit_is_fetched_by_the_pod_where_that_needs_no_keys():
+    small, large = ("sha256:" + digit * 64 for digit in "12")
+    blobs = {small: "https://store/1?signed", large: "https://store/2?signed"}
+    values = {"a": Value(digest=small, size=500_000), "b": Value(digest=large, size=50_000_000)}
+    request = rendered(inputs=values, blobs=blobs)
+    assert request.blobs == {"blob-" + "1" * 64: "https://store/1?signed"}
+    assert described(request)["blobs"][large] == "https://store/2?signed"
+    assert "signed" not in as_yaml(request)
+
+
 def test_no_more_can_be_allowed_than_a_secret_holds():
     with pytest.raises(ValidationError, match="at most 1Mi"):
         KueueSettings(inline_limit="2Mi")

@@ -29,13 +29,14 @@ class Gateway:
     port: int
     process: subprocess.Popen[bytes]
     is_tls: bool = False
+    host: str = "127.0.0.1"
     key: str = _KEY
     secret: str = _SECRET
 
     @property
     def endpoint(self) -> str:
         """Where it listens."""
-        return f"http{'s' * self.is_tls}://127.0.0.1:{self.port}"
+        return f"http{'s' * self.is_tls}://{self.host}:{self.port}"
 
     def bucket(self) -> str:
         """A new one."""
@@ -74,7 +75,13 @@ class Gateway:
 
 
 def started(
-    program: Path, folder: Path, *, port: int = 0, detached: bool = False, tls: tuple[Path, Path] | None = None
+    program: Path,
+    folder: Path,
+    *,
+    port: int = 0,
+    detached: bool = False,
+    tls: tuple[Path, Path] | None = None,
+    host: str = "127.0.0.1",
 ) -> Gateway:
     """A gateway that answers; with ``port`` 0 on a free one, with ``tls``, a certificate and its key, over HTTPS.
 
@@ -85,7 +92,8 @@ def started(
         (folder / name).mkdir(parents=True, exist_ok=True)
     for _ in range(5):
         chosen = port or _free_port()
-        gateway = Gateway(program, folder, chosen, _process(program, folder, chosen, detached, tls), bool(tls))
+        process = _process(program, folder, f"{host}:{chosen}", detached, tls)
+        gateway = Gateway(program, folder, chosen, process, bool(tls), host)
         if _answers(gateway):
             return gateway
         gateway.stop()  # somebody else took the port in between
@@ -93,9 +101,9 @@ def started(
 
 
 def _process(
-    program: Path, folder: Path, port: int, detached: bool, tls: tuple[Path, Path] | None
+    program: Path, folder: Path, address: str, detached: bool, tls: tuple[Path, Path] | None
 ) -> subprocess.Popen[bytes]:
-    words = [program, "--quiet", "--port", f"127.0.0.1:{port}", "--iam-dir", folder / "iam"]
+    words = [program, "--quiet", "--port", address, "--iam-dir", folder / "iam"]
     words += ["--cert", tls[0], "--key", tls[1]] if tls else []
     words += ["posix", folder / "data"]
     with (folder / "log").open("ab") as log:
@@ -112,7 +120,7 @@ def _process(
 def _answers(gateway: Gateway) -> bool:
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end and gateway.process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", gateway.port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((gateway.host, gateway.port), 1):
             return gateway.process.poll() is None
         time.sleep(0.02)
     return False

@@ -1,0 +1,72 @@
+"""Values larger than a Secret reach pods through S3, and no pod holds a key of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from harness.errors import ClusterError
+from harness.progress import silent
+from jobs import configure, printed
+from s3servers import build, versity
+
+import qwex
+
+LARGE = 5_000_000
+
+
+@pytest.fixture(scope="module")
+def gateway(cluster, tmp_path_factory):
+    """An S3 server at an address that pods reach."""
+    if not cluster.host:
+        pytest.skip("this cluster's pods do not reach this machine at an address that is known")
+    try:
+        program = build.gateway(silent)
+    except ClusterError as error:
+        pytest.skip(str(error))
+    running = versity.started(program, tmp_path_factory.mktemp("s3"), host=cluster.host)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client(user, namespace, gateway, home, tmp_path, monkeypatch):
+    """A client of the backend ``kueue`` whose artifacts lie in a bucket."""
+    monkeypatch.chdir(tmp_path)
+    configure(monkeypatch, user, namespace)
+    monkeypatch.setenv("QWEX_ARTIFACTS", f"s3://{gateway.bucket()}/qwex")
+    for name, value in gateway.settings().items():
+        monkeypatch.setenv(f"QWEX_S3__{name.upper()}", str(value).lower() if isinstance(value, bool) else str(value))
+    return qwex.Client()
+
+
+def test_a_large_value_goes_there_and_back(client, cluster, namespace, gateway):
+    @qwex.remote(cpu="100m", mem="256Mi")
+    def reverse(data):
+        return data[::-1]
+
+    data = bytes(range(250)) * (LARGE // 250)
+    job = reverse.submit(data)
+    assert job.result(90) == data[::-1]
+    secrets = json.dumps(cluster.list("-n", namespace, "secrets"))
+    assert len(secrets) < LARGE / 2
+    kept = [path for path in (gateway.folder / "data").rglob("*") if path.is_file() and path.stat().st_size > LARGE / 2]
+    assert len(kept) == 2, "the input and the output"
+
+
+def test_no_pod_holds_a_key(client, cluster, namespace, gateway):
+    @qwex.remote(cpu="100m", mem="256Mi")
+    def look(data):
+        import os
+        import pathlib
+
+        files = [path for path in pathlib.Path("/qwex").rglob("*") if path.is_file() and path.suffix != ".pyz"]
+        return repr(dict(os.environ)) + "".join(path.read_text(errors="replace") for path in files)
+
+    job = look.submit(bytes(LARGE))
+    seen = job.result(90)
+    assert "X-Amz-Signature" in seen, "it was given an address"
+    assert gateway.secret not in seen
+    objects = json.dumps([cluster.list("-n", namespace, kind) for kind in ("jobs", "pods", "secrets", "configmaps")])
+    assert gateway.secret not in objects
+    assert gateway.secret not in printed(job)
