@@ -19,7 +19,8 @@ type               further keys (output types carry nbformat 4's fields)
 ``result``         data, metadata, execution_count
 ``error``          ename, evalue, traceback (rendered lines), frames (filename, lineno, name, line)
 ``cell``           id, number (from 1), total: a notebook's cell begins; what follows is its output
-``value``          name, type_name, size, digest, format, python: an output value is complete on disk
+``value``          name, type_name, size, digest, format, python: an output value is complete on disk; with a path: a
+                   file that the job left in ``QWEX_FILES``
 ``metrics``        values (numbers by name), step: what the job's own code logs
 ``usage``          step, cpu (processors), memory (bytes), gpus (utilization in percent and memory of each): a sample
 ``packages``       packages (versions by name), platform: what the job's interpreter has, of jobs that are tracked

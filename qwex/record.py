@@ -11,7 +11,7 @@ from qwex.state import JobState, Why
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Glance", "JobRecord", "Metric", "TrackerStanding"]
+__all__ = ["Glance", "JobFile", "JobRecord", "Metric", "TrackerStanding"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,20 @@ class Glance:
     def as_dict(self) -> dict[str, Any]:
         """A plain dictionary, ready for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """A file that a job has left in ``QWEX_FILES``."""
+
+    #: Within that folder, with slashes.
+    path: str
+    #: Bytes.
+    size: int
+    #: ``sha256:…`` of them.
+    digest: str
+    #: The name of the value whose bytes they are.
+    value: str
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ class TrackedJob:
     environment: Path | None = None
     #: The code's repository at submit, where that is known.
     provenance: Provenance | None = None
+    #: The job's event log, whole lines as ``qwex.events`` has them; it may not be there yet.
+    log: Path | None = None
     #: What the job has printed, as plain text: at most so many characters from its end. Blocks.
     output: Callable[[int], str] = field(default=lambda limit: "", repr=False, compare=False)
     #: Of a notebook: the notebook with what its cells have shown. Blocks.

@@ -21,6 +21,7 @@ NAMES = (
     "status",
     "logs",
     "notebook",
+    "artifacts",
     "why",
     "wait",
     "cancel",

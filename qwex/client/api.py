@@ -15,8 +15,8 @@ from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
 from qwex.client.listing import Page, query
 from qwex.client.session import Session
-from qwex.errors import CaptureError, ControllerUnavailable, InvalidSpec, NotFound, QwexError
-from qwex.record import JobRecord, TrackerStanding
+from qwex.errors import CaptureError, ControllerUnavailable, Damaged, InvalidSpec, NotFound, QwexError
+from qwex.record import JobFile, JobRecord, TrackerStanding
 from qwex.state import JobState
 
 if TYPE_CHECKING:
@@ -198,6 +198,27 @@ class AsyncClient:
     async def why(self, run_id: str) -> Why:
         """Why the job waits, or what it does now."""
         return why_of((await self.session.call("GET", _path(run_id, "why"))).json())
+
+    async def files(self, run_id: str) -> builtins.list[JobFile]:
+        """What the job's last attempt has left in ``QWEX_FILES``, by path."""
+        raw = (await self.session.call("GET", _path(run_id, "files"))).json()
+        return [JobFile(**each) for each in raw["files"]]
+
+    async def file(self, run_id: str, file: JobFile) -> AsyncGenerator[bytes, None]:
+        """The bytes of a file that a job has left, as they come; an error at the end if they are not the right ones.
+
+        Raises:
+            NotFound: it is not there any more.
+            Damaged: other bytes came.
+        """
+        import hashlib
+
+        seen = hashlib.sha256()
+        async for chunk in self.session.stream(f"{_path(run_id, 'values')}/{quote(file.value, safe='')}"):
+            seen.update(chunk)
+            yield chunk
+        if f"sha256:{seen.hexdigest()}" != file.digest:
+            raise Damaged(f"the bytes of {file.path} of {run_id} are not those that the job wrote; fetch it again")
 
     async def metrics(self, run_id: str) -> builtins.list[Metric]:
         """What the job's code has logged over time, by name: the last value of each, and some of those before."""

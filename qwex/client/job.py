@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qwex.client.api import AsyncClient
     from qwex.errors import JobError
     from qwex.events import Event
-    from qwex.record import JobRecord, Metric
+    from qwex.record import JobFile, JobRecord, Metric
     from qwex.state import Why
 
 __all__ = ["AsyncJob", "AsyncJobs", "cancel_order"]
@@ -124,6 +124,10 @@ class AsyncJob(Shown):
             return False
         self.record = await self.client.cancel(self.id)
         return True
+
+    async def files(self) -> list[JobFile]:
+        """What its last attempt has left in ``QWEX_FILES``, by path; ``client.file`` has the bytes."""
+        return await self.client.files(self.id)
 
     async def metrics(self) -> list[Metric]:
         """What its code has logged over time, by name."""

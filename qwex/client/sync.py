@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
 
+    from qwex.client.files import Files
     from qwex.client.http import Transport
     from qwex.config import Settings
     from qwex.record import JobRecord
@@ -93,6 +94,7 @@ class Client(Face):
     elsewhere = blocking(AsyncClient.elsewhere)
     cancel = blocking(AsyncClient.cancel)
     why = blocking(AsyncClient.why)
+    files = blocking(AsyncClient.files)
     metrics = blocking(AsyncClient.metrics)
     trackers = blocking(AsyncClient.trackers)
     preflight = blocking(AsyncClient.preflight)
@@ -104,6 +106,7 @@ class Client(Face):
     value = blocking(AsyncClient.value)
     load_value = blocking(AsyncClient.load_value)
     put_blob = blocking(AsyncClient.put_blob)
+    file = blocking_iterator(AsyncClient.file)
     events = blocking_iterator(AsyncClient.events)
     logs = blocking_iterator(AsyncClient.logs)
     watch = blocking_iterator(AsyncClient.watch)
@@ -148,6 +151,14 @@ class Job(Face, Shown):
     values = blocking(AsyncJob.values)
     events = blocking_iterator(AsyncJob.events)
     logs = blocking_iterator(AsyncJob.logs)
+
+    @property
+    def files(self) -> Files:
+        """What it has left in ``QWEX_FILES`` by now: ``job.files["model.pt"].open()``."""
+        from qwex.client.files import Files
+
+        client = self.inner.client
+        return Files(drive(client.files(self.id)), lambda file: iterate(client.file(self.id, file)))
 
     def resubmit(self, **changes: Any) -> Job:
         """The same job again, as a new one; ``changes`` are fields of its spec."""

@@ -7,12 +7,13 @@ from typing import Any
 
 # Read by pydantic when the schema is made, so they are imported for real.
 from qwex.plugins import PluginInfo  # noqa: TC001
-from qwex.record import Glance, JobRecord, Metric, TrackerStanding  # noqa: TC001
+from qwex.record import Glance, JobFile, JobRecord, Metric, TrackerStanding  # noqa: TC001
 from qwex.state import JobState, QueueInfo, Why
 
 __all__ = [
     "Backends",
     "Counts",
+    "Files",
     "Glances",
     "Health",
     "JobList",
@@ -51,6 +52,13 @@ class Glances:
     """What rows show of jobs beside their records, in the order asked for."""
 
     jobs: list[Glance]
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a job has left in ``QWEX_FILES``, by path; ``/jobs/{id}/values/{value}`` has the bytes."""
+
+    files: list[JobFile]
 
 
 @dataclass(frozen=True)

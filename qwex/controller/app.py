@@ -140,6 +140,10 @@ class Api:
     async def why(self, request: Request) -> Response:
         return Json((await self._service.why(run_id_of(request))).as_dict())
 
+    async def files(self, request: Request) -> Response:
+        found = await self._service.files(run_id_of(request), caller_of(request))
+        return Json({"files": [vars(each) for each in found]})
+
     async def job_metrics(self, request: Request) -> Response:
         found = await self._service.metrics_of(run_id_of(request), caller_of(request))
         return Json({"metrics": [vars(each) for each in found]})

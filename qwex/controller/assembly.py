@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from qwex.controller import artifacts
+from qwex.controller.archive import Archive
 from qwex.controller.bindings import Bindings
 from qwex.controller.blobs import Blobs
 from qwex.controller.bus import Bus
@@ -61,8 +62,12 @@ class Parts:
         self.glancing = Glancing(self.finding, self.logs, backends)
         self.reading = reading = Reading(registry, backends, self.logs, settings.max_log)
         self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, reading)
+        trackers = _trackers(plugins, settings, self._states)
+        if self.artifacts and self.blobs and self.blobs.is_shared:
+            context = TrackerContext(folder, {}, self._states)
+            trackers.append(Archive(context, self.artifacts, self.blobs, backends))
         self.tracking = Tracking(
-            _trackers(plugins, settings, self._states),
+            trackers,
             self.store,
             self.logs,
             self.bus,

@@ -31,6 +31,11 @@ class Blobs:
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether they lie elsewhere than on this machine, and so outlive it."""
+        return not self._artifacts.place.startswith("file://")
+
     async def exists(self, user: str, digest: str) -> bool:
         """Whether the user has the blob, whole."""
         return await self._artifacts.stat(_key(user, digest)) is not None

@@ -98,6 +98,7 @@ OPERATIONS = (
     Operation("GET", "/jobs/{id}/logs", "logs", "A job's output as text", media="text/plain", parameters=_LOGS),
     Operation("GET", "/jobs/{id}/notebook", "notebook", "The notebook with its outputs so far", media=NOTEBOOK),
     Operation("GET", "/jobs/{id}/why", "why", "Why a job waits", None, "Why"),
+    Operation("GET", "/jobs/{id}/files", "files", "Files that a job has left in QWEX_FILES", None, "Files"),
     Operation("GET", "/jobs/{id}/metrics", "job_metrics", "What a job's code has logged over time", None, "Metrics"),
     Operation("GET", "/jobs/{id}/values/{name}", "value", "An output value's bytes", media=_BYTES),
     Operation(

@@ -22,6 +22,7 @@ from qwex.controller.origin import Origin
 from qwex.controller.streams import Wanted
 from qwex.controller.submission import Entry
 from qwex.errors import InvalidSpec, NotFound
+from qwex.record import JobFile
 from qwex.spec import JobSpec, validated
 
 if TYPE_CHECKING:
@@ -213,11 +214,16 @@ class Service:
         found = job.produced.get(name)
         if found is None:
             raise NotFound(f"the job {run_id} has no value {name!r}{'' if job.record.state.terminal else ' yet'}")
-        chunks = await self._kept(job, found["digest"])
-        if chunks is None:
-            backend = await self._parts.backends.get(job.record.backend)
-            chunks = backend.value(job.record.native_id or run_id, found["attempt"], name)
-        return OutputValue(chunks, found["digest"], found.get("format", "cloudpickle"), found.get("python", ""))
+        return OutputValue(
+            self._bytes(job, found), found["digest"], found.get("format", "cloudpickle"), found.get("python", "")
+        )
+
+    async def files(self, run_id: str, caller: Caller) -> list[JobFile]:
+        """What a job's last attempt has left in ``QWEX_FILES``, by path."""
+        job = await self._read(run_id, Wanted(follow=False), caller)
+        mine = [each for each in job.produced.values() if "path" in each and each["attempt"] == job.record.attempt]
+        found = [JobFile(each["path"], each["size"], each["digest"], each["name"]) for each in mine]
+        return sorted(found, key=lambda file: file.path)
 
     async def preflight(self, spec: JobSpec, caller: Caller, origin: Origin = _NOWHERE) -> tuple[Why | None, str]:
         """What would happen if the job were submitted now, and what would be sent. Nothing is stored.
@@ -308,12 +314,36 @@ class Service:
         """How many jobs that have not ended are in each state."""
         return Counter(job.record.state.value for job in self._parts.registry)
 
-    async def _kept(self, job: LiveJob, digest: str) -> AsyncIterator[bytes] | None:
-        """A value that was copied here; of a backend that keeps its own, the store, which may be away, is not asked."""
+    async def _bytes(self, job: LiveJob, value: Mapping[str, Any]) -> AsyncIterator[bytes]:
+        """A value's, from its backend or the store: first from where it should be, since the other may be away."""
         kind = self._parts.backends.plugins.backends.get(job.record.backend)
-        if kind and Capability.FLEETING not in kind.capabilities:
-            return None
-        return await self._parts.values.kept(job.record.user, digest)
+        places = [self._at_backend, self._in_store]
+        if kind is None or Capability.FLEETING in kind.capabilities:
+            places.reverse()
+        begun, missing = False, None
+        for place in places:
+            try:
+                async for chunk in place(job, value):
+                    begun = True
+                    yield chunk
+            except NotFound as error:
+                missing = missing or error
+                if begun or place is places[-1]:
+                    raise missing from None
+            else:
+                return
+
+    async def _at_backend(self, job: LiveJob, value: Mapping[str, Any]) -> AsyncIterator[bytes]:
+        backend = await self._parts.backends.get(job.record.backend)
+        async for chunk in backend.value(job.record.native_id or job.id, value["attempt"], value["name"]):
+            yield chunk
+
+    async def _in_store(self, job: LiveJob, value: Mapping[str, Any]) -> AsyncIterator[bytes]:
+        chunks = await self._parts.values.kept(job.record.user, value["digest"])
+        if chunks is None:
+            raise NotFound(f"the value {value['name']!r} of {job.id} is not kept here")
+        async for chunk in chunks:
+            yield chunk
 
     async def _read(self, run_id: str, wanted: Wanted, caller: Caller) -> LiveJob:
         """The job of a reader; one who does not follow gets all there is by now."""

@@ -182,6 +182,7 @@ class Tracking:
             place.reference,
             self._environments.path(job.environment) if job.environment else None,
             await self._repositories.of(job.id),
+            path,
             lambda limit: _output(path, limit),
             (lambda: executed(record, spec, stored(path))) if record.kind == "notebook" else None,
         )

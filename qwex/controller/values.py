@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 _PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)
 
 
+#: Values that are copied at once.
+_TOGETHER = 16
+
+
 class Values:
     """Output values by their digest, of backends that do not keep them."""
 
@@ -34,7 +38,15 @@ class Values:
         """Copy the values of an attempt that is over; the names of those that could not be."""
         if self._blobs is None or Capability.FLEETING not in backend.capabilities:
             return []
-        return [name for name in job.produced if not await self._copy(job, backend, self._blobs, name)]
+        gate, blobs = asyncio.Semaphore(_TOGETHER), self._blobs
+
+        async def copied(name: str) -> bool:
+            async with gate:
+                return await self._copy(job, backend, blobs, name)
+
+        names = [name for name, found in job.produced.items() if found["attempt"] == job.record.attempt]
+        done = await asyncio.gather(*map(copied, names))
+        return [job.produced[name].get("path", name) for name, well in zip(names, done, strict=True) if not well]
 
     async def kept(self, user: str, digest: str) -> AsyncIterator[bytes] | None:
         """The user's bytes with that digest, if they are here."""

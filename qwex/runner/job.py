@@ -9,6 +9,8 @@ import os
 import sys
 import time
 
+from . import files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NamedTuple
@@ -70,6 +72,8 @@ def enter(job: Job) -> None:
     Raises:
         OSError: the environment cannot be read or the folder not entered.
     """
+    with contextlib.suppress(OSError):  # of a full disk the job itself may have something to say
+        os.makedirs(os.path.join(job.folder, files.FOLDER), exist_ok=True)
     before = os.environ.get("PYTHONPATH", "")
     _apply_environment(_environment(job))
     if job.cwd:
@@ -89,6 +93,7 @@ def _environment(job: Job) -> dict[str, str]:
         with open(job.environment, encoding="utf-8", errors="surrogateescape") as file:
             environment = json.load(file)
     own = {"QWEX_RUN_ID": job.run_id, "QWEX_ATTEMPT": str(job.attempt)}
+    own["QWEX_FILES"] = os.path.join(job.folder, files.FOLDER)
     if job.later:
         own |= {"QWEX_LATER": job.later, "QWEX_FOLDER": job.folder}
     given = {**environment, **_later(job), **job.env, **own}

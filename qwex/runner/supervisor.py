@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 
-from . import packages, processes, usage, wakeup, worker
+from . import files, packages, processes, usage, wakeup, worker
 from .channel import frame
 from .eventfile import CLAIMED, EventFile
 from .exits import Outcome, Stop, Usage, conclude, duration_text, read_stop
@@ -239,6 +239,7 @@ class Supervisor:
         end = conclude(self._status, self._recorder.outcome, self._stop, out_of_memory=out_of_memory)
         used = self._usage or processes.usage(resource.RUSAGE_CHILDREN)
         duration = round(time.monotonic() - self._started, 6)
+        self._keep_files()
         give_up_at = time.monotonic() + _PATIENCE
         terminated = self._stop is not None and self._stop.by_signal
         exit = {**end._asdict(), "terminated": terminated, **used._asdict(), "duration": duration}
@@ -254,3 +255,13 @@ class Supervisor:
             os.kill(self._worker, signal.SIGKILL)
             os.waitpid(self._worker, 0)
         return end.code
+
+    def _keep_files(self) -> None:
+        """What the job left in its folder for them, however it ended."""
+        records, left = files.kept(self._folder)
+        for record in records:
+            self._log.write("value", **record)
+        if left:
+            shown = ", ".join(left[:5]) + (", …" if len(left) > 5 else "")
+            message = f"{len(left)} files were not kept (links, odd names, or more than {files.MOST}): {shown}"
+            self._log.write("notice", level="warning", code="files-left", message=message)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from harness.errors import ClusterError
 from harness.progress import silent
-from jobs import configure, printed
+from harness.waiting import wait_until
+from jobs import configure, printed, submit
 from s3servers import build, versity
 
 import qwex
@@ -70,3 +72,20 @@ def test_no_pod_holds_a_key(client, cluster, namespace, gateway):
     objects = json.dumps([cluster.list("-n", namespace, kind) for kind in ("jobs", "pods", "secrets", "configmaps")])
     assert gateway.secret not in objects
     assert gateway.secret not in printed(job)
+
+
+def test_what_a_job_leaves_outlives_its_pod_and_its_controller(client, cluster, namespace, gateway):
+    leave = "pathlib.Path(os.environ['QWEX_FILES'], 'model.pt').write_bytes(bytes(2_000_000))"
+    job = submit(client, f"import os, pathlib\n{leave}\nprint('left')")
+    assert job.wait(90)
+    assert job.files["model.pt"].read() == bytes(2_000_000)
+    bucket = os.environ["QWEX_ARTIFACTS"].split("/")[2]
+    folder = gateway.folder / "data" / bucket / "qwex" / "users" / job.record.user
+    manifest = folder / "jobs" / job.id / "manifest.json"
+    wait_until(manifest.exists, "the manifest", 60)
+    wait_until(lambda: not cluster.list("-n", namespace, "pods", "--field-selector=status.phase=Running"), "no pod", 60)
+    told = json.loads(manifest.read_text())
+    (file,) = told["files"]
+    digest = file["digest"].removeprefix("sha256:")
+    assert (folder / "blobs" / digest[:2] / digest).read_bytes() == bytes(2_000_000)
+    assert '"text":"left\\n"' in (manifest.parent / "events.jsonl").read_text()

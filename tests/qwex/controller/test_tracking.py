@@ -132,13 +132,13 @@ async def test_one_that_cannot_be_reached_is_told_later_and_holds_up_nobody(stag
         await it.submit("two")
         assert (it.home / "bindings" / "two.1.json").read_text() == "{}"
         (standing,) = it.service.trackers()
-        assert (standing["waiting"], standing["problem"]) == (2, "it is asleep")
+        assert (standing.waiting, standing.problem) == (2, "it is asleep")
         diary.trouble = None
         await settled(it, "one")
         assert [each[1] for each in diary.told if each[0] == "one"][-1] == "end"
         await told(diary, "two", "begin 1")
         assert json.loads((it.home / "bindings" / "two.1.json").read_text()) == {"PAGE": "page 1"}
-        assert it.service.trackers()[0]["problem"] == ""
+        assert it.service.trackers()[0].problem == ""
 
 
 async def test_what_it_was_not_told_before_a_restart_it_is_told_after_it(stage, diary):

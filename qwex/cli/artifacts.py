@@ -1,0 +1,79 @@
+"""``qwex artifacts``: the files that a job has left in ``QWEX_FILES``."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qwex.cli import exits
+from qwex.cli.command import JSON, Command, Flag, Given, Group, Word
+from qwex.cli.connect import client
+from qwex.cli.screen import note, print_json, say
+from qwex.cli.table import print_table
+from qwex.client.files import place
+from qwex.errors import InvalidSpec
+from qwex.quantities import format_bytes
+
+if TYPE_CHECKING:
+    from qwex.client.files import Files
+
+__all__ = ["COMMAND"]
+
+_ID = Word("id", "ID", "the job", complete="job")
+
+
+def _list(given: Given) -> int:
+    files = client().job(given["id"]).files
+    if given["json"]:
+        known = [{"path": each.path, "size": each.size, "digest": each.digest} for each in files.values()]
+        print_json({"files": known})
+    elif files:
+        print_table(("SIZE", "FILE"), [(format_bytes(each.size), each.path) for each in files.values()])
+    else:
+        note(f"{given['id']} has left no files. A job leaves those that it writes into the folder $QWEX_FILES")
+    return exits.OK
+
+
+def _get(given: Given) -> int:
+    files = client().job(given["id"]).files
+    folder = Path(given["to"] or given["id"])
+    for path in _chosen(files, given["paths"]):
+        target = place(folder, path)
+        if target.exists() and not given["force"]:
+            raise InvalidSpec.of("to", f"{target} is there already; name another folder, or use --force")
+        say(str(files[path].save(target)))
+    return exits.OK
+
+
+def _chosen(files: Files, patterns: tuple[str, ...]) -> list[str]:
+    """Their paths; a pattern that fits none is looked up as it stands, which says what there is.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    if not patterns:
+        return list(files)
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        matching = fnmatch.filter(files, pattern)
+        found.update(dict.fromkeys(matching or [files[pattern].path]))
+    return list(found)
+
+
+COMMAND = Group(
+    "the files that a job has left in $QWEX_FILES",
+    {
+        "ls": Command("list them", _list, (_ID,), (JSON,), examples=("qwex artifacts ls train-7k3f9q",)),
+        "get": Command(
+            "fetch them into a folder",
+            _get,
+            (_ID, Word("paths", "PATH", "which: paths or patterns (default all)", required=False, many=True)),
+            (
+                Flag("to", "--to", "the folder (default ID, here)", "-o", str, metavar="FOLDER"),
+                Flag("force", "--force", "write over files that are there", "-f"),
+            ),
+            examples=("qwex artifacts get train-7k3f9q", "qwex artifacts get train-7k3f9q '*.pt' --to models"),
+        ),
+    },
+)

@@ -1,0 +1,98 @@
+"""The files that a job has left: a mapping of paths to handles, read when they are asked for."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from qwex.errors import InvalidSpec, NotFound, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from qwex.record import JobFile
+
+__all__ = ["Files", "Handle", "place"]
+
+
+class Handle:
+    """One file of a job's: ``size`` in bytes and ``digest`` are known, the bytes come when they are asked for."""
+
+    def __init__(self, file: JobFile, chunks: Callable[[JobFile], Iterator[bytes]]) -> None:
+        self.path = file.path
+        self.size = file.size
+        self.digest = file.digest
+        self._file = file
+        self._chunks = chunks
+
+    def read(self) -> bytes:
+        """All of it."""
+        return b"".join(self._chunks(self._file))
+
+    def open(self) -> io.BytesIO:
+        """All of it as a binary file to read from."""
+        return io.BytesIO(self.read())
+
+    def save(self, to: str | Path) -> Path:
+        """Write it to a file, whole or not at all; in a folder under its own name. Missing folders are made.
+
+        Raises:
+            InvalidSpec: it cannot be written there.
+        """
+        path = Path(to)
+        if path.is_dir():
+            path = place(path, self.path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".qwex-{os.getpid()}-{path.name}"[:200])
+            try:
+                with part.open("wb") as file:
+                    for chunk in self._chunks(self._file):
+                        file.write(chunk)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise InvalidSpec.of("to", f"{path} cannot be written: {error.strerror}") from None
+        return path
+
+    def __repr__(self) -> str:
+        return f"<file {self.path}, {self.size:,} bytes>"
+
+
+class Files(Mapping[str, Handle]):
+    """All files of a job by their paths."""
+
+    def __init__(self, found: Iterable[JobFile], chunks: Callable[[JobFile], Iterator[bytes]]) -> None:
+        self._handles = {file.path: Handle(file, chunks) for file in found}
+
+    def __getitem__(self, path: str) -> Handle:
+        found = self._handles.get(path)
+        if found is None:
+            there = f" There is: {', '.join(list(self._handles)[:10])}" if self._handles else " It left none"
+            raise NotFound(f"the job left no file {path!r}.{nearest(path, list(self._handles))}{there}")
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._handles)
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} files: {', '.join(list(self)[:5])}{', …' if len(self) > 5 else ''}>"
+
+
+def place(folder: Path, path: str) -> Path:
+    """Where a job's file goes in a folder of this machine.
+
+    Raises:
+        InvalidSpec: its path leads out of the folder.
+    """
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+        raise InvalidSpec.of("path", f"{path!r} is no path within a folder")
+    return folder.joinpath(*parts)
