@@ -1,5 +1,5 @@
 /** Jobs, waits and amounts in words, the same ones as on the command line (qwex/wording.py). */
-import type { Job, JobState, QuotaLine, Why } from '../api/types';
+import type { Job, JobState, Metric, QuotaLine, Why } from '../api/types';
 import { ended } from '../api/types';
 import type { Words } from './host';
 
@@ -154,6 +154,26 @@ export function bytes(number: number): string {
     [size, unit] = [size / 1000, unit + 1];
   }
   return `${size < 9.95 && unit ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+/** A number of any size in six digits at most, as Python's `.6g` has it. */
+export function figure(value: number | null, trans: Words): string {
+  if (value === null) {
+    return trans.__('no number');
+  }
+  const [digits, power] = value.toExponential(5).split('e') as [string, string];
+  const plain = Number(power) >= -4 && Number(power) < 6;
+  return plain
+    ? String(Number(value.toPrecision(6)))
+    : `${Number(digits)}e${power[0]}${power.slice(1).padStart(2, '0')}`;
+}
+
+/** `loss: 0.0313 at step 90, from 2.3`: what its drawing shows. */
+export function metricLabel({ name, value, step, history = [] }: Metric, trans: Words): string {
+  const now = trans.__('%1: %2', name, figure(value, trans));
+  const there = step ? trans.__('%1 at step %2', now, step) : now;
+  const first = history.find(each => each !== null);
+  return history.length > 1 && first != null ? trans.__('%1, from %2', there, figure(first, trans)) : there;
 }
 
 /** Twice the memory of a job that ran out of it; empty for any other. */
