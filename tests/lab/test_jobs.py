@@ -259,12 +259,21 @@ def test_what_a_cell_logs_is_on_its_card(tab, lab):
         tab.command("apputils:change-theme", f"{{theme: '{theme}'}}")
         assert tab.axe() == []
     (lab.work / "enough").touch()
-    tab.page.locator(".lm-TabBar-tab", has_text="Untitled").first.click()
+    tab.command("application:close")
     expect(card).to_contain_text("finished in")
     # The last of them, as the notebook keeps it too.
     kept = "JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON())"
     last = tab.page.evaluate(f"() => {kept}.match(/loss \\S+ at step (\\d+)/)[1]")
-    expect(card.get_by_role("img", name=f"at step {last}, from 1")).to_have_count(1)
+    shown = card.get_by_role("img", name=re.compile(rf"^loss: \S+ at step {last}, from 1$"))
+    expect(shown).to_be_visible()
+
+    tab.run("window.jupyterapp.shell.currentWidget.context.save()")
+    path = tab.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.path")
+    tab.open()
+    tab.command("docmanager:open", f"{{path: '{path}'}}")
+    expect(shown).to_be_visible()
+    asked = tab.page.evaluate("() => performance.getEntriesByType('resource').map(each => each.name)")
+    assert not [url for url in asked if "/metrics" in url]
 
 
 def test_what_came_while_nobody_listened_is_brought_into_the_notebook(tab, lab):

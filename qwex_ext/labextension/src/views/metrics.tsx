@@ -8,6 +8,8 @@ import { figure, metricLabel } from './words';
 
 /** So many have room on a card. */
 const FEW = 3;
+/** Of numbers that change all the time more cannot be read. */
+const DIGITS = 4;
 
 /** The job's metrics, kept true while the view is there and `seen`. */
 export function useMetrics(job: Job, seen: boolean): Course {
@@ -26,9 +28,9 @@ export function MetricLine(props: { metrics: readonly Metric[]; onMore: () => vo
   return (
     <div className="qwex-Card-metrics">
       {metrics.slice(0, FEW).map(metric => (
-        <span key={metric.name} className="qwex-Metric" role="img" aria-label={metricLabel(metric, trans)}>
+        <span key={metric.name} className="qwex-Metric" role="img" aria-label={metricLabel(metric, trans, DIGITS)}>
           <span className="qwex-Metric-name">{metric.name}</span>
-          <span className="qwex-Metric-value">{figure(metric.value, trans)}</span>
+          <span className="qwex-Metric-value">{figure(metric.value, trans, DIGITS)}</span>
           <Sparkline values={metric.history ?? []} width={64} height={16} />
         </span>
       ))}

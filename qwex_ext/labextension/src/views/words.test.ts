@@ -118,6 +118,15 @@ test.each([
   expect(figure(value, trans)).toBe(said);
 });
 
+test('a short number loses nothing before its point', () => {
+  expect([12345.6, 0.98765, 6.19223e-5, 1234567].map(value => figure(value, trans, 4))).toEqual([
+    '12346',
+    '0.9877',
+    '6.192e-05',
+    '1.235e+06'
+  ]);
+});
+
 test('a metric says where it is and where it comes from', () => {
   const loss = { name: 'loss', value: 0.0313, step: 90, ts: 1, history: [null, 2.3, 0.0313] };
   expect(metricLabel(loss, trans)).toBe('loss: 0.0313 at step 90, from 2.3');
