@@ -42,7 +42,7 @@ export function newest(kept: Snapshot, live: Job | null): Job {
 /** What it logs: of two answers the later one, since trackers may be behind, and may know more. */
 export function newestOf(kept: Snapshot, live: readonly Metric[]): readonly Metric[] {
   const known = new Map(kept.metrics.map(metric => [metric.name, metric]));
-  for (const metric of live) {
+  for (const metric of measured(live)) {
     const before = known.get(metric.name);
     known.set(metric.name, before && before.ts >= metric.ts ? before : metric);
   }
@@ -56,7 +56,7 @@ export function lacks(kept: Snapshot, links: Job['links'], metrics: readonly Met
   return linked || metrics.some(({ name, ts }) => ts > (known.get(name) ?? -Infinity));
 }
 
-/** Those in it that are metrics. */
+/** Those in it that are metrics: what is written to a notebook is read back as it was, or it would be written for ever. */
 function measured(given: unknown): Metric[] {
   const number = (value: unknown): boolean => value === null || typeof value === 'number';
   return (Array.isArray(given) ? (given as Metric[]) : []).filter(
