@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from qwex.client.show import CARD
 from qwex.quantities import format_bytes
 from qwex.state import JobState
 from qwex.wording import SIGNS, attempt, cause, ended, joined, remedy, standing
+from qwex_magics import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,11 +45,13 @@ def bundle(story: Story, *, here: Sequence[str] = (), note: str = "") -> dict[st
         "why": dict(story.why) or None,
         "host": story.host,
         "values": [{**value} for value in story.values.values()],
+        "metrics": [asdict(metric) for metric in story.metrics],
         "bound": list(here),
         "note": note,
         "line": shown,
     }
-    return {CARD: snapshot, "text/html": _html(story, here, note), "text/plain": shown}
+    plain = "\n  ".join([shown, *(details(story) if story.record.state.terminal else ())])
+    return {CARD: snapshot, "text/html": _html(story, here, note), "text/plain": plain}
 
 
 def line(story: Story, *, here: Sequence[str] = (), note: str = "") -> str:
@@ -56,9 +60,9 @@ def line(story: Story, *, here: Sequence[str] = (), note: str = "") -> str:
 
 
 def details(story: Story) -> list[str]:
-    """Further lines, for a job that waits or failed."""
+    """Further lines: what would help a job that waits, what one that has ended has logged."""
     if story.record.state.terminal:
-        return []
+        return [metrics.line(story.metrics)] if story.metrics else []
     return [str(suggestion) for suggestion in story.why.get("suggestions") or ()]
 
 

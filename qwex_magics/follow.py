@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from qwex.client.outcome import failure
@@ -12,6 +13,7 @@ from qwex.state import JobState
 from qwex_magics import values
 from qwex_magics.hints import unsent
 from qwex_magics.interrupts import Interrupts, kernel_ends
+from qwex_magics.metrics import Metrics, asked
 from qwex_magics.outputs import Outputs
 from qwex_magics.panel import Panel
 from qwex_magics.story import Story
@@ -63,6 +65,8 @@ class Follower:
         self._story = Story(record)
         self._panel = Panel(shell, record.id, quiet=quiet)
         self._outputs = Outputs(shell, record.id)
+        self._metrics = Metrics()
+        self._quiet = quiet
         self._last = 0
         # What the record knows already is on the card; the way there is not acted out again.
         self._known_until = max(time or 0.0 for time in (record.queued_at, record.started_at, record.ended_at))
@@ -81,14 +85,14 @@ class Follower:
         self._panel.show(self._story)
         self._watch()
         if self._story.record.state is not JobState.SUCCEEDED:
-            self._panel.show(self._story)
+            self._end()
             raise self._failure()
         try:
             self._shell.user_ns.update(values.fetch(self._client, self._story, self._names))
         except QwexError:
-            self._panel.show(self._story)
+            self._end()
             raise
-        self._panel.show(self._story, here=self._names)
+        self._end(here=self._names)
 
     def _watch(self) -> None:
         with Interrupts() as interrupts:
@@ -114,6 +118,7 @@ class Follower:
 
     def _tell(self, event: Event) -> None:
         self._story = self._story.after(event)
+        self._metrics.take(event)
         if event.type in OUTPUT_TYPES:
             self._outputs.show(event)
             if event.type == "clear_output":
@@ -130,6 +135,14 @@ class Follower:
         passing = self._story.record.state is JobState.ADMITTED and not self._story.reason
         if not passing and event.ts > self._known_until - _ROUNDED:
             self._panel.show(self._story, note=self._note)
+
+    def _end(self, *, here: Sequence[str] = ()) -> None:
+        """Show how it ended; what only a tracker knows comes after that."""
+        self._story = replace(self._story, metrics=self._metrics.known())
+        self._panel.show(self._story, here=here)
+        if not self._quiet and self._metrics.elsewhere(self._story.record):
+            self._story = replace(self._story, metrics=asked(self._client, self._story.record.id))
+            self._panel.show(self._story, here=here)
 
     def _cancel(self) -> None:
         run_id = self._story.record.id

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qwex.events import Event
-    from qwex.record import JobRecord
+    from qwex.record import JobRecord, Metric
 
 __all__ = ["Story"]
 
@@ -29,6 +29,8 @@ class Story:
     error: Mapping[str, Any] = field(default_factory=dict)
     #: ``value`` records of the present attempt by name.
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: What its code has logged over time; known once it has ended.
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def reason(self) -> str:

@@ -65,7 +65,7 @@ class Tracking:
         self._repositories = Repositories()
         #: What trackers have given an attempt: run id and attempt, then the tracker; None where it cannot tell yet.
         self._given: dict[tuple[str, int], dict[str, Mapping[str, str] | None]] = {}
-        self._starting = asyncio.create_task(self._start())
+        self._tasks = {asyncio.create_task(self._start())}
 
     @property
     def startup(self) -> tuple[Path, ...]:
@@ -166,8 +166,9 @@ class Tracking:
 
     async def close(self) -> None:
         """Stop telling; the next start goes on where this one was."""
-        self._starting.cancel()
-        await asyncio.gather(self._starting, *(each.close() for each in self._couriers), return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *(each.close() for each in self._couriers), return_exceptions=True)
 
     # What couriers share.
 
@@ -208,7 +209,10 @@ class Tracking:
             self._bindings.write(job.id, attempt, together)
         if tracked and tracked.links:
             job.record = changed(job.record, links={**job.record.links, **tracked.links})
-            self._bus.publish(job.record)
+            self._store.writer.update(job.id, job.mutable())
+            task = asyncio.create_task(self._publish(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def moved(self, tracker: str, job: LiveJob, place: Place) -> None:
         """Keep how far it has come."""
@@ -225,6 +229,12 @@ class Tracking:
                 await courier.tracker.start()
             except Exception:
                 log.exception("tracker %s could not be started", courier.tracker.name)
+
+    async def _publish(self, job: LiveJob) -> None:
+        """Tell of a change once it can be read: who hears of it asks at once, and ended jobs are in the store alone."""
+        if job.record.state.terminal:
+            await self._store.writer.flush(urgent=False)
+        self._bus.publish(job.record)
 
     def _tracks(self, job: LiveJob) -> bool:
         return any(not each.place(job).done for each in self._couriers)

@@ -12,6 +12,17 @@ from playwright.sync_api import expect
 COUNTS = "import time\nfor n in range(400):\n    print('line', n, flush=True)\n    time.sleep(0.1)"
 FAILS = "print('\\033[32mgreen\\033[0m')\nraise ValueError('the rate must be positive')"
 
+LOGS = """\
+import os, time
+import qwex
+step = 0
+while not os.path.exists('enough'):
+    step += 1
+    names = ('loss', 'accuracy', 'rate', 'norm')
+    qwex.log_metrics({name: 1 / (step + at) for at, name in enumerate(names)}, step)
+    time.sleep(0.05)
+"""
+
 
 def test_a_cell_waits_runs_and_is_stopped_while_its_kernel_is_busy(tab, lab):
     hog = lab.submit("import time\ntime.sleep(600)", "--cpu", "2", name="hog")
@@ -230,6 +241,39 @@ def test_a_card_outlives_its_kernel(tab):
     card.get_by_role("button", name="Stop").click()
     tab.page.locator(".jp-Dialog").get_by_role("button", name="Stop").click()
     expect(card).to_contain_text("cancelled after")
+
+
+def test_what_a_cell_logs_is_on_its_card(tab, lab):
+    tab.notebook("%load_ext qwex_magics", f"%%qwex --cpu 0.5\n{LOGS}")
+    # Not awaited: the cell waits for its job.
+    tab.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    card = tab.page.locator(".qwex-Card")
+    loss = card.get_by_role("img", name=re.compile(r"^loss: \S+ at step \d+, from 1$"))
+    expect(loss.locator("path")).to_be_visible()
+    expect(card.locator(".qwex-Metric-name")).to_have_text(["accuracy", "loss", "norm"])
+    assert tab.axe() == []
+    card.get_by_role("button", name="+1 more").click()
+    rate = tab.page.get_by_role("table", name="Metrics").get_by_role("row").filter(has_text="rate")
+    expect(rate.get_by_role("img", name=re.compile(r"^rate: \S+ at step \d+, from 0.333333$"))).to_be_visible()
+    for theme in ("JupyterLab Dark", "JupyterLab Dark High Contrast"):
+        tab.command("apputils:change-theme", f"{{theme: '{theme}'}}")
+        assert tab.axe() == []
+    (lab.work / "enough").touch()
+    tab.command("application:close")
+    expect(card).to_contain_text("finished in")
+    # The last of them, as the notebook keeps it too.
+    kept = "JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON())"
+    last = tab.page.evaluate(f"() => {kept}.match(/loss \\S+ at step (\\d+)/)[1]")
+    shown = card.get_by_role("img", name=re.compile(rf"^loss: \S+ at step {last}, from 1$"))
+    expect(shown).to_be_visible()
+
+    tab.run("window.jupyterapp.shell.currentWidget.context.save()")
+    path = tab.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.path")
+    tab.open()
+    tab.command("docmanager:open", f"{{path: '{path}'}}")
+    expect(shown).to_be_visible()
+    asked = tab.page.evaluate("() => performance.getEntriesByType('resource').map(each => each.name)")
+    assert not [url for url in asked if "/metrics" in url]
 
 
 def test_what_came_while_nobody_listened_is_brought_into_the_notebook(tab, lab):

@@ -67,6 +67,9 @@ class ScriptedClient:
     script: list[Any] = field(default_factory=list)
     stored: dict[str, bytes] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
+    #: What it answers when it is asked for metrics: a list, or a function that gives one.
+    logged: Any = ()
+    asked: list[str] = field(default_factory=list)
 
     def events(self, run_id, after=0, follow=True, why=False):
         while self.script:
@@ -80,6 +83,10 @@ class ScriptedClient:
 
     def cancel(self, run_id):
         self.cancelled.append(run_id)
+
+    def metrics(self, run_id):
+        self.asked.append(run_id)
+        return self.logged() if callable(self.logged) else self.logged
 
 
 @pytest.fixture

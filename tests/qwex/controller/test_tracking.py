@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 from types import ModuleType
@@ -139,6 +140,21 @@ async def test_one_that_cannot_be_reached_is_told_later_and_holds_up_nobody(stag
         await told(diary, "two", "begin 1")
         assert json.loads((it.home / "bindings" / "two.1.json").read_text()) == {"PAGE": "page 1"}
         assert it.service.trackers()[0].problem == ""
+
+
+async def test_who_hears_of_a_link_that_came_after_the_end_can_read_it(stage, diary):
+    diary.trouble = TrackerUnavailable("it is asleep")
+    async with stage(trackers=[diary]) as it:
+        await it.submit("one")
+        await it.run("one")
+        await it.until("one", "SUCCEEDED")
+        async with contextlib.aclosing(it.service.changes(None)) as changes:
+            assert await anext(changes) == b": subscribed\n\n"
+            diary.trouble = None
+            while b"https://diary/1" not in await anext(changes):
+                pass
+            assert (await it.service.get("one")).links == {"Diary": "https://diary/1"}
+        await settled(it, "one")
 
 
 async def test_what_it_was_not_told_before_a_restart_it_is_told_after_it(stage, diary):

@@ -1,7 +1,7 @@
 /** The controller's API. Knows nothing of who serves it: requests go through the function it is given. */
 import { asApiError, refusal } from './problem';
 import { frames } from './sse';
-import type { Counts, Event, Filter, Glance, Job, JobPage, Queues, Spec } from './types';
+import type { Counts, Event, Filter, Glance, Job, JobPage, Metric, Queues, Spec } from './types';
 
 /** Requests a path of the API. */
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
@@ -49,6 +49,11 @@ export class Api {
 
   async job(id: string): Promise<Job> {
     return this._json(path(id));
+  }
+
+  /** What the job's code has logged over time, by name. */
+  async metrics(id: string): Promise<Metric[]> {
+    return (await this._json<{ metrics: Metric[] }>(`${path(id)}/metrics`)).metrics;
   }
 
   /** What the job's user described, with every default. */

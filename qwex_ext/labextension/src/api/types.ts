@@ -5,6 +5,7 @@ type Schemas = components['schemas'];
 
 export type Glance = Schemas['Glance'];
 export type Job = Schemas['JobRecord'];
+export type Metric = Schemas['Metric'];
 export type JobPage = Schemas['JobPage'];
 export type JobState = Schemas['JobState'];
 export type Problem = Schemas['Problem'];

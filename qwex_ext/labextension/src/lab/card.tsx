@@ -1,7 +1,7 @@
 /** Draws the cards of jobs in the outputs of cells. */
 import type { IRenderMime } from '@jupyterlab/rendermime';
 import React from 'react';
-import type { Job } from '../api/types';
+import { ended, type Job, type Metric } from '../api/types';
 import { CARD, snapshot, type Snapshot } from '../model/card';
 import { Card } from '../views/card';
 import { Guard } from '../views/guard';
@@ -30,7 +30,7 @@ class CardView extends View implements IRenderMime.IRenderer {
   /** Notebooks come from strangers, and so does what stands in them. */
   private _card(): JSX.Element {
     const text = String(this._model?.data['text/plain'] ?? '');
-    return <Guard text={text}>{this._kept ? <Card kept={this._kept} onEnd={this._keep} /> : <pre>{text}</pre>}</Guard>;
+    return <Guard text={text}>{this._kept ? <Card kept={this._kept} onNews={this._keep} /> : <pre>{text}</pre>}</Guard>;
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
@@ -40,11 +40,19 @@ class CardView extends View implements IRenderMime.IRenderer {
     await this.renderPromise;
   }
 
-  /** The job has ended, and the notebook does not say so: a saved one must be right without a controller. */
-  private readonly _keep = (job: Job): void => {
-    const { trans } = this._its.host;
-    const line = joined(job.id, headline(job, null, Date.now(), trans));
-    const kept = { ...this._kept!, ...job, why: null, note: '', line, cut: true };
-    this._model?.setData({ data: { [CARD]: kept as never, 'text/plain': line } });
+  /** The controller knows of the job what the notebook does not say: a saved one must be right without it. */
+  private readonly _keep = (job: Job, metrics: readonly Metric[]): void => {
+    const kept = this._kept!;
+    if (ended(kept)) {
+      this._write({ ...this._model?.data, [CARD]: { ...kept, links: job.links, metrics } });
+      return;
+    }
+    const line = joined(job.id, headline(job, null, Date.now(), this._its.host.trans));
+    const over = { ...kept, ...job, metrics, why: null, note: '', line, cut: true };
+    this._write({ [CARD]: over, 'text/plain': line });
   };
+
+  private _write(data: Record<string, unknown>): void {
+    this._model?.setData({ data: data as never });
+  }
 }

@@ -6,6 +6,7 @@ import { Repeated, after, backOff } from './clock';
 import type { Feed, News } from './feed';
 import { Glances } from './glances';
 import { EVERYTHING, JobList, type Search } from './jobs';
+import { Metrics } from './metrics';
 import { Audience, Observable } from './observable';
 import { QueueList } from './queues';
 
@@ -27,6 +28,7 @@ export class Board extends Observable {
   readonly all: JobList;
   readonly queues: QueueList;
   readonly glances: Glances;
+  readonly metrics: Metrics;
   search: Search = EVERYTHING;
   /** One's own name, and whether the controller is one's own; null before it was asked. */
   me: { user: string; own: boolean } | null = null;
@@ -68,6 +70,7 @@ export class Board extends Observable {
     this.all = this._list([...WAITING, ...RUNNING, ...ENDED]);
     this.queues = new QueueList(api);
     this.glances = new Glances(api);
+    this.metrics = new Metrics(this);
     feed.subscribe(news => this._heard(news));
   }
 
@@ -110,6 +113,12 @@ export class Board extends Observable {
     return () => {
       this._turns.delete(listener);
     };
+  }
+
+  /** Whether that is one's own job; asks who one is where that is not known yet. */
+  async owns(job: Pick<Job, 'user'>): Promise<boolean> {
+    this.me ??= await this.api.whoami();
+    return job.user === this.me.user;
   }
 
   /** Leave to keep an endless answer open, and the function that gives it back; null where there are enough. */

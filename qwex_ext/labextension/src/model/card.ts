@@ -1,5 +1,5 @@
 /** A job as a notebook's cell keeps it: what was known when the card was last drawn. See qwex_magics/card.py. */
-import { ended, type Job, type Why } from '../api/types';
+import { ended, type Job, type Metric, type Why } from '../api/types';
 
 export const CARD = 'application/vnd.qwex.job.v1+json';
 
@@ -9,6 +9,8 @@ const ID = /^[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?$/;
 export interface Snapshot extends Job {
   why: Why | null;
   host: string;
+  /** What it had logged when it ended. */
+  metrics: readonly Metric[];
   /** Names of the values that are in the notebook now. */
   bound: readonly string[];
   /** What qwex is doing for the cell. */
@@ -25,15 +27,46 @@ export function snapshot(data: unknown): Snapshot | null {
   if (typeof given?.id !== 'string' || !ID.test(given.id) || typeof given.state !== 'string') {
     return null;
   }
-  return { ...EMPTY, ...given } as Snapshot;
+  return { ...EMPTY, ...given, metrics: measured(given.metrics) } as Snapshot;
 }
 
 /** What is truer: the snapshot, which may be old or ahead of us, or what the controller said. */
 export function newest(kept: Snapshot, live: Job | null): Job {
   if (!live || (ended(kept) && !ended(live) && kept.attempt >= live.attempt)) {
-    return kept;
+    // Where else it can be seen, trackers tell a moment later.
+    return live && lacks(kept, live.links, []) ? { ...kept, links: live.links } : kept;
   }
   return live;
+}
+
+/** What it logs: of two answers the later one, since trackers may be behind, and may know more. */
+export function newestOf(kept: Snapshot, live: readonly Metric[]): readonly Metric[] {
+  const known = new Map(kept.metrics.map(metric => [metric.name, metric]));
+  for (const metric of measured(live)) {
+    const before = known.get(metric.name);
+    known.set(metric.name, before && before.ts >= metric.ts ? before : metric);
+  }
+  return [...known.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+/** Whether there is more to keep than the snapshot has. */
+export function lacks(kept: Snapshot, links: Job['links'], metrics: readonly Metric[]): boolean {
+  const linked = Object.entries(links ?? {}).some(([name, url]) => kept.links?.[name] !== url);
+  const known = new Map(kept.metrics.map(metric => [metric.name, metric.ts]));
+  return linked || metrics.some(({ name, ts }) => ts > (known.get(name) ?? -Infinity));
+}
+
+/** Those in it that are metrics: what is written to a notebook is read back as it was, or it would be written for ever. */
+function measured(given: unknown): Metric[] {
+  const number = (value: unknown): boolean => value === null || typeof value === 'number';
+  return (Array.isArray(given) ? (given as Metric[]) : []).filter(
+    metric =>
+      typeof metric?.name === 'string' &&
+      number(metric.value) &&
+      typeof metric.step === 'number' &&
+      Array.isArray(metric.history) &&
+      metric.history.every(number)
+  );
 }
 
 const EMPTY: Partial<Snapshot> = {
@@ -55,6 +88,7 @@ const EMPTY: Partial<Snapshot> = {
   tags: {},
   why: null,
   host: '',
+  metrics: [],
   bound: [],
   note: '',
   line: ''

@@ -1,23 +1,24 @@
 /** The card of a job under its cell: live from the API for as long as it can be seen, else as it was saved. */
 import React, { useEffect, useMemo, useRef, useState } from 'react';
 import { asApiError, type ApiError } from '../api/problem';
-import { ended, type Job, type Why } from '../api/types';
-import { newest, type Snapshot } from '../model/card';
+import { ended, type Job, type Metric, type Why } from '../api/types';
+import { lacks, newest, newestOf, type Snapshot } from '../model/card';
 import { Tail } from '../model/tail';
 import { told, useActions } from './actions';
 import { Ansi } from './ansi';
 import { useNow, useObserved, useQwex, useShown, type Words } from './host';
 import { Icon, IconButton, StateIcon, type IconName } from './icons';
 import { links } from './links';
+import { MetricLine, useMetrics } from './metrics';
 import { Progress, useGlance } from './row';
 import { WhyView } from './why';
 import { asks, headline, joined, moreMemory, stateWord } from './words';
 
 const TAIL_LINES = 8;
 
-/** `onEnd` is told of a job that has ended since the notebook was saved. */
-export function Card(props: { kept: Snapshot; onEnd: (job: Job) => void }): JSX.Element {
-  const { kept, onEnd } = props;
+/** `onNews` is told of a job that has ended since the notebook was saved, and of what came after its end. */
+export function Card(props: { kept: Snapshot; onNews: (job: Job, metrics: readonly Metric[]) => void }): JSX.Element {
+  const { kept, onNews } = props;
   const [seen, setSeen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -25,43 +26,56 @@ export function Card(props: { kept: Snapshot; onEnd: (job: Job) => void }): JSX.
     watching.observe(box.current!);
     return () => watching.disconnect();
   }, []);
-  const { live, problem } = useLive(kept, seen);
+  // What had ended when the notebook was opened is shown as it was saved.
+  const [fresh] = useState(!ended(kept));
+  const { live, problem } = useLive(kept, seen, fresh);
   const away = useObserved(useQwex().board).problem;
   const job = newest(kept, live);
+  const course = useMetrics(job, seen && fresh && !problem);
+  const metrics = newestOf(kept, course.metrics);
   useEffect(() => {
-    if (live && ended(live) && !ended(kept)) {
-      onEnd(live);
+    if (ended(kept) ? lacks(kept, job.links, course.whole ? metrics : []) : ended(job)) {
+      onNews(job, metrics);
     }
-  }, [live, kept, onEnd]);
+  });
   return (
     <div className="qwex-Card" ref={box}>
-      <Contents job={job} kept={kept} seen={seen} problem={problem ?? away} />
+      <Contents job={job} kept={kept} seen={seen} metrics={metrics} problem={problem ?? away} />
     </div>
   );
 }
 
-/** The job as the controller has it, while it goes on and the card is in sight. */
-function useLive(kept: Snapshot, seen: boolean): { live: Job | null; problem: ApiError | null } {
+/** The job as the controller has it, while it goes on and the card is in sight; of one that was followed, links later. */
+function useLive(kept: Snapshot, seen: boolean, fresh: boolean): { live: Job | null; problem: ApiError | null } {
   const { board } = useQwex();
   const [live, setLive] = useState<Job | null>(null);
   const [problem, setProblem] = useState<ApiError | null>(null);
   const over = ended(newest(kept, live));
+  const whole = live !== null && ended(live);
   useEffect(() => {
-    if (!seen || over) {
+    if (over ? !fresh : !seen) {
       return undefined;
     }
     const take = (job: Job): void => (setLive(job), setProblem(null));
-    const leave = [board.watch(kept.id, take), board.show()];
-    board.api.job(kept.id).then(take, (error: unknown) => setProblem(asApiError(error)));
+    const leave = [board.watch(kept.id, take), ...(over ? [] : [board.show()])];
+    if (seen && !whole) {
+      board.api.job(kept.id).then(take, (error: unknown) => setProblem(asApiError(error)));
+    }
     return () => leave.forEach(each => each());
-  }, [board, kept.id, seen, over]);
+  }, [board, kept.id, seen, over, whole, fresh]);
   return { live, problem };
 }
 
 type Open = 'why' | 'logs' | null;
 
-function Contents(props: { job: Job; kept: Snapshot; seen: boolean; problem: ApiError | null }): JSX.Element {
-  const { job, kept, seen, problem } = props;
+function Contents(props: {
+  job: Job;
+  kept: Snapshot;
+  seen: boolean;
+  metrics: readonly Metric[];
+  problem: ApiError | null;
+}): JSX.Element {
+  const { job, kept, seen, metrics, problem } = props;
   const { board, host } = useQwex();
   const { trans } = host;
   const [open, setOpen] = useState<Open>(null);
@@ -87,6 +101,7 @@ function Contents(props: { job: Job; kept: Snapshot; seen: boolean; problem: Api
         </span>
         <CardButtons job={job} why={why} open={open} setOpen={setOpen} stopping={stopping} />
       </div>
+      {metrics.length > 0 && <MetricLine metrics={metrics} onMore={() => host.openJob(job, 'overview')} />}
       {glance?.progress != null && <Progress value={glance.progress} />}
       {!over && !open && glance?.line && <div className="qwex-Card-last">{glance.line}</div>}
       {over && kept.cut && host.attach && (

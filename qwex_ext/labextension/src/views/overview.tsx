@@ -4,6 +4,7 @@ import { ended, type Job, type Spec } from '../api/types';
 import type { Followed } from '../model/followed';
 import { plain } from '../model/log';
 import { useQwex, type Words } from './host';
+import { MetricTable, useMetrics } from './metrics';
 import { Progress, useGlance } from './row';
 import { Story } from './story';
 import { WhyView } from './why';
@@ -12,12 +13,19 @@ import { asks, bytes, cause, moment, span } from './words';
 export function Overview({ followed, job }: { followed: Followed; job: Job }): JSX.Element {
   const { trans } = useQwex().host;
   const glance = useGlance(job);
+  const { metrics } = useMetrics(job, true);
   const why = ended(job) || job.state === 'RUNNING' ? null : (followed.why ?? glance?.why);
   return (
     <div className="qwex-Overview">
       {why && <WhyView why={why} />}
       {job.state === 'FAILED' && <p className="qwex-Cause">{plain(cause(job))}</p>}
       {glance?.progress != null && <Progress value={glance.progress} />}
+      {metrics.length > 0 && (
+        <>
+          <h3>{trans.__('Metrics')}</h3>
+          <MetricTable metrics={metrics} />
+        </>
+      )}
       <h3>{trans.__('Story')}</h3>
       <Story steps={followed.steps} job={job} />
       <h3>{trans.__('Facts')}</h3>

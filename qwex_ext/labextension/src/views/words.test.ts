@@ -1,7 +1,19 @@
 import { expect, test } from 'vitest';
 import type { Job, Why } from '../api/types';
 import type { Words } from './host';
-import { asks, bytes, ending, estimate, headline, moreMemory, ordinal, span, waiting } from './words';
+import {
+  asks,
+  bytes,
+  ending,
+  estimate,
+  figure,
+  headline,
+  metricLabel,
+  moreMemory,
+  ordinal,
+  span,
+  waiting
+} from './words';
 
 const trans: Words = {
   __: (text, ...values) => values.reduce<string>((said, value, at) => said.replace(`%${at + 1}`, String(value)), text),
@@ -89,3 +101,34 @@ test.each([
   [1500, '1.5 kB'],
   [84_000_000, '84 MB']
 ])('%i bytes are %s', (size, said) => expect(bytes(size)).toBe(said));
+
+test.each([
+  [0.0313, '0.0313'],
+  [1, '1'],
+  [0.123456789, '0.123457'],
+  [123456, '123456'],
+  [1234567, '1.23457e+06'],
+  [-0.00001, '-1e-05'],
+  [0.0001, '0.0001'],
+  [999999.9, '1e+06'],
+  [0, '0'],
+  [1e-300, '1e-300'],
+  [null, 'no number']
+])('%s is %s, as on the command line', (value, said) => {
+  expect(figure(value, trans)).toBe(said);
+});
+
+test('a short number loses nothing before its point', () => {
+  expect([12345.6, 0.98765, 6.19223e-5, 1234567].map(value => figure(value, trans, 4))).toEqual([
+    '12346',
+    '0.9877',
+    '6.192e-05',
+    '1.235e+06'
+  ]);
+});
+
+test('a metric says where it is and where it comes from', () => {
+  const loss = { name: 'loss', value: 0.0313, step: 90, ts: 1, history: [null, 2.3, 0.0313] };
+  expect(metricLabel(loss, trans)).toBe('loss: 0.0313 at step 90, from 2.3');
+  expect(metricLabel({ ...loss, step: 0, history: [0.0313] }, trans)).toBe('loss: 0.0313');
+});

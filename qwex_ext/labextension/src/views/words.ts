@@ -1,5 +1,5 @@
 /** Jobs, waits and amounts in words, the same ones as on the command line (qwex/wording.py). */
-import type { Job, JobState, QuotaLine, Why } from '../api/types';
+import type { Job, JobState, Metric, QuotaLine, Why } from '../api/types';
 import { ended } from '../api/types';
 import type { Words } from './host';
 
@@ -154,6 +154,27 @@ export function bytes(number: number): string {
     [size, unit] = [size / 1000, unit + 1];
   }
   return `${size < 9.95 && unit ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+/** A number of any size, shortened; in six digits it reads as Python's `.6g`. */
+export function figure(value: number | null, trans: Words, digits = 6): string {
+  if (value === null) {
+    return trans.__('no number');
+  }
+  const [short, sign, power] = /^(.+)e(.)(.+)$/.exec(value.toExponential(digits - 1))!.slice(1) as string[];
+  const places = Number(`${sign}${power}`);
+  // What stands before the point is never rounded away where it is written out.
+  return places >= -4 && places < 6
+    ? String(Number(value.toPrecision(Math.max(digits, places + 1))))
+    : `${Number(short)}e${sign}${power!.padStart(2, '0')}`;
+}
+
+/** `loss: 0.0313 at step 90, from 2.3`: what its drawing shows. */
+export function metricLabel({ name, value, step, history = [] }: Metric, trans: Words, digits = 6): string {
+  const now = trans.__('%1: %2', name, figure(value, trans, digits));
+  const there = step ? trans.__('%1 at step %2', now, step) : now;
+  const first = history.find(each => each !== null);
+  return history.length > 1 && first != null ? trans.__('%1, from %2', there, figure(first, trans, digits)) : there;
 }
 
 /** Twice the memory of a job that ran out of it; empty for any other. */
