@@ -51,12 +51,11 @@ def test_the_first_jobs_all_at_once(recorded, home, monkeypatch):
     assert [job.state for job in jobs] == [JobState.SUCCEEDED, JobState.FAILED] * 4, "".join(jobs[0].logs())
     database = home / "mlflow" / "mlflow.db"
 
-    def ended():
+    def are_right():
         found = {name: status for _, name, status, end in runs_in(database) if end}
-        return found if len(found) == 8 else None
+        return [found.get(job.id) for job in jobs] == ["FINISHED", "FAILED"] * 4
 
-    found = wait_until(ended, "eight runs that have ended", 60)
-    assert [found[job.id] for job in jobs] == ["FINISHED", "FAILED"] * 4
+    wait_until(are_right, "eight runs with the right ends", 60)
     assert len(runs_in(database)) == 8
     with sqlite3.connect(database) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
