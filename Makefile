@@ -67,7 +67,7 @@ bench: .venv/.bench  ## measure against the peers; takes about a quarter of an h
 bench-kueue: .venv/.test  ## measure the backend kueue on a cluster of its own; takes about ten minutes
 	@$(BIN)/python benchmarks/kueue.py
 
-bench-mlflow: .venv/.test  ## measure what recording jobs in MLflow costs; takes about three minutes
+bench-mlflow: .venv/.test  ## measure what recording jobs in MLflow costs; takes about four minutes
 	@$(BIN)/python benchmarks/mlflow.py
 
 bench-lab: .venv/.test  ## measure JupyterLab's part in a browser; takes about three minutes

@@ -1,4 +1,4 @@
-"""What recording jobs in MLflow costs: ``make bench-mlflow``. It takes about three minutes.
+"""What recording jobs in MLflow costs: ``make bench-mlflow``. It takes about four minutes.
 
 Starts a tracking server (one worker, SQLite) and two controllers, one of which records its jobs there, and asks both in
 turn, so that whatever else the machine does hits both.
