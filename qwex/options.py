@@ -82,6 +82,11 @@ class SubmitOptions(BaseModel):
         None, description="container image to run in, where jobs have one", json_schema_extra={"metavar": "IMAGE"}
     )
     cwd: str | None = Field(None, description="working folder of the job", json_schema_extra={"metavar": "FOLDER"})
+    workdir: str | None = Field(
+        None,
+        description="folder to send along as it is now (.gitignore and .qwexignore hold); the job runs in the copy",
+        json_schema_extra={"metavar": "FOLDER"},
+    )
     tag: Many = Field((), description="a label to find the job by", json_schema_extra={"metavar": "K=V"})
     experiment: str | None = Field(None, description="experiment it belongs to", json_schema_extra={"metavar": "NAME"})
     backend: str | None = Field(
@@ -101,6 +106,7 @@ class SubmitOptions(BaseModel):
             "name": self.name,
             "env": read_pairs(self.env, "env"),
             "cwd": absolute(self.cwd) if self.cwd else None,
+            "workdir": os.path.normpath(absolute(self.workdir)) if self.workdir else None,
             "runtime": _given(python=self.python, image=self.image),
             "resources": _given(gpu=self.gpu, cpu=self.cpu, memory=self.mem),
             "queue": self.queue,

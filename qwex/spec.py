@@ -29,6 +29,7 @@ __all__ = [
     "LONGEST_TEXT",
     "MANY",
     "RUN_ID",
+    "WORKDIR",
     "EnvironmentName",
     "JobSpec",
     "Notebook",
@@ -47,6 +48,8 @@ __all__ = [
 RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?")
 #: Values up to this many bytes travel inside the spec, larger ones as blobs.
 INLINE_LIMIT = 16 * 1024
+#: The input that is the archive of a working folder.
+WORKDIR = "__workdir__"
 #: Characters of any text in a spec.
 LONGEST_TEXT = 8_000_000
 #: No control characters: these texts end up in terminals, labels and HTML.
@@ -208,6 +211,9 @@ class JobSpec(_Frozen):
     args: tuple[Word, ...] = Field((), max_length=MANY)
     env: dict[EnvironmentName, Word] = Field({}, max_length=MANY, description="variables to set")
     cwd: Folder = Field("", description="working folder, an absolute path; default the submitting client's")
+    workdir: Folder = Field(
+        "", description="folder of the client's that is sent along as it is now; the job runs in that copy"
+    )
     runtime: Runtime = Runtime()
     resources: Resources = Resources()
     queue: Label | None = None
@@ -239,6 +245,8 @@ class JobSpec(_Frozen):
             _check_notebook(self.source.text, self.parameters)
         elif self.parameters:
             raise ValueError(f"parameters: only a notebook has them, not a {kind}")
+        if self.cwd and (self.workdir or WORKDIR in self.inputs):
+            raise ValueError("cwd: the job runs in the folder that is sent along; leave out one of the two")
         if len(set(self.outputs)) != len(self.outputs):
             raise ValueError("outputs: a name stands twice")
         return self

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qwex.spec import WORKDIR
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +28,7 @@ class Origin:
     def fill(self, spec: JobSpec) -> JobSpec:
         """The spec with the client's folder and interpreter where it names none; a notebook runs where it lies."""
         changes: dict[str, object] = {}
-        if self.cwd and not spec.cwd:
+        if self.cwd and not spec.cwd and WORKDIR not in spec.inputs:
             changes["cwd"] = _place(spec.source) or self.cwd
         if self.python and not spec.runtime.python:
             changes["runtime"] = spec.runtime.model_copy(update={"python": self.python})

@@ -12,7 +12,7 @@ from qwex.backend import Capability, Plan
 from qwex.controller.job import LiveJob
 from qwex.errors import BackendUnavailable, Conflict, InvalidSpec, NotAuthorized, TooLarge
 from qwex.record import JobRecord
-from qwex.spec import JobSpec, mint_run_id
+from qwex.spec import WORKDIR, JobSpec, mint_run_id
 from qwex.state import JobState
 
 if TYPE_CHECKING:
@@ -129,6 +129,9 @@ class Submission:
         return backend, await self._planner.plan(job, spec)
 
     async def _choose(self, entry: Entry, caller: Caller) -> _Chosen:
+        if entry.spec.workdir:
+            said = f"sent along by a client, which has it packed as the input {WORKDIR}; here it is only a name"
+            raise InvalidSpec.of("workdir", said)
         spec = self._backends.plugins.prepare(entry.spec, caller.user)
         return _Chosen(entry, spec, await self._backends.get(spec.backend))
 

@@ -71,12 +71,17 @@ def enter(job: Job) -> None:
 
     Raises:
         OSError: the environment cannot be read or the folder not entered.
+        ValueError: the folder that came along cannot be unpacked.
     """
     with contextlib.suppress(OSError):  # of a full disk the job itself may have something to say
         os.makedirs(os.path.join(job.folder, files.FOLDER), exist_ok=True)
     before = os.environ.get("PYTHONPATH", "")
     _apply_environment(_environment(job))
-    if job.cwd:
+    if workdir := job.inputs.pop("__workdir__", None):
+        from .workdir import unpack
+
+        os.chdir(unpack(workdir, job.blobs, job.folder))
+    elif job.cwd:
         os.chdir(job.cwd)
     _apply_pythonpath(before, os.environ.get("PYTHONPATH", ""))
     sys.path[:] = [entry for entry in sys.path if entry]  # "" is there from this process's own -c

@@ -46,7 +46,7 @@ def load(inputs: dict[str, dict[str, Any]], blobs: dict[str, str]) -> dict[str, 
         if (written := value.get("python") or PYTHON) != PYTHON:
             raise InputError(f"{what} cannot be loaded here: {foreign(written)}, or send a script or a cell")
         try:
-            loaded[name] = _decode(value.get("format", "cloudpickle"), _bytes(value, blobs))
+            loaded[name] = _decode(value.get("format", "cloudpickle"), data_of(value, blobs))
         except Exception as error:
             raise InputError(f"{what} cannot be loaded here: {type(error).__name__}: {error}") from error
     for filename, text in loaded.pop("__sources__", {}).items():
@@ -84,7 +84,12 @@ def save(names: Sequence[str], namespace: dict[str, Any], folder: str) -> list[d
     return records
 
 
-def _bytes(value: dict[str, Any], blobs: dict[str, str]) -> bytes:
+def data_of(value: dict[str, Any], blobs: dict[str, str]) -> bytes:
+    """A value's bytes, from wherever they come.
+
+    Raises:
+        ValueError: they are others than those that were stored.
+    """
     digest = value.get("digest")
     if value.get("data") or not digest or digest not in blobs:
         return binascii.a2b_base64(value.get("data") or "")

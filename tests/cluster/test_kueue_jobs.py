@@ -61,6 +61,16 @@ def test_a_whole_notebook_comes_back_with_its_outputs(client, tmp_path):
     assert (shown[0]["text"], shown[2]["data"]["text/plain"]) == ("summed\n", "10")
 
 
+def test_the_working_folder_comes_along(client, tmp_path):
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "train.py").write_text("import neighbour\nprint(neighbour.x, open('data.txt').read())")
+    (tmp_path / "steps" / "neighbour.py").write_text("x = 1")
+    (tmp_path / "data.txt").write_text("from here")
+    job = qwex.submit("steps/train.py", workdir=".", cpu="100m", mem="128Mi")
+    assert job.wait(90)
+    assert printed(job) == "1 from here\n"
+
+
 @pytest.fixture
 def foreign_image():
     """One with another Python than this process."""

@@ -1,0 +1,146 @@
+"""A folder as it is now, as one archive: for jobs that run where the folder is not.
+
+In a git repository what git knows or would add; elsewhere all files. ``.qwexignore`` leaves out more, in the words of
+.gitignore. Never ``.git``, ``.env`` files, virtual environments and caches. The same files give the same bytes.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+from typing import TYPE_CHECKING, NamedTuple
+
+from qwex.errors import InvalidSpec
+from qwex.quantities import format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["MOST_BYTES", "Archive", "archived"]
+
+#: Of all files together.
+MOST_BYTES = 100_000_000
+_MOST_FILES = 20_000
+_NEVER = ("__pycache__", ".git", ".ipynb_checkpoints", ".venv", ".env", ".env.*", "node_modules", "*.pyc")
+_SHOWN = 5
+_SECONDS = 30.0
+
+
+class Archive(NamedTuple):
+    """A .tar.gz, and how many files are in it."""
+
+    data: bytes
+    files: int
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…`` of it."""
+        return "sha256:" + hashlib.sha256(self.data).hexdigest()
+
+
+def archived(folder: Path) -> Archive:
+    """Pack the folder.
+
+    Raises:
+        InvalidSpec: there is no such folder, or it is too large; names its largest files.
+    """
+    if not folder.is_dir():
+        raise InvalidSpec.of("workdir", f"{folder} is no folder")
+    ignored = _patterns(folder / ".qwexignore")
+    paths = sorted(path for path in _candidates(folder) if not _is_left_out(path, ignored))
+    _check_size(folder, paths)
+    packed = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path in paths:
+            _add(archive, folder, path)
+    return Archive(packed.getvalue(), len(paths))
+
+
+def _candidates(folder: Path) -> Iterator[str]:
+    """Relative paths of files and links, as git sees them where there is a repository."""
+    words = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(words, capture_output=True, check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError):
+        yield from _walked(folder)
+        return
+    for name in set(done.stdout.decode("utf-8", "surrogateescape").split("\0")) - {""}:
+        if (folder / name).is_symlink() or (folder / name).is_file():  # not one that was deleted, nor a submodule
+            yield name
+
+
+def _walked(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_named(name, _NEVER)]
+        for name in names:
+            path = os.path.join(place, name)
+            if os.path.islink(path) or os.path.isfile(path):
+                yield os.path.relpath(path, folder)
+
+
+def _patterns(file: Path) -> tuple[str, ...]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ()
+    return tuple(line.strip().rstrip("/") for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _is_left_out(path: str, ignored: tuple[str, ...]) -> bool:
+    parts = path.split("/")
+    if any(_is_named(part, _NEVER) for part in parts):
+        return True
+    above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    for pattern in ignored:
+        anchored = pattern.lstrip("/")
+        if "/" in pattern and any(fnmatch.fnmatch(each, anchored) for each in above):
+            return True
+        if "/" not in pattern and any(fnmatch.fnmatch(part, pattern) for part in parts):
+            return True
+    return False
+
+
+def _is_named(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _check_size(folder: Path, paths: list[str]) -> None:
+    sizes = {path: (folder / path).lstat().st_size for path in paths}
+    total = sum(sizes.values())
+    if total <= MOST_BYTES and len(paths) <= _MOST_FILES:
+        return
+    largest = sorted(sizes, key=lambda path: -sizes[path])[:_SHOWN]
+    listed = ", ".join(f"{path} ({format_bytes(sizes[path])})" for path in largest)
+    raise InvalidSpec.of(
+        "workdir",
+        f"{folder} has {len(paths):,} files with {format_bytes(total)}; at most {_MOST_FILES:,} with "
+        f"{format_bytes(MOST_BYTES)} are sent along. The largest: {listed}. Leave some out in .qwexignore",
+    )
+
+
+def _add(archive: tarfile.TarFile, folder: Path, path: str) -> None:
+    """Without owner and times. Links that lead out of the folder are left out."""
+    source = folder / path
+    info = tarfile.TarInfo(path)
+    if source.is_symlink():
+        target = os.readlink(source)
+        inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        if os.path.isabs(target) or inside.startswith(".."):
+            return
+        info.type, info.linkname = tarfile.SYMTYPE, target
+        archive.addfile(info)
+        return
+    with source.open("rb") as file:
+        status = os.fstat(file.fileno())
+        info.size = status.st_size
+        info.mode = 0o755 if status.st_mode & 0o100 else 0o644
+        archive.addfile(info, file)

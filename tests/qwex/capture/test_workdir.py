@@ -1,0 +1,96 @@
+"""A working folder as an archive: what is in it, what is not, and that it is the same each time."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+
+import pytest
+
+from qwex.capture import workdir
+from qwex.capture.workdir import archived
+from qwex.errors import InvalidSpec
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "project"
+    for path, text in {
+        "train.py": "import model",
+        "model.py": "x = 1",
+        "data/small.csv": "1,2",
+        ".env": "TOKEN=1",
+        ".git/config": "",
+        "__pycache__/a.pyc": "",
+        "node_modules/left/pad.js": "",
+        ".venv/bin/python": "",
+    }.items():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(text)
+    (place / "run.sh").write_text("#!/bin/sh")
+    (place / "run.sh").chmod(0o755)
+    (place / "inside").symlink_to("data/small.csv")
+    (place / "outside").symlink_to("../../etc/passwd")
+    (place / "absolute").symlink_to("/etc/passwd")
+    return place
+
+
+def members(archive):
+    with tarfile.open(fileobj=io.BytesIO(archive.data)) as opened:
+        return {member.name: member for member in opened}
+
+
+ALL = {"train.py", "model.py", "data/small.csv", "run.sh", "inside"}
+
+
+def test_what_is_in_it(folder):
+    found = members(archived(folder))
+    assert set(found) == ALL
+    assert (found["run.sh"].mode, found["train.py"].mode) == (0o755, 0o644)
+    assert {(each.uid, each.gid, each.mtime, each.uname) for each in found.values()} == {(0, 0, 0, "")}
+    assert found["inside"].linkname == "data/small.csv"
+
+
+def test_the_same_files_are_the_same_bytes_whatever_their_times(folder):
+    first = archived(folder)
+    os.utime(folder / "train.py", (1, 1))
+    assert archived(folder).digest == first.digest
+    (folder / "train.py").write_text("import models")
+    assert archived(folder).digest != first.digest
+
+
+@pytest.mark.parametrize(
+    ("ignore", "gone"),
+    [
+        ("data", {"data/small.csv"}),
+        ("data/", {"data/small.csv"}),
+        ("/data/*.csv", {"data/small.csv"}),
+        ("# all\n*.py\n", {"train.py", "model.py"}),
+        ("nothing", set()),
+    ],
+)
+def test_what_qwexignore_leaves_out(folder, ignore, gone):
+    (folder / ".qwexignore").write_text(ignore)
+    assert set(members(archived(folder))) == (ALL | {".qwexignore"}) - gone
+
+
+def test_in_a_repository_gitignore_holds(folder):
+    subprocess.run(["rm", "-r", folder / ".git"], check=True)
+    subprocess.run(["git", "-C", folder, "init", "-q"], check=True)
+    (folder / ".gitignore").write_text("data/\n")
+    subprocess.run(["git", "-C", folder, "add", "model.py"], check=True)
+    (folder / "model.py").unlink()
+    assert set(members(archived(folder))) == {"train.py", "run.sh", "inside", ".gitignore"}
+
+
+def test_one_that_is_too_large_names_its_largest_files(folder, monkeypatch):
+    monkeypatch.setattr(workdir, "MOST_BYTES", 10)
+    with pytest.raises(InvalidSpec, match=r"The largest: .*train\.py \(12 B\).*\.qwexignore"):
+        archived(folder)
+
+
+def test_one_that_is_not_there(tmp_path):
+    with pytest.raises(InvalidSpec, match="is no folder"):
+        archived(tmp_path / "missing")
