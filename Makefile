@@ -17,7 +17,7 @@ LAB := qwex_ext/labextension
 LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) \
 	$(wildcard $(LAB)/*.json) clients/openapi.json
 
-.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab bench-mlflow bench-s3 cluster-build cluster-up cluster-down s3-build s3-up s3-down clean
+.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab bench-mlflow bench-s3 cluster-build cluster-up cluster-down s3-build s3-up s3-down mlflow-up mlflow-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -95,6 +95,12 @@ s3-up: .venv/.test  ## start that server and leave it running; prints what to se
 
 s3-down: .venv/.test  ## end it; what it holds stays
 	@$(S3) down
+
+mlflow-up: .venv/.test  ## start an MLflow server on this machine and leave it running; prints what to set
+	@PYTHONPATH=tests/cluster:tests/shared $(BIN)/python -m mlflowserver up
+
+mlflow-down: .venv/.test  ## end it; what it holds stays
+	@PYTHONPATH=tests/cluster:tests/shared $(BIN)/python -m mlflowserver down
 
 clean:  ## remove what make made
 	rm -rf .venv .lab build dist $(LAB)/built $(LAB)/lib $(LAB)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,7 +1,11 @@
-"""A real MLflow tracking server of the tests' own, and what it knows of a job."""
+"""A real MLflow tracking server of the tests' own, and what it knows of a job.
+
+``python -m mlflowserver up | down``: one for a person, which is what ``make mlflow-…`` calls.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -37,9 +41,9 @@ def free_port():
 class MlflowServer:
     """One server over its own store; it can be stopped, killed and started again at the same address."""
 
-    def __init__(self, folder, store="", *options):
+    def __init__(self, folder, store="", *options, port=0):
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self.artifacts = folder / "artifacts"
         self._store = store or f"sqlite:///{folder / 'server.db'}"
@@ -151,3 +155,38 @@ def mlflow_server(store="", *options):
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _state():
+    from harness import places
+
+    return places.cache() / "mlflow" / "running.json"
+
+
+def _up(port):
+    _down()
+    folder = _state().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    server = MlflowServer(folder, port=port)
+    server.start()
+    _state().write_text(json.dumps({"pid": server.process.pid}))
+    print(
+        f"""
+An MLflow server listens at {server.uri} until: make mlflow-down
+What it has is in {folder}; it stays. For this shell's jobs to be recorded there:
+
+export MLFLOW_TRACKING_URI={server.uri}"""
+    )
+
+
+def _down():
+    with contextlib.suppress(OSError, ValueError):
+        pid = json.loads(_state().read_text())["pid"]
+        # Unless another process has the number by now.
+        if b"mlflow" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.killpg(pid, signal.SIGTERM)
+    _state().unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    {"up": lambda: _up(5000), "down": _down}[sys.argv[1]]()
