@@ -145,6 +145,11 @@ class TrackerUnavailable(QwexError):
 
     code = "tracker-unavailable"
 
+    def __init__(self, message: str, *, problems: Sequence[tuple[str, str]] = (), place: str = "") -> None:
+        super().__init__(message, problems=problems)
+        #: Which of the tracker's servers it is, where there are several: others may be well.
+        self.place = place
+
 
 class ArtifactsUnavailable(QwexError):
     """The artifact store cannot be reached, is full or fails now. Transient: the same call may succeed later."""

@@ -9,14 +9,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from qwex.state import JobState
+from qwex_mlflow import limits
 from qwex_mlflow.redacting import hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from qwex.record import JobRecord
     from qwex.spec import JobSpec
     from qwex.tracker import TrackedJob
+    from qwex_mlflow.redacting import Secrets
 
 __all__ = ["ATTEMPT", "CONTROLLER", "RUN_ID", "STATUS", "WITHIN", "experiment", "files", "note", "params", "tags"]
 
@@ -84,7 +84,7 @@ def tags(job: TrackedJob, controller: str) -> dict[str, str]:
         }
     found |= {f"qwex.parameters.{key}": str(value) for key, value in spec.parameters.items()}
     found |= {key: value for key, value in spec.tags.items() if not key.startswith("mlflow.")}
-    return {key: value for key, value in found.items() if value}
+    return {key: hidden(key, value) for key, value in found.items() if value}
 
 
 def params(spec: JobSpec, record: JobRecord) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def own_params(spec: JobSpec) -> dict[str, Any]:
         if flag := _FLAG.fullmatch(word):
             value = flag[2] if flag[2] is not None else following
             found[flag[1]] = value if value and not (flag[2] is None and _FLAG.fullmatch(value)) else "true"
-    return found
+    return {name: hidden(name, str(value)) for name, value in found.items()}
 
 
 def note(job: TrackedJob) -> str:
@@ -125,7 +125,7 @@ def note(job: TrackedJob) -> str:
     return "\n\n".join(said)
 
 
-def files(job: TrackedJob, secrets: frozenset[str]) -> dict[str, bytes]:
+def files(job: TrackedJob, secrets: Secrets) -> dict[str, bytes]:
     """What lies beside the run from its begin: the code, its repository's changes, and the job to submit once more."""
     spec = job.spec
     name = {"cell": "cell.py", "function": "function.py", "notebook": "notebook.ipynb"}.get(spec.source.kind)
@@ -139,27 +139,52 @@ def files(job: TrackedJob, secrets: frozenset[str]) -> dict[str, bytes]:
     raw = spec.model_dump(mode="json", exclude_defaults=True)
     if "env" in raw:
         raw["env"] = {key: hidden(key, value) for key, value in raw["env"].items()}
+    if "args" in raw:
+        raw["args"] = _shown(raw["args"])
     for value in raw.get("inputs", {}).values():
         value.pop("data", None)  # code and data of the submitting kernel, as bytes
     found["qwex/job.json"] = json.dumps(raw, indent=2, ensure_ascii=False) + "\n"
-    return {path: cleaned(text, secrets).encode("utf-8", "replace") for path, text in found.items()}
+    return {path: secrets.cleaned(text).encode("utf-8", "replace") for path, text in found.items()}
 
 
-def cleaned(text: str, secrets: frozenset[str]) -> str:
-    """The text without values that are secret."""
-    for secret in secrets:
-        text = text.replace(secret, "••••")
-    return text
+def _shown(args: list[str]) -> list[str]:
+    """Arguments without the values of flags that are named like secrets."""
+    shown: list[str] = []
+    for word, before in zip(args, ["", *args[:-1]], strict=True):
+        flag, above = _FLAG.fullmatch(word), _FLAG.fullmatch(before)
+        if flag and flag[2]:
+            shown.append(f"--{flag[1]}={hidden(flag[1], flag[2])}")
+        else:
+            shown.append(hidden(above[1], word) if above and above[2] is None and not flag else word)
+    return shown
 
 
-def summary(record: JobRecord, usage: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds that the job waited, started and ran, and what it used, by MLflow's kind of names."""
+def final_tags(job: TrackedJob, secrets: Secrets) -> dict[str, str]:
+    """How it ended."""
+    record = job.record
+    found = {
+        "mlflow.note.content": secrets.cleaned(note(job)),
+        "qwex.state": record.state.value,
+        "qwex.reason": record.reason,
+        "qwex.message": secrets.cleaned(record.message),
+        "qwex.exit_code": "" if record.exit_code is None else str(record.exit_code),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def final_metrics(record: JobRecord) -> list[dict[str, Any]]:
+    """Seconds that the job waited, started and ran, and what it used, as the API has metrics."""
+    given = _summary(record).items()
+    return [limits.metric(key, value, record.ended_at or record.created_at, 0) for key, value in given]
+
+
+def _summary(record: JobRecord) -> dict[str, float]:
     times = {
         "system/queue_wait_seconds": _between(record.created_at, record.admitted_at or record.started_at),
         "system/startup_seconds": _between(record.admitted_at, record.started_at),
         "system/duration_seconds": _between(record.started_at, record.ended_at),
-        "system/cpu_time_seconds": usage.get("cpu_time"),
-        "system/peak_memory_megabytes": usage["peak_memory"] / 1e6 if usage.get("peak_memory") else None,
+        "system/cpu_time_seconds": record.cpu_time,
+        "system/peak_memory_megabytes": record.peak_memory / 1e6 if record.peak_memory else None,
     }
     return {key: value for key, value in times.items() if value is not None}
 

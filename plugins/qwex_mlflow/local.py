@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import subprocess
 import sys
 import threading
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["LocalStore"]
 
 _HELPER = Path(__file__).with_name("storehelper.py")
+#: Seconds that an answer may take; the first makes the store.
+_ANSWER = 120.0
 #: Seconds a helper may take to end when it is told to.
 _END = 5.0
 
@@ -47,7 +50,7 @@ class LocalStore:
         with self._lock:
             answer = self._ask(request)
         if "unavailable" in answer:
-            raise TrackerUnavailable(f"{self.uri} cannot be used: {answer['unavailable']}")
+            raise TrackerUnavailable(f"{self.uri} cannot be used: {answer['unavailable']}", place=self.uri)
         if "message" in answer:
             raise Refused(answer["message"], answer.get("code", ""))
         found: dict[str, Any] = answer["answer"]
@@ -71,12 +74,21 @@ class LocalStore:
             with contextlib.suppress(OSError):
                 helper.stdin.write(request + "\n")
                 helper.stdin.flush()
-                if line := helper.stdout.readline():
+                if line := self._line(helper):
                     answer: dict[str, Any] = json.loads(line)
                     return answer
             self._let_go()
         why = self._log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2][:300]
-        raise TrackerUnavailable(f"{self.uri} cannot be used: {why or 'its helper ended without a word'}")
+        why = why or "its helper ended without a word"
+        raise TrackerUnavailable(f"{self.uri} cannot be used: {why}", place=self.uri)
+
+    @staticmethod
+    def _line(helper: subprocess.Popen[str]) -> str:
+        """Its answer; empty of one that has ended, or hangs and is ended."""
+        assert helper.stdout is not None
+        if not select.select([helper.stdout], [], [], _ANSWER)[0]:
+            helper.kill()
+        return helper.stdout.readline()
 
     @property
     def _log(self) -> Path:

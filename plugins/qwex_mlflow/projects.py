@@ -114,9 +114,7 @@ def _submitted(run_id: str, job: str) -> Any:
         def wait(self) -> bool:
             with self._lock:
                 self._job.wait()
-            succeeded = self._job.state.value == "SUCCEEDED"
-            _client().set_terminated(run_id, "FINISHED" if succeeded else "FAILED")
-            return succeeded
+            return bool(self._job.state.value == "SUCCEEDED")
 
         def get_status(self) -> Any:
             states = {"SUCCEEDED": RunStatus.FINISHED, "FAILED": RunStatus.FAILED, "CANCELLED": RunStatus.KILLED}

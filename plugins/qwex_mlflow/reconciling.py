@@ -1,14 +1,16 @@
-"""Finds runs of ended jobs that MLflow takes for unfinished, or for something else, and mends them.
+"""Finds runs of ended jobs that MLflow takes for unfinished, and mends them.
 
-A run's status can be wrong after its end was told: by a process of the job on a node that was cut off, by a copy of a
+A run can be open again after its end was told: by a process of the job on a node that was cut off, by a copy of a
 controller's folder, by a server that was restored from a backup, by hand.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from qwex.errors import QwexError
@@ -58,7 +60,8 @@ class Reconciler:
         known = self._experiments.setdefault(uri, set())
         if experiment not in known:
             known.add(experiment)
-            self._file.write_text(json.dumps({uri: sorted(ids) for uri, ids in self._experiments.items()}))
+            with contextlib.suppress(OSError):  # a full disk: it is known again with the next job
+                self._file.write_text(json.dumps({uri: sorted(ids) for uri, ids in self._experiments.items()}))
         self._wake.set()
 
     async def look(self) -> int:
@@ -66,7 +69,10 @@ class Reconciler:
         mended = 0
         for uri, experiments in list(self._experiments.items()):
             if runs := self._servers.known(uri):
-                mended += await self._mend(runs, sorted(experiments))
+                try:
+                    mended += await self._mend(runs, sorted(experiments))
+                except QwexError as error:
+                    log.info("the runs at %s are looked at later: %s", uri, error)
         return mended
 
     async def _run(self) -> None:
@@ -82,8 +88,6 @@ class Reconciler:
             self._wake.clear()
             try:
                 await self.look()
-            except QwexError as error:
-                log.info("runs are looked at later: %s", error)
             except Exception:
                 log.exception("runs of ended jobs were not looked at")
 
@@ -93,7 +97,7 @@ class Reconciler:
         ended = {run: states[job] for run, job in found.items() if job in states and JobState(states[job]).terminal}
         for run, state in ended.items():
             log.info("the run of %s had not ended; it has now: %s", found[run], state)
-            await self._servers.ask(runs.update, run, describing.STATUS[JobState(state)])
+            await self._servers.ask(runs.update, run, describing.STATUS[JobState(state)], time.time())
         return len(ended)
 
     def _read(self) -> dict[str, set[str]]:

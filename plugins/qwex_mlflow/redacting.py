@@ -8,34 +8,58 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["hidden", "secrets_of"]
+__all__ = ["Secrets", "hidden"]
 
-_SECRET = re.compile(r"token|secret|passw|credential|api_?key|access_?key|private|(^|_)(key|auth|pat)$", re.IGNORECASE)
-#: What is shorter would be found everywhere.
+#: Not max_tokens, nor tokenizer.
+_SECRET = re.compile(
+    r"secret|passw|credential|api_?key|access_?key|private_?key|(^|_)(token|key|auth|pat)$", re.IGNORECASE
+)
+#: What is shorter would be found everywhere, and is a number as often as not.
 _SHORTEST = 8
 HIDDEN = "••••"
 
 
 def hidden(name: str, value: str) -> str:
     """The value as it may be shown."""
-    return HIDDEN if value and _SECRET.search(name) else re.sub(r"(://[^/@\s:]*:)[^/@\s]+@", rf"\1{HIDDEN}@", value)
+    if len(value) >= _SHORTEST and _SECRET.search(name.replace("-", "_")):
+        return HIDDEN
+    return re.sub(r"(://[^/@\s:]*:)[^/@\s]+@", rf"\1{HIDDEN}@", value)
 
 
-def secrets_of(env: Mapping[str, str], environment: Path | None) -> frozenset[str]:
-    """The secret values in a job's variables, longest first to be replaced."""
-    given = _in_file(environment) if environment else frozenset()
-    return given | _among(env)
+class Secrets:
+    """The secret values in a job's variables. Not ``known`` where these cannot be read: then no text may go out."""
+
+    def __init__(self, env: Mapping[str, str], environment: Path | None) -> None:
+        self.known = True
+        values = _among(env)
+        try:
+            values |= _in_file(environment) if environment else frozenset()
+        except OSError:
+            self.known = False
+        self._values = _spellings(values)
+
+    def cleaned(self, text: str) -> str:
+        """The text without them, whatever part of a longer one a shorter is."""
+        for value in self._values:
+            text = text.replace(value, HIDDEN)
+        return text
+
+
+def _spellings(values: Iterable[str]) -> list[str]:
+    """Each as it is, within JSON, and line by line; the longest first."""
+    found = set(values)
+    for value in values:
+        found |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+        found |= {line for line in value.splitlines() if len(line) >= 2 * _SHORTEST}
+    return sorted(found, key=len, reverse=True)
 
 
 @lru_cache(maxsize=16)
 def _in_file(path: Path) -> frozenset[str]:
-    try:
-        return _among(json.loads(path.read_bytes()))
-    except OSError:
-        return frozenset()
+    return _among(json.loads(path.read_bytes()))
 
 
 def _among(variables: Mapping[str, str]) -> frozenset[str]:

@@ -59,7 +59,7 @@ class Rest:
             read: dict[str, Any] = json.loads(answer or b"{}")
         except ValueError:
             said = answer[:_LONGEST].decode("utf-8", "replace")
-            raise TrackerUnavailable(f"{self.uri} is no MLflow server: it answers {said!r}") from None
+            raise self._away(f"{self.uri} is no MLflow server: it answers {said!r}") from None
         return read
 
     def put(self, path: str, data: bytes) -> None:
@@ -79,7 +79,7 @@ class Rest:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             why = str(error) or type(error).__name__
-            raise TrackerUnavailable(f"{self.uri} cannot be reached: {why}") from error
+            raise self._away(f"{self.uri} cannot be reached: {why}") from error
         if status < 400:
             return answer
         raise self._error(status, reason, answer)
@@ -93,7 +93,8 @@ class Rest:
             return self._once(method, address, data, headers)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
             self.close()
-            if fresh:
+            # What makes something new is not sent twice; whoever asked for it looks first whether it is there.
+            if fresh or address.endswith("/create"):
                 raise
             return self._once(method, address, data, headers)
 
@@ -104,7 +105,10 @@ class Rest:
         connection.request(method, address, data, dict(headers))
         _quicken(connection.sock)
         answer = connection.getresponse()
-        return answer.status, answer.reason, answer.read()
+        found = answer.status, answer.reason, answer.read()
+        if answer.will_close:
+            self.close()
+        return found
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._tls:
@@ -118,6 +122,9 @@ class Rest:
         self._local.connection = made
         return made
 
+    def _away(self, why: str) -> TrackerUnavailable:
+        return TrackerUnavailable(why, place=self.uri)
+
     def _error(self, status: int, reason: str, answer: bytes) -> Exception:
         code, message = "", answer[:_LONGEST].decode("utf-8", "replace").strip() or reason
         with contextlib.suppress(ValueError, AttributeError):
@@ -125,13 +132,13 @@ class Rest:
             code, message = said.get("error_code", ""), said.get("message", message)[:_LONGEST]
         if "Invalid Host header" in message:
             host = f"{self._host}:{self._port}" if self._port else self._host
-            return TrackerUnavailable(f"{self.uri} refuses this address: start it with --allowed-hosts {host}")
+            return self._away(f"{self.uri} refuses this address: start it with --allowed-hosts {host}")
         if status in (401, 403):
-            return TrackerUnavailable(f"{self.uri} does not let qwex in ({status}): {message}")
+            return self._away(f"{self.uri} does not let qwex in ({status}): {message}")
         if status in _TRANSIENT:
-            return TrackerUnavailable(f"{self.uri} cannot answer now ({status}): {message}")
+            return self._away(f"{self.uri} cannot answer now ({status}): {message}")
         if status == 404 and not code:
-            return TrackerUnavailable(f"{self.uri} is no MLflow server, or too old: it answers 404 {message}")
+            return self._away(f"{self.uri} is no MLflow server, or too old: it answers 404 {message}")
         return Refused(message, code, status)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from qwex.errors import TrackerUnavailable
 from qwex_mlflow import limits
 from qwex_mlflow.errors import Refused
 
@@ -153,19 +154,22 @@ class Runs:
             self.transport.put(f"{parts.path.strip('/')}/{path}", data)
         elif parts.scheme in ("", "file"):
             # A server's own folder, which is ours too where it is on this machine.
-            return _write(Path(unquote(parts.path)) / path, data)
+            return self._is_here() and _write(Path(unquote(parts.path)) / path, data)
         else:
             return self._presigned(run, path, data)
         return True
 
+    def _is_here(self) -> bool:
+        host = urlsplit(self.transport.uri).hostname
+        return host in (None, "localhost", "127.0.0.1", "::1")
+
     def _presigned(self, run: str, path: str, data: bytes) -> bool:
         """Straight to the object store, where the server signs that (MLflow 3.9 and newer, S3 alone)."""
-        import urllib.error
         import urllib.request
 
         try:
             answer = self.transport.call("POST", "artifacts/presigned-upload-url", {"run_id": run, "path": path})
-        except Exception:
+        except (Refused, TrackerUnavailable):  # too old for that, or no S3
             return False
         request = urllib.request.Request(answer["presigned_url"], data=data, method="PUT")  # noqa: S310
         for name, value in (answer.get("headers") or {}).items():
@@ -173,7 +177,7 @@ class Runs:
         try:
             with urllib.request.urlopen(request, timeout=30):  # noqa: S310
                 return True
-        except urllib.error.URLError:
+        except OSError:  # URLError, HTTPError and time-outs are
             return False
 
     def _find_experiment(self, name: str) -> str:

@@ -7,6 +7,7 @@ import os
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,7 +57,9 @@ def is_remote(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def place_of(settings: MlflowSettings, env: Mapping[str, str], environment: Path | None, folder: Path) -> Place | None:
+def place_of(
+    settings: MlflowSettings, env: Mapping[str, str], environment: Path | None, folder: Path, cwd: str = ""
+) -> Place | None:
     """Where a job is recorded; None where it is not.
 
     The job's own variables come first, then those of the environment it was submitted in, the configuration, the
@@ -69,39 +72,58 @@ def place_of(settings: MlflowSettings, env: Mapping[str, str], environment: Path
             if settings.tracking_uri:
                 return _configured(settings)
         elif uri := variables.get("MLFLOW_TRACKING_URI"):
+            if inherited and not is_remote(uri):
+                return _on_this_machine(uri, environment, cwd)
             return _named(uri, {**os.environ, **_read(environment), **env}, inherited)
     return Place(f"sqlite:///{folder / 'mlflow.db'}") if _has_store() else None
 
 
+def _on_this_machine(uri: str, environment: Path | None, cwd: str) -> Place | None:
+    """A store that a job on this machine names, from its own folder; of jobs elsewhere that means nothing here."""
+    if environment is None:
+        return None
+    scheme, found, path = uri.partition(":///")
+    if not found:
+        return Place(uri, inherited=True)
+    if not path.startswith("/") and not (path and cwd):
+        return None
+    return Place(f"{scheme}:///{os.path.join(cwd, path) if scheme == 'sqlite' else path}", inherited=True)
+
+
 def _configured(settings: MlflowSettings) -> Place:
     names = ("username", "password", "token", "insecure_tls", "ca_file")
-    return Place(settings.tracking_uri, **{name: getattr(settings, name) for name in names})
+    return _without_user(Place(settings.tracking_uri, **{name: getattr(settings, name) for name in names}))
+
+
+def _without_user(place: Place) -> Place:
+    """The user and password of its address apart from it: addresses are shown."""
+    parts = urlsplit(place.uri)
+    if not is_remote(place.uri) or "@" not in parts.netloc:
+        return place
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return place._replace(uri=address, username=place.username or username, password=place.password or password)
 
 
 def _named(uri: str, variables: Mapping[str, str], inherited: bool) -> Place:
     """With MLflow's own variables for what else is needed."""
     given = {name: variables.get(f"MLFLOW_TRACKING_{name.upper()}", "") for name in ("username", "password", "token")}
     insecure = variables.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("1", "true")
-    return Place(
-        uri,
-        **given,
-        insecure_tls=insecure,
-        ca_file=variables.get("MLFLOW_TRACKING_SERVER_CERT_PATH", ""),
-        inherited=inherited,
-    )
+    ca_file = variables.get("MLFLOW_TRACKING_SERVER_CERT_PATH", "")
+    return _without_user(Place(uri, **given, insecure_tls=insecure, ca_file=ca_file, inherited=inherited))
 
 
 def _read(environment: Path | None) -> Mapping[str, str]:
-    return _variables(environment) if environment else {}
+    try:
+        return _variables(environment) if environment else {}
+    except OSError:
+        return {}
 
 
 @lru_cache(maxsize=64)
 def _variables(path: Path) -> dict[str, str]:
     """A file's name is the digest of its bytes, so that it needs to be read once; only MLflow's own are kept."""
-    try:
-        variables: dict[str, str] = json.loads(path.read_bytes())
-    except OSError:
-        return {}
+    variables: dict[str, str] = json.loads(path.read_bytes())
     return {name: value for name, value in variables.items() if name.startswith("MLFLOW_")}
 
 

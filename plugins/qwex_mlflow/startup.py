@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,9 +40,12 @@ class _Finder:
             execute = spec.loader.exec_module
 
             def exec_module(module: ModuleType) -> None:
-                _bind()
+                # Whatever becomes of this, MLflow works as it does without.
+                with suppress(Exception):
+                    _bind()
                 execute(module)
-                _adapt(module)
+                with suppress(Exception):
+                    _adapt(module)
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -82,7 +86,8 @@ def _adapt(module: Any) -> None:
     @functools.wraps(start)
     def start_run(run_id: Any = None, experiment_id: Any = None, *args: Any, **more: Any) -> Any:
         if run_id is None:
-            _choose(module, experiment_id, more.get("parent_run_id"))
+            with suppress(Exception):
+                _choose(module, experiment_id, more.get("parent_run_id"))
         return start(run_id, experiment_id, *args, **more)
 
     module.start_run = start_run

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Seconds without a request after which the process ends; it holds some hundred megabytes.
 _IDLE = 60.0
+#: What says nothing about the request itself: a database that is locked, a disk that is full.
+_TRANSIENT = ("INTERNAL_ERROR", "RESOURCE_EXHAUSTED", "TEMPORARILY_UNAVAILABLE")
 
 
 def main(uri: str, folder: str) -> None:
@@ -64,6 +66,8 @@ def _answer(store: Any, request: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"answer": _PATHS[request["path"]](store, request["body"])}
     except MlflowException as refused:
+        if refused.error_code in _TRANSIENT:
+            return {"unavailable": str(refused)[:300]}
         return {"code": refused.error_code, "message": str(refused)}
 
 

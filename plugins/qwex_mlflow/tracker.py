@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from qwex.config import read_section
-from qwex.errors import InvalidSpec
+from qwex.errors import InvalidSpec, TrackerUnavailable
 from qwex.state import Reason
 from qwex.tracker import Metric, Tracked, TrackedJob, Tracker, TrackerContext
-from qwex_mlflow import describing, limits, settings
+from qwex_mlflow import describing, settings, telling
 from qwex_mlflow.arrays import Arrays
 from qwex_mlflow.errors import Refused
 from qwex_mlflow.reconciling import Reconciler
-from qwex_mlflow.redacting import secrets_of
 from qwex_mlflow.runs import quoted
 from qwex_mlflow.servers import Servers
+from qwex_mlflow.settings import Place
 from qwex_mlflow.story import Story
 
 if TYPE_CHECKING:
@@ -33,15 +33,11 @@ if TYPE_CHECKING:
     from qwex.backend import Plan
     from qwex.events import Event
     from qwex_mlflow.runs import Runs
-    from qwex_mlflow.settings import Place
 
 __all__ = ["MlflowTracker", "Reference"]
 
 log = logging.getLogger(__name__)
 
-#: Characters of a job's output that are kept beside its run; all of it is in qwex.
-_OUTPUT = 1_000_000
-_NOTEBOOK = 32_000_000
 #: Metrics that the card shows, and values of each.
 _METRICS, _VALUES = 20, 50
 #: Jobs that one search may give.
@@ -93,7 +89,7 @@ class MlflowTracker(Tracker):
 
     def variables(self, plan: Plan) -> Mapping[str, str] | None:
         """The server's address, as the job sees it."""
-        place = self._place(plan.spec.env, plan.environment)
+        place = self._place(plan.spec.env, plan.environment, plan.spec.cwd)
         if place is None:
             return None
         if not settings.is_remote(place.uri) or place.inherited:
@@ -104,7 +100,7 @@ class MlflowTracker(Tracker):
 
     async def begin(self, job: TrackedJob, *, again: bool) -> Tracked:
         """A run for the attempt, or that of the attempt before where it goes on."""
-        place = self._place(job.spec.env, job.environment)
+        place = self._place(job.spec.env, job.environment, job.spec.cwd)
         if place is None:
             return Tracked()
         runs = self._servers.at(place)
@@ -113,7 +109,7 @@ class MlflowTracker(Tracker):
             return self._tracked(job, place, Reference.loads(job.reference))
         reference = await self._servers.ask(self._found_or_made, runs, job, again)
         if job.reference:
-            await self._servers.ask(_fold_in, runs, Reference.loads(job.reference).run, reference.run)
+            await self._servers.ask(telling.fold_in, runs, Reference.loads(job.reference).run, reference.run)
         await self._arrays.joined(runs, reference.experiment, reference.run, job)
         return self._tracked(job, place, reference)
 
@@ -122,14 +118,17 @@ class MlflowTracker(Tracker):
         if (runs := self._runs(job)) is None:
             return
         run = Reference.loads(job.reference).run
-        await self._guarded(run, self._record, runs, run, job, Story.of(job, events))
+        await self._guarded(run, telling.record, runs, run, job, Story.of(job, events))
 
     async def end(self, job: TrackedJob) -> None:
         """The job's end is the run's, whatever its code has said of it, and that of all runs it left open."""
-        if (runs := self._runs(job)) is None:
+        if not job.reference:
             return
         reference = Reference.loads(job.reference)
-        await self._guarded(reference.run, self._end, runs, reference, job)
+        if (runs := self._runs(job)) is not None:
+            await self._guarded(reference.run, telling.end, runs, reference.experiment, reference.run, job)
+        if (runs := runs or self._server(job)) is None:
+            return
         await self._arrays.ended(runs, reference.experiment, job)
         self._reconciler.look_soon(reference.uri, reference.experiment)
 
@@ -157,21 +156,26 @@ class MlflowTracker(Tracker):
                 found.update(dict.fromkeys(await self._servers.ask(_found, runs, where)))
             except Refused as refused:
                 raise InvalidSpec.of("where", refused.message) from refused
+            except TrackerUnavailable:
+                if len(servers) == 1:
+                    raise
         return list(found)
 
-    def _place(self, env: Mapping[str, str], environment: Path | None) -> Place | None:
-        return settings.place_of(self._settings, env, environment, self.context.folder)
+    def _place(self, env: Mapping[str, str], environment: Path | None, cwd: str = "") -> Place | None:
+        return settings.place_of(self._settings, env, environment, self.context.folder, cwd)
 
     def _runs(self, job: TrackedJob) -> Runs | None:
-        if not job.reference:
-            return None
-        reference = Reference.loads(job.reference)
-        if reference.run in self._gone:
-            return None
-        known = self._servers.known(reference.uri)
-        if known is None and (place := self._place(job.spec.env, job.environment)):
-            known = self._servers.at(place._replace(uri=reference.uri))
-        return known
+        """The server of a job's run; None of one that somebody has deleted."""
+        gone = not job.reference or Reference.loads(job.reference).run in self._gone
+        return None if gone else self._server(job)
+
+    def _server(self, job: TrackedJob) -> Runs | None:
+        """With the job's own keys, if these are still those of the server that it was recorded at."""
+        uri = Reference.loads(job.reference).uri
+        place = self._place(job.spec.env, job.environment, job.spec.cwd)
+        if place and place.uri == uri:
+            return self._servers.at(place)
+        return self._servers.known(uri) or (None if settings.is_remote(uri) else self._servers.at(Place(uri)))
 
     async def _guarded(self, run: str, what: Any, *arguments: Any) -> None:
         try:
@@ -251,64 +255,6 @@ class MlflowTracker(Tracker):
             made = runs.create(experiment, *arguments)
         return Reference(runs.transport.uri, experiment, made["info"]["run_id"])
 
-    def _record(self, runs: Runs, run: str, job: TrackedJob, story: Story) -> None:
-        if story.begins:
-            hide = secrets_of(job.spec.env, job.environment)
-            for path, data in describing.files(job, hide).items():
-                runs.upload(run, path, data)
-        for path, data in story.files.items():
-            runs.upload(run, path, data)
-        params = describing.params(job.spec, job.record) if story.begins else {}
-        if params or story.metrics or story.tags:
-            runs.log(run, story.metrics, {**params, **story.params}, story.tags)
-        if story.state and not job.record.state.terminal:
-            runs.update(run, describing.STATUS[story.state])
-
-    def _end(self, runs: Runs, reference: Reference, job: TrackedJob) -> None:
-        record, run = job.record, reference.run
-        status, ended = describing.STATUS[record.state], record.ended_at
-        # First, so that it is right at once; and last, since whatever is logged may come from the job's own code, too.
-        runs.update(run, status, ended)
-        logged = {each["key"] for each in runs.get(run)["data"].get("params", [])}
-        params = {k: v for k, v in describing.own_params(job.spec).items() if limits.name(k) not in logged}
-        hide = secrets_of(job.spec.env, job.environment)
-        metrics = [
-            limits.metric(key, value, record.ended_at or 0, 0)
-            for key, value in describing.summary(record, vars(record)).items()
-        ]
-        tags = {
-            "mlflow.note.content": describing.cleaned(describing.note(job), hide),
-            "qwex.state": record.state.value,
-            "qwex.reason": record.reason,
-            "qwex.message": describing.cleaned(record.message, hide),
-            "qwex.exit_code": "" if record.exit_code is None else str(record.exit_code),
-        }
-        runs.log(run, metrics, params, {key: value for key, value in tags.items() if value})
-        if output := job.output(_OUTPUT):
-            runs.upload(run, "logs/output.txt", describing.cleaned(output, hide).encode("utf-8", "replace"))
-        if job.notebook and len(executed := job.notebook()) <= _NOTEBOOK:
-            text = describing.cleaned(executed.decode("utf-8", "replace"), hide)
-            runs.upload(run, "notebook/executed.ipynb", text.encode("utf-8", "replace"))
-        _end_children(runs, reference, job.run_id, status)
-
-
-def _fold_in(runs: Runs, earlier: str, run: str) -> None:
-    """An attempt that failed becomes the child of the one that starts over."""
-    with contextlib.suppress(Refused):  # deleted by hand
-        runs.update(earlier, "FAILED")
-        runs.log(earlier, tags={"mlflow.parentRunId": run})
-
-
-def _end_children(runs: Runs, reference: Reference, run_id: str, status: str) -> None:
-    """Runs that the job's code began and did not end; those that were begun before the job's own get their parent."""
-    where = f"tags.`{describing.WITHIN}` = {quoted(run_id)}"
-    for found in runs.search([reference.experiment], where):
-        info, tags = found["info"], {each["key"] for each in found["data"].get("tags", [])}
-        if "mlflow.parentRunId" not in tags:
-            runs.log(info["run_id"], tags={"mlflow.parentRunId": reference.run})
-        if info["status"] in ("RUNNING", "SCHEDULED"):
-            runs.update(info["run_id"], status)
-
 
 def _metrics(runs: Runs, run: str) -> list[Metric]:
     found = [each for each in runs.get(run)["data"].get("metrics", []) if not each["key"].startswith("system/")]
@@ -341,5 +287,7 @@ def _identity(folder: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
         return path.read_text(encoding="ascii")
     name = secrets.token_hex(8)
-    path.write_text(name, encoding="ascii")
+    part = path.with_suffix(".part")
+    part.write_text(name, encoding="ascii")
+    part.replace(path)
     return name

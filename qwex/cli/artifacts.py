@@ -12,7 +12,7 @@ from qwex.cli.connect import client
 from qwex.cli.screen import note, print_json, say
 from qwex.cli.table import print_table
 from qwex.client.files import place
-from qwex.errors import InvalidSpec
+from qwex.errors import InvalidSpec, NotFound
 from qwex.quantities import format_bytes
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def _list(given: Given) -> int:
 
 def _get(given: Given) -> int:
     files = client().job(given["id"]).files
+    if not files:
+        raise NotFound(f"{given['id']} has left no files")
     folder = Path(given["to"] or given["id"])
     for path in _chosen(files, given["paths"]):
         target = place(folder, path)

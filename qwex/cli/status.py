@@ -34,7 +34,7 @@ def _run(given: Given) -> int:
         return exits.OK
     say(describe.headline(record), describe.STYLES[record.state])
     for name, text in (*_lines(record, command, attempts), *_logged(connection, record)):
-        say(f"  {name:<10} {safe(text)}")
+        say(f"  {safe(name):<10} {safe(text)}")
     return exits.OK
 
 

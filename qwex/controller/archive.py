@@ -6,13 +6,14 @@ It is told of jobs as a tracker is, so that what a store that is away has missed
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qwex.controller.blobs import home_of
 from qwex.controller.eventlog import stored
 from qwex.controller.records import find
-from qwex.errors import ArtifactsUnavailable, BackendUnavailable, ConfigError, NotFound
+from qwex.errors import ArtifactsUnavailable, BackendUnavailable, ConfigError, InvalidSpec, NotFound
 from qwex.tracker import Tracked, TrackedJob, Tracker, TrackerContext, TrackerUnavailable
 
 if TYPE_CHECKING:
@@ -55,19 +56,19 @@ class Archive(Tracker):
             TrackerUnavailable: the store or the backend is away; what is stored already is not sent again.
         """
         assert job.log is not None
-        values = [each for each in _values(job.log) if each["attempt"] == job.attempt]
+        values = await asyncio.to_thread(_values, job.log, job.attempt)
         folder = f"{home_of(job.record.user)}/jobs/{job.run_id}"
         try:
-            lost = [each["name"] for each in values if not await self._keep(job, each)]
             if job.log.exists():
                 await self._artifacts.put_files({f"{folder}/events.jsonl": job.log}, replace=True)
+            lost = [each["name"] for each in values if not await self._keep(job, each)]
             manifest = json.dumps(_manifest(job, values, lost), indent=2, ensure_ascii=False)
             await self._artifacts.put(f"{folder}/manifest.json", _once(manifest.encode()), replace=True)
         except (ArtifactsUnavailable, BackendUnavailable, ConfigError) as error:
             raise TrackerUnavailable(str(error)) from error
 
     async def _keep(self, job: TrackedJob, value: dict[str, Any]) -> bool:
-        """Whether the value is there now; False of one that nobody has any more."""
+        """Whether the value is there now; False of one that nobody has any more, or whose bytes are others by now."""
         user, digest = job.record.user, value["digest"]
         if await self._blobs.exists(user, digest):
             return True
@@ -75,13 +76,13 @@ class Archive(Tracker):
         chunks = backend.value(job.record.native_id or job.run_id, value["attempt"], value["name"])
         try:
             await self._blobs.put(user, digest, chunks)
-        except NotFound:
+        except (NotFound, InvalidSpec):
             return False
         return True
 
 
-def _values(log: Path) -> list[dict[str, Any]]:
-    return [value for lines in stored(log) for value in find(lines, "value")]
+def _values(log: Path, attempt: int) -> list[dict[str, Any]]:
+    return [value for lines in stored(log) for value in find(lines, "value") if value["attempt"] == attempt]
 
 
 def _manifest(job: TrackedJob, values: list[dict[str, Any]], lost: list[str]) -> dict[str, Any]:

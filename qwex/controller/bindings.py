@@ -7,14 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["Bindings"]
 
 
 class Bindings:
-    """``<folder>/<run id>-<attempt>.json``, 0600; what reads one finds it whole, or not yet."""
+    """``<folder>/<run id>.<attempt>.json``, 0600; what reads one finds it whole, or not yet."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,8 +37,3 @@ class Bindings:
         """The job has ended."""
         for attempt in range(1, attempts + 1):
             self.path(run_id, attempt).unlink(missing_ok=True)
-
-    def stray(self) -> Iterator[tuple[str, Path]]:
-        """Every file, with its job's run id."""
-        for path in self._folder.iterdir():
-            yield path.name.partition(".")[0], path

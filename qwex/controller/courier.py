@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -33,6 +34,8 @@ _WORKERS = 4
 _PAUSE = (0.5, 60.0)
 #: Seconds for which records other than states may gather.
 _GATHER = 0.5
+#: Seconds between two looks at whether a call has ended.
+_LOOK = 0.05
 #: Failures of a tracker over one job's news, after which it is not told of those.
 _TRIES = 3
 
@@ -47,6 +50,17 @@ class Place(NamedTuple):
     lines: int = 0
     #: It is told no more of this job.
     done: bool = False
+
+
+@dataclass
+class _Away:
+    """Something that cannot be reached: why, since when (seconds since the epoch), and when it is tried again."""
+
+    why: str
+    since: float
+    pause: float = _PAUSE[0]
+    #: On the monotonic clock.
+    next_try: float = 0.0
 
 
 class Office(Protocol):
@@ -82,17 +96,30 @@ class Courier:
         #: Jobs that the tracker may have begun without our knowing.
         self._doubtful: set[str] = set()
         self._failures: Counter[str] = Counter()
-        #: Why it cannot be reached; empty when it can.
-        self.problem = ""
-        #: Since when, in seconds since the epoch.
-        self.since = 0.0
-        self._pause = _PAUSE[0]
+        #: What cannot be reached now, by its name.
+        self._away: dict[str, _Away] = {}
+        #: What kept jobs from being told of.
+        self._where: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = {asyncio.create_task(self._run())}
 
     def place(self, job: LiveJob) -> Place:
         """How far it has come."""
         return Place(*job.tracked.get(self.tracker.name, ()))
+
+    @property
+    def problem(self) -> str:
+        """Why something cannot be reached; empty when all can."""
+        return next((each.why for each in self._away.values()), "")
+
+    @property
+    def since(self) -> float | None:
+        """Since when, in seconds since the epoch."""
+        return min((each.since for each in self._away.values()), default=None)
+
+    def is_away(self, job: LiveJob) -> bool:
+        """Whether what the job's news go to cannot be reached, as far as that is known."""
+        return self._where.get(job.id) in self._away
 
     @property
     def waiting(self) -> dict[str, LiveJob]:
@@ -107,7 +134,7 @@ class Courier:
         """There is something to tell of the job."""
         if self.place(job).done:
             return
-        if self.problem:
+        if self.is_away(job):
             self._office.began(self.tracker.name, job, job.record.attempt, None)
         if at_once:
             self._put(job)
@@ -115,12 +142,22 @@ class Courier:
             self._gathering.add(job.id)
             asyncio.get_running_loop().call_later(_GATHER, self._put, job)
 
-    def drop(self, job: LiveJob) -> None:
-        """Tell nothing more of the job."""
+    async def drop(self, job: LiveJob) -> None:
+        """The job is not recorded any more: tell nothing more of it, and have the tracker forget what it was told."""
+        self._due.pop(job.id, None)
+        while job.id in self._busy:  # noqa: ASYNC110 - one call of the tracker's
+            await asyncio.sleep(_LOOK)
         self._due.pop(job.id, None)
         self._gathering.discard(job.id)
         self._doubtful.discard(job.id)
+        self._where.pop(job.id, None)
         del self._failures[job.id]
+        place = self.place(job)
+        if place.attempt and not place.done:
+            try:
+                await self.tracker.withdraw(await self._office.subject(job, place, place.attempt, ""))
+            except Exception:
+                log.exception("tracker %s: %s was withdrawn", self.tracker.name, job.id)
 
     async def close(self) -> None:
         """Stop telling; the next start goes on where this one was."""
@@ -136,26 +173,40 @@ class Courier:
             self._wake.set()
 
     async def _run(self) -> None:
-        """Tell of a few jobs at a time; while the tracker cannot be reached, try with one of them now and then."""
+        """Tell of a few jobs at a time; of those whose place cannot be reached, of one for each place now and then."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self.problem:
-                await asyncio.sleep(self._pause)
-                self._pause = min(self._pause * 2, _PAUSE[1])
-            free = (1 if self.problem else _WORKERS) - len(self._busy)
-            for job in list(islice((job for job in self._due.values() if job.id not in self._busy), max(free, 0))):
+            now = time.monotonic()
+            free = _WORKERS - len(self._busy)
+            for job in list(islice((job for job in self._due.values() if self._may_be_told(job, now)), max(free, 0))):
                 self._busy[job.id] = self._due.pop(job.id)
                 task = asyncio.create_task(self._tell(job))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    def _may_be_told(self, job: LiveJob, now: float) -> bool:
+        if job.id in self._busy:
+            return False
+        away = self._away.get(self._where.get(job.id, ""))
+        if away is None:
+            return True
+        if now < away.next_try:
+            return False
+        self._put_off(away, now)
+        return True
+
+    def _put_off(self, away: _Away, now: float) -> None:
+        away.next_try = now + away.pause
+        asyncio.get_running_loop().call_later(away.pause, self._wake.set)
+        away.pause = min(away.pause * 2, _PAUSE[1])
 
     async def _tell(self, job: LiveJob) -> None:
         try:
             await self._deliver(job)
             self._reached(job)
         except TrackerUnavailable as error:
-            self._unreachable(error)
+            self._unreachable(job, error)
             self._due.setdefault(job.id, job)
         except Exception:
             await self._failed(job)
@@ -164,19 +215,21 @@ class Courier:
             self._wake.set()
 
     def _reached(self, job: LiveJob) -> None:
-        if self.problem:
-            log.info("tracker %s can be reached again", self.tracker.name)
-        self.problem, self._pause = "", _PAUSE[0]
         del self._failures[job.id]
+        if self._away.pop(self._where.pop(job.id, ""), None):
+            log.info("tracker %s can be reached again", self.tracker.name)
+            self._wake.set()
 
-    def _unreachable(self, error: TrackerUnavailable) -> None:
-        if not self.problem:
-            self.since = time.time()
+    def _unreachable(self, job: LiveJob, error: TrackerUnavailable) -> None:
+        away = self._away.get(error.place)
+        if away is None:
+            away = self._away[error.place] = _Away(str(error), time.time())
             log.warning("tracker %s cannot be reached; it is told later: %s", self.tracker.name, error)
-        self.problem = str(error)
-        for job in self.waiting.values():
-            if self.place(job).attempt < job.record.attempt:
-                self._office.began(self.tracker.name, job, job.record.attempt, None)
+            self._put_off(away, time.monotonic())
+        away.why = str(error)
+        self._where[job.id] = error.place
+        if self.place(job).attempt < job.record.attempt:
+            self._office.began(self.tracker.name, job, job.record.attempt, None)
 
     async def _failed(self, job: LiveJob) -> None:
         """A fault of the tracker's own, perhaps over this job alone: after some tries it is told what comes next."""
@@ -188,9 +241,13 @@ class Courier:
         del self._failures[job.id]
         self._office.began(self.tracker.name, job, job.record.attempt, None)
         story = await self._office.story(job)
-        place = self.place(job)._replace(lines=story.lines, done=job.record.state.terminal)
+        place, lines = self.place(job), story.lines
         self._office.release(story)
-        self._office.moved(self.tracker.name, job, place)
+        # Of what it stumbles over it is told no more; of the job's end it is, if it was not that.
+        over = job.record.state.terminal and (place.lines == lines or not place.attempt)
+        self._office.moved(self.tracker.name, job, place._replace(lines=lines, done=over))
+        if not over and job.record.state.terminal:
+            self._put(job)
 
     async def _deliver(self, job: LiveJob) -> None:
         """Tell all there is now; after the job's end that, too."""
@@ -202,6 +259,7 @@ class Courier:
             cursor = Cursor(story, self.place(job).lines)
             while lines := cursor.read():
                 await self._pass_on(job, lines, cursor.line)
+                await asyncio.sleep(0)  # a long log is no reason for others to wait
         finally:
             self._office.release(story)
         if over and not self.place(job).done:
@@ -216,9 +274,9 @@ class Courier:
         again = job.id in self._doubtful
         self._doubtful.add(job.id)
         tracked = await self.tracker.begin(subject, again=again)
+        self._office.moved(self.tracker.name, job, place._replace(reference=tracked.reference, attempt=attempt))
         self._doubtful.discard(job.id)
         self._office.began(self.tracker.name, job, attempt, tracked)
-        self._office.moved(self.tracker.name, job, place._replace(reference=tracked.reference, attempt=attempt))
 
     async def _pass_on(self, job: LiveJob, lines: bytes, last: int) -> None:
         """Whole lines, of which the last has the number ``last``; each attempt's by themselves."""

@@ -44,7 +44,7 @@ class Planner:
             spec = spec.model_copy(update={"env": {**job.variables, **spec.env}})
         environment = self._environments.path(job.environment) if job.environment else None
         later = self._tracking.later(job)
-        startup = self._tracking.startup if later else ()
+        startup = self._tracking.startup(job)
         user = job.record.user
         urls = await self._urls(spec, user)
         return Plan(job.id, spec, user, job.record.attempt, environment, urls, later, startup)

@@ -75,7 +75,7 @@ class Service:
         """Take up every job that has not ended; their backends are asked in the background."""
         parts = self._parts
         adoption.load(parts.store, parts.logs, parts.registry, parts.lifecycle)
-        parts.environments.collect(set(parts.registry.environments))
+        parts.environments.collect({*parts.registry.environments, *parts.tracking.environments})
         work = adoption.adopt(parts.registry, parts.backends, parts.handover, parts.lifecycle)
         self._adopting = asyncio.create_task(work)
 
@@ -355,7 +355,8 @@ class Service:
     def _job_ended(self, job: LiveJob) -> None:
         self.ended[job.record.state.value] += 1
         environments = self._parts.environments
-        if job.environment not in self._parts.registry.environments:
+        needed = {*self._parts.registry.environments, *self._parts.tracking.environments}
+        if job.environment not in needed:
             environments.drop(job.environment)
         self._parts.reserve.hold()
         self.on_end()

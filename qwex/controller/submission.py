@@ -113,7 +113,8 @@ class Submission:
             for each in prepared:
                 self._registry.add(each.job)
                 self._bus.publish(each.job.record)
-                self._tracking.submitted(each.job, each.spec, origin.cwd if caller.is_local else "")
+                here = each.spec.cwd or origin.cwd if caller.is_local else ""
+                self._tracking.submitted(each.job, each.spec, here)
         await self._hand_over(prepared)
         return [Submitted(each.job.record, True) for each in prepared]
 

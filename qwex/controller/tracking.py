@@ -67,10 +67,10 @@ class Tracking:
         self._given: dict[tuple[str, int], dict[str, Mapping[str, str] | None]] = {}
         self._tasks = {asyncio.create_task(self._start())}
 
-    @property
-    def startup(self) -> tuple[Path, ...]:
-        """What trackers have every Python process of a job run first."""
-        return tuple(each.tracker.startup for each in self._couriers if each.tracker.startup)
+    def startup(self, job: LiveJob) -> tuple[Path, ...]:
+        """What trackers have every Python process of the job run first."""
+        mine = [each for each in self._couriers if not each.place(job).done]
+        return tuple(each.tracker.startup for each in mine if each.tracker.startup)
 
     def variables(self, job: LiveJob, plan: Plan) -> dict[str, str] | None:
         """What is known before anything is recorded; None where no tracker has anything to do with the job."""
@@ -89,15 +89,21 @@ class Tracking:
 
     def later(self, job: LiveJob) -> Path | None:
         """Where the variables of the job's present attempt will be that are not known yet."""
-        return self._bindings.path(job.id, job.record.attempt) if self._tracks(job) else None
+        return self._bindings.path(job.id, job.record.attempt) if self.startup(job) else None
 
     def submitted(self, job: LiveJob, spec: JobSpec, folder: str) -> None:
-        """The job is recorded; ``folder`` is where it was submitted."""
+        """The job is recorded; ``folder`` is where that was on this machine, empty of what came from elsewhere."""
         if self._tracks(job):
             self._keep(job.id, spec)
-            self._repositories.look(job.id, spec.cwd or folder)
+            self._repositories.look(job.id, folder)
         for courier in self._couriers:
             courier.news(job)
+
+    @property
+    def environments(self) -> set[str]:
+        """Those of ended jobs of which trackers were not told everything yet."""
+        waiting = [job for each in self._couriers for job in each.waiting.values()]
+        return {job.environment for job in waiting if job.environment}
 
     def adopted(self, job: LiveJob) -> None:
         """The job is of an earlier controller's."""
@@ -109,13 +115,7 @@ class Tracking:
     async def withdrawn(self, job: LiveJob) -> None:
         """The job was refused after all, and is not recorded any more."""
         for courier in self._couriers:
-            courier.drop(job)
-            place = courier.place(job)
-            if place.attempt and not place.done:
-                try:
-                    await courier.tracker.withdraw(await self.subject(job, place, place.attempt, ""))
-                except Exception:
-                    log.exception("tracker %s: %s was withdrawn", courier.tracker.name, job.id)
+            await courier.drop(job)
         self._forget(job)
 
     def grew(self, job: LiveJob, lines: bytes, *, at_once: bool) -> None:
@@ -133,15 +133,14 @@ class Tracking:
     def standing(self) -> list[TrackerStanding]:
         """How far each tracker is behind."""
         return [
-            TrackerStanding(each.tracker.name, len(each.waiting), each.problem, each.since if each.problem else None)
-            for each in self._couriers
+            TrackerStanding(each.tracker.name, len(each.waiting), each.problem, each.since) for each in self._couriers
         ]
 
     async def metrics(self, job: LiveJob) -> list[Metric] | None:
         """What the job has logged, as the first tracker that has anything tells it; None where none can."""
         for courier in self._couriers:
             place = courier.place(job)
-            if place.reference and not courier.problem:
+            if place.reference and not courier.is_away(job):
                 try:
                     subject = await self.subject(job, place, place.attempt, "")
                     if found := await courier.tracker.metrics(subject):
@@ -204,9 +203,10 @@ class Tracking:
         if tracked is None and tracker in given:
             return
         given[tracker] = tracked.environment if tracked else None
-        if len(given) == len(self._couriers) and not job.record.state.terminal:
+        asked = {each.tracker.name for each in self._couriers if each.tracker.startup and not each.place(job).done}
+        if given.keys() >= asked and not job.record.state.terminal:
             together = {name: text for each in given.values() if each for name, text in each.items()}
-            self._bindings.write(job.id, attempt, together)
+            self._give(job, attempt, together)
         if tracked and tracked.links:
             job.record = changed(job.record, links={**job.record.links, **tracked.links})
             self._store.writer.update(job.id, job.mutable())
@@ -222,6 +222,12 @@ class Tracking:
         self._settle(job)
 
     # What follows serves the above.
+
+    def _give(self, job: LiveJob, attempt: int, variables: Mapping[str, str]) -> None:
+        try:
+            self._bindings.write(job.id, attempt, variables)
+        except OSError as error:  # a full disk: the job goes without
+            log.warning("the variables that trackers give %s are not written: %s", job.id, error)
 
     async def _start(self) -> None:
         for courier in self._couriers:

@@ -72,6 +72,10 @@ class EventFile:
         """Append one record made of ``fields``."""
         return self.append(encode_body(type, **fields))
 
+    def add(self, type: str, **fields: Any) -> bool:
+        """Append a record if there is room for it beside what is set aside for the last ones."""
+        return self._put(encode_body(type, **fields))
+
     def append(self, body: bytes) -> bool:
         """Append a record given as ``encode_body`` makes it; whether it is in the log."""
         is_output = body.startswith(_OUTPUT)

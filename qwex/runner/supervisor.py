@@ -83,9 +83,10 @@ class Supervisor:
         self._alone = False
         self._usage: Usage | None = None
         self._timeout = 0.0
-        #: Whether somebody records what the job ran in and used.
+        #: Whether somebody records what the job ran in.
         self._tracked = False
         self._meter: usage.Meter | None = None
+        self._gpus: str | None = None
         self._measured = 0
         #: A file for the exit record, too.
         self.last_words = ""
@@ -133,6 +134,7 @@ class Supervisor:
             job: dict[str, Any] = json.load(file)
         limits = job.get("limits") or {}
         self._tracked = bool(job.get("later"))
+        self._gpus = job.get("env", {}).get("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES"))
         self._log.attempt = job["attempt"]
         self._log.max_bytes = limits.get("max_log") or sys.maxsize
         self._grace = _DEFAULT_GRACE if limits.get("grace") is None else limits["grace"]
@@ -182,7 +184,7 @@ class Supervisor:
         """Say what the job uses; the first look is there to compare the next with."""
         self._measure_at = now + usage.EVERY
         if self._meter is None:
-            self._meter = usage.Meter()
+            self._meter = usage.Meter(self._gpus)
             self._measure_at = now + usage.FIRST
             return
         self._measured += 1
@@ -260,7 +262,9 @@ class Supervisor:
         """What the job left in its folder for them, however it ended."""
         records, left = files.kept(self._folder)
         for record in records:
-            self._log.write("value", **record)
+            # Never into the space that is set aside for the job's end.
+            if not self._log.add("value", **record):
+                left.append(record["path"])
         if left:
             shown = ", ".join(left[:5]) + (", …" if len(left) > 5 else "")
             message = f"{len(left)} files were not kept (links, odd names, or more than {files.MOST}): {shown}"

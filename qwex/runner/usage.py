@@ -30,10 +30,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class Meter:
     """Looks now and then; the supervisor's own use is not counted."""
 
-    def __init__(self, cgroup: str = _CGROUP) -> None:
+    def __init__(self, visible: str | None, cgroup: str = _CGROUP) -> None:
+        """``visible`` is the job's CUDA_VISIBLE_DEVICES."""
         self._cgroup = cgroup if os.path.exists(f"{cgroup}/memory.current") else ""
         self._before = (time.monotonic(), self._cpu_seconds(processes.descendants(os.getpid())))
-        self._gpus = _Gpus()
+        self._gpus = _Gpus(visible)
 
     def sample(self) -> dict[str, Any]:
         """``cpu`` in processors since the last look, ``memory`` in bytes, ``gpus`` with ``utilization`` in percent."""
@@ -46,7 +47,7 @@ class Meter:
 
     def _cpu_seconds(self, pids: list[int]) -> float:
         if self._cgroup:
-            with contextlib.suppress(OSError, ValueError), open(f"{self._cgroup}/cpu.stat") as file:
+            with contextlib.suppress(OSError, ValueError, KeyError), open(f"{self._cgroup}/cpu.stat") as file:
                 return int(dict(line.split() for line in file)["usage_usec"]) / 1e6
         reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
         ticks = sum(sum(map(int, fields[11:15])) for fields in map(_stat, pids) if fields)
@@ -83,10 +84,9 @@ class _Memory(ctypes.Structure):
 class _Gpus:
     """The job's GPUs; none where there is no driver, or none is the job's."""
 
-    def __init__(self) -> None:
+    def __init__(self, visible: str | None) -> None:
         self._library: Any = None
         self._handles: list[ctypes.c_void_p] = []
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible == "":
             return
         with contextlib.suppress(OSError, AttributeError):

@@ -10,6 +10,7 @@ from harness import objects
 from harness.waiting import wait_until
 from jobs import SMALL, configure, printed, script, states, submit
 from mlflowserver import missing, mlflow_server
+from people import admit
 
 import qwex
 from qwex.spec import Retries
@@ -69,6 +70,15 @@ def test_the_pod_knows_its_run_and_nothing_more(client, server):
     assert run.tags["qwex.backend"] == "kueue"
 
 
+def test_every_python_of_the_pod_waits_for_mlflow_to_be_imported(client, server):
+    look = "import sys; print([each.__name__ for each in sys.meta_path if each.__module__ == 'qwex_startup'])"
+    job = submit(
+        client, f"import subprocess, sys\ncode = {look!r}\nsubprocess.run([sys.executable, '-c', code])\nexec(code)"
+    )
+    job.wait(60)
+    assert printed(job) == "['_Finder']\n" * 2
+
+
 def test_cancelled_while_it_runs(client, server):
     job = submit(client, LASTS)
     begun(job)
@@ -126,6 +136,22 @@ def test_the_controller_is_killed_while_it_ends(client, server, tmp_path):
     assert job.record.reason == "ExitCode"
     server.run_of(job.id, "FAILED")
     assert len(server.of_job(job.id)) == 1
+
+
+def test_its_node_is_lost(breakable, breakable_namespace, server, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configure(monkeypatch, admit(breakable, breakable_namespace), breakable_namespace, node_patience="10")
+    monkeypatch.setenv("QWEX_MLFLOW__ENABLED", "true")
+    monkeypatch.setenv("QWEX_MLFLOW__TRACKING_URI", server.uri)
+    job = submit(qwex.Client(), LASTS, retries=Retries(infrastructure=0))
+    begun(job)
+    breakable.stop_kubelet()
+    try:
+        assert job.wait(150)
+        assert job.state is JobState.FAILED, states(job)
+        server.run_of(job.id, "FAILED")
+    finally:
+        breakable.start_kubelet()
 
 
 def test_one_that_is_refused_leaves_no_run(client, server):

@@ -116,6 +116,19 @@ def test_nobody_is_there():
         runs_at(server).get("x")
 
 
+def test_a_server_that_hangs_holds_up_no_job(recorded, monkeypatch):
+    hold = threading.Event()
+    with Answering(200, b"{}", hold=hold) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+        jobs = [recorded.submit(JobSpec(source=Source(kind="script", text="print(1)", name="a.py"))) for _ in range(6)]
+        for job in jobs:
+            assert job.wait(60)
+        assert {job.state for job in jobs} == {JobState.SUCCEEDED}
+        (standing,) = recorded.trackers()
+        assert standing.waiting == 6
+        hold.set()
+
+
 def test_a_refusal_is_final():
     body = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Run with id=x not found"}).encode()
     with Answering(404, body) as server, pytest.raises(Refused) as refused:

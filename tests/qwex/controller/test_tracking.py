@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import pathlib
 import subprocess
 from types import ModuleType
 from typing import ClassVar
@@ -27,6 +29,7 @@ def diary():
 
     class Diary(Tracker):
         name = "diary"
+        startup = pathlib.Path(os.devnull)
         trouble: ClassVar = None
         told: ClassVar = []
         jobs: ClassVar = []
@@ -67,6 +70,14 @@ async def settled(it, run_id):
             return
         await asyncio.sleep(0.005)
     raise AssertionError("nobody told the tracker of the end")
+
+
+async def until(condition):
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come to that")
 
 
 async def told(diary, *entry):
@@ -131,14 +142,16 @@ async def test_one_that_cannot_be_reached_is_told_later_and_holds_up_nobody(stag
         await it.run("one", "a\n")
         assert (await it.until("one", "SUCCEEDED")).links == {}
         await it.submit("two")
-        assert (it.home / "bindings" / "two.1.json").read_text() == "{}"
+        two = it.home / "bindings" / "two.1.json"
+        await until(two.exists)
+        assert two.read_text() == "{}"
         (standing,) = it.service.trackers()
         assert (standing.waiting, standing.problem) == (2, "it is asleep")
         diary.trouble = None
         await settled(it, "one")
         assert [each[1] for each in diary.told if each[0] == "one"][-1] == "end"
-        await told(diary, "two", "begin 1")
-        assert json.loads((it.home / "bindings" / "two.1.json").read_text()) == {"PAGE": "page 1"}
+        await told(diary, "two", 2)
+        assert json.loads(two.read_text()) == {"PAGE": "page 1"}
         assert it.service.trackers()[0].problem == ""
 
 
@@ -221,6 +234,80 @@ async def test_a_job_that_is_refused_after_all_is_withdrawn(stage, diary):
             await it.submit("one", "refused")
         assert all(each[1] in ("begin 1", "withdraw") for each in diary.told)
         assert list((it.home / "bindings").iterdir()) == []
+
+
+async def test_one_place_that_is_away_holds_up_no_other(stage, diary):
+    async def begin(self, job, *, again):
+        if job.run_id == "bad":
+            raise TrackerUnavailable("its server is away", place="bad")
+        self.told.append((job.run_id, "begin"))
+        return Tracked("page", {"PAGE": "page"})
+
+    diary.begin = begin
+    async with stage(trackers=[diary]) as it:
+        await it.submit("bad")
+        await until(lambda: it.service.trackers()[0].problem)
+        await it.submit("good")
+        await told(diary, "good", "begin")
+        bindings = it.home / "bindings"
+        await until((bindings / "good.1.json").exists)
+        assert json.loads((bindings / "good.1.json").read_text()) == {"PAGE": "page"}
+        assert (bindings / "bad.1.json").read_text() == "{}"
+        assert it.service.trackers()[0].problem == "its server is away"
+
+
+async def test_one_that_gives_a_job_nothing_keeps_no_other_from_giving(stage, diary):
+    class Quiet(Tracker):
+        name = "quiet"
+
+        async def begin(self, job, *, again):
+            await asyncio.Event().wait()
+
+        async def record(self, job, events): ...
+
+        async def end(self, job): ...
+
+    async with stage(trackers=[Quiet, diary]) as it:
+        await it.submit("one")
+        await until((it.home / "bindings" / "one.1.json").exists)
+        assert json.loads((it.home / "bindings" / "one.1.json").read_text()) == {"PAGE": "page 1"}
+
+
+async def test_a_job_that_is_refused_while_its_run_is_made_leaves_none(stage, diary):
+    going_on, begin = asyncio.Event(), diary.begin
+
+    async def slow(self, job, *, again):
+        await going_on.wait()
+        return await begin(self, job, again=again)
+
+    diary.begin = slow
+    async with stage(trackers=[diary]) as it:
+        (it.home / "scripted" / "refuses").touch()
+        asyncio.get_running_loop().call_later(0.2, going_on.set)
+        with pytest.raises(InvalidSpec, match="refused"):
+            await it.submit("one", "refused")
+        assert [each[1] for each in diary.told] in ([], ["begin 1", "withdraw"])
+        assert list((it.home / "bindings").iterdir()) == []
+
+
+async def test_its_environment_is_there_until_it_was_told_everything(stage, diary):
+    seen = []
+
+    async def end(self, job):
+        self._fail(job)
+        seen.append(json.loads(job.environment.read_text()))
+
+    diary.end = end
+    diary.trouble = TrackerUnavailable("it is asleep")
+    async with stage(trackers=[diary]) as it:
+        await it.submit("one", environment={"OF": "one"})
+        await it.run("one")
+        await it.until("one", "SUCCEEDED")
+        await it.submit("two", environment={"OF": "two"})
+    async with stage(trackers=[diary]) as it:
+        diary.trouble = None
+        await settled(it, "one")
+    assert seen == [{"OF": "one"}]
 
 
 async def test_it_sees_the_repository_as_it_was_at_submit(stage, diary, tmp_path):

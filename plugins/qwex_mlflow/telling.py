@@ -1,0 +1,95 @@
+"""What a run is told of its job: the facts first, then the files, which a server may refuse or have no place for."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from qwex.errors import TrackerUnavailable
+from qwex_mlflow import describing, limits
+from qwex_mlflow.errors import Refused
+from qwex_mlflow.redacting import Secrets
+from qwex_mlflow.runs import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qwex.tracker import TrackedJob
+    from qwex_mlflow.runs import Runs
+    from qwex_mlflow.story import Story
+
+__all__ = ["end", "fold_in", "record"]
+
+log = logging.getLogger(__name__)
+
+#: Characters of a job's output that are kept beside its run; all of it is in qwex.
+_OUTPUT = 1_000_000
+_NOTEBOOK = 32_000_000
+
+
+def record(runs: Runs, run: str, job: TrackedJob, story: Story) -> None:
+    """A piece of the job's story."""
+    params = describing.params(job.spec, job.record) if story.begins else {}
+    if params or story.metrics or story.tags:
+        runs.log(run, story.metrics, params, story.tags)
+    if story.state and not job.record.state.terminal:
+        runs.update(run, describing.STATUS[story.state])
+    secrets = Secrets(job.spec.env, job.environment)
+    _upload(runs, run, {**(describing.files(job, secrets) if story.begins and secrets.known else {}), **story.files})
+
+
+def end(runs: Runs, experiment: str, run: str, job: TrackedJob) -> None:
+    """The job's end, whatever its code has said of it, and that of all runs it left open."""
+    told, secrets = job.record, Secrets(job.spec.env, job.environment)
+    status = describing.STATUS[told.state]
+    # First, so that it is right at once; and last, since until then something of the job may still have spoken.
+    runs.update(run, status, told.ended_at)
+    runs.log(run, describing.final_metrics(told), _own_params(runs, run, job), describing.final_tags(job, secrets))
+    _end_children(runs, experiment, run, job, status)
+    if secrets.known:
+        _upload(runs, run, _what_it_said(job, secrets))
+    runs.update(run, status, told.ended_at)
+
+
+def fold_in(runs: Runs, earlier: str, run: str) -> None:
+    """An attempt that failed becomes the child of the one that starts over."""
+    with contextlib.suppress(Refused):  # deleted by hand
+        runs.update(earlier, "FAILED", time.time())
+        runs.log(earlier, tags={"mlflow.parentRunId": run})
+
+
+def _own_params(runs: Runs, run: str, job: TrackedJob) -> dict[str, str]:
+    logged = {each["key"] for each in runs.get(run)["data"].get("params", [])}
+    return {key: value for key, value in describing.own_params(job.spec).items() if limits.name(key) not in logged}
+
+
+def _what_it_said(job: TrackedJob, secrets: Secrets) -> dict[str, bytes]:
+    found = {}
+    if output := job.output(_OUTPUT):
+        found["logs/output.txt"] = secrets.cleaned(output).encode("utf-8", "replace")
+    if job.notebook and len(executed := job.notebook()) <= _NOTEBOOK:
+        text = secrets.cleaned(executed.decode("utf-8", "replace"))
+        found["notebook/executed.ipynb"] = text.encode("utf-8", "replace")
+    return found
+
+
+def _upload(runs: Runs, run: str, files: Mapping[str, bytes]) -> None:
+    """A run without its files is a run all the same."""
+    for path, data in files.items():
+        try:
+            runs.upload(run, path, data)
+        except (Refused, TrackerUnavailable) as error:
+            log.warning("%s is not stored beside the run %s: %s", path, run, error)
+
+
+def _end_children(runs: Runs, experiment: str, run: str, job: TrackedJob, status: str) -> None:
+    """Runs that the job's code began and did not end; those that were begun before the job's own get their parent."""
+    where = f"tags.`{describing.WITHIN}` = {quoted(job.run_id)}"
+    for found in runs.search([experiment], where):
+        info, tags = found["info"], {each["key"] for each in found["data"].get("tags", [])}
+        if "mlflow.parentRunId" not in tags:
+            runs.log(info["run_id"], tags={"mlflow.parentRunId": run})
+        if info["status"] in ("RUNNING", "SCHEDULED"):
+            runs.update(info["run_id"], status, job.record.ended_at)
