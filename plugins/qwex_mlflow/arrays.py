@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from qwex_mlflow import describing
 from qwex_mlflow.errors import Refused
 from qwex_mlflow.runs import quoted
 
@@ -67,14 +66,16 @@ def _parent(runs: Runs, array: _Array, job: TrackedJob) -> str:
 
 
 def _conclude(runs: Runs, array: _Array, ended: float | None) -> None:
-    members = runs.search(
-        [array.experiment], f"tags.`qwex.group` = {quoted(array.name)} and tags.`{describing.RUN_ID}` != ''"
-    )
-    found = {each["info"]["status"] for each in members}
-    status = next((each for each in _ORDER if each in found), "FINISHED")
+    status = next((each for each in _ORDER if _has(runs, array, each)), "FINISHED")
     if status not in ("RUNNING", "SCHEDULED"):
         for run in _above(runs, array):
             runs.update(run, status, ended)
+
+
+def _has(runs: Runs, array: _Array, status: str) -> bool:
+    """Whether any of the array's jobs is in that status; one run is enough to know."""
+    where = f"tags.`qwex.group` = {quoted(array.name)} and attributes.status = '{status}'"
+    return next(runs.search([array.experiment], where, 1), None) is not None
 
 
 def _above(runs: Runs, array: _Array) -> list[str]:

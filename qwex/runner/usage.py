@@ -6,6 +6,7 @@ NVML, NVIDIA's own library, which comes with the driver; the calls are those of 
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import ctypes
 import os
@@ -82,22 +83,32 @@ class _Memory(ctypes.Structure):
 
 
 class _Gpus:
-    """The job's GPUs; none where there is no driver, or none is the job's."""
+    """The job's GPUs; none where there is no driver, or none is the job's.
+
+    Asked on a thread of their own: a driver that hangs keeps nobody but that thread.
+    """
 
     def __init__(self, visible: str | None) -> None:
         self._library: Any = None
-        self._handles: list[ctypes.c_void_p] = []
-        if visible == "":
-            return
-        with contextlib.suppress(OSError, AttributeError):
-            library = ctypes.CDLL("libnvidia-ml.so.1")
-            if library.nvmlInit_v2() == 0:
-                self._library = library
-                self._handles = self._found(visible)
+        self._visible = visible
+        self._latest: list[dict[str, int]] = []
+        if visible != "":
+            with contextlib.suppress(OSError, AttributeError):
+                self._library = ctypes.CDLL("libnvidia-ml.so.1")
+                _thread.start_new_thread(self._watch, ())
 
     def sample(self) -> list[dict[str, int]]:
-        """Of each GPU ``utilization`` in percent and ``memory`` in bytes, those that do not tell left out."""
-        return [used for handle in self._handles if (used := self._used(handle))]
+        """Of each GPU that tells ``utilization`` in percent and ``memory`` in bytes, as last seen."""
+        return self._latest
+
+    def _watch(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            if self._library.nvmlInit_v2():
+                return
+            handles = self._found(self._visible)
+            while handles:
+                self._latest = [used for handle in handles if (used := self._used(handle))]
+                time.sleep(EVERY / 2)
 
     def _found(self, visible: str | None) -> list[ctypes.c_void_p]:
         """Those that CUDA shows the job: numbers, or ids as ``GPU-…``; all where nothing is said."""
