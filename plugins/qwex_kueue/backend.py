@@ -173,7 +173,11 @@ class KueueBackend(Backend[KueueRequest]):
             return request.run_id
         begun = run is not None and run.job is not None and run.attempt >= request.attempt and not run.stop
         if handed and handed.created and handed.attempt >= request.attempt:
-            return request.run_id  # the cluster has had it, and may have nothing of it any more
+            # The cluster has had it, and may have nothing of it any more. Its end may have been told before anybody
+            # who asks now listened.
+            if (known := self._runs.status(request.run_id)) is not None:
+                self._changes.tell(request.run_id, known)
+            return request.run_id
         request = await self._with_priority(request)
         if request.preflight and not begun:
             await self._check(request)

@@ -25,6 +25,7 @@ class Keywords(TypedDict, total=False):
     retry_on: int | Sequence[int]
     python: str | None
     image: str | None
+    workdir: str | None
     cwd: str | None
     tag: Mapping[str, Any] | Sequence[str]
     experiment: str | None
