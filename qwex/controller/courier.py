@@ -119,7 +119,7 @@ class Courier:
 
     def is_away(self, job: LiveJob) -> bool:
         """Whether what the job's news go to cannot be reached, as far as that is known."""
-        return self._where.get(job.id) in self._away
+        return self._away_of(job) is not None
 
     @property
     def waiting(self) -> dict[str, LiveJob]:
@@ -150,9 +150,13 @@ class Courier:
         self._due.pop(job.id, None)
         self._gathering.discard(job.id)
         self._doubtful.discard(job.id)
-        self._where.pop(job.id, None)
+        away = self._where.pop(job.id, None)
+        if away is not None and away not in self._where.values():
+            self._away.pop(away, None)  # nobody is left by whom it would be seen to be back
         del self._failures[job.id]
         place = self.place(job)
+        # A timer may have it told of once more.
+        job.tracked = {**job.tracked, self.tracker.name: list(place._replace(done=True))}
         if place.attempt and not place.done:
             try:
                 await self.tracker.withdraw(await self._office.subject(job, place, place.attempt, ""))
@@ -188,13 +192,17 @@ class Courier:
     def _may_be_told(self, job: LiveJob, now: float) -> bool:
         if job.id in self._busy:
             return False
-        away = self._away.get(self._where.get(job.id, ""))
+        away = self._away_of(job)
         if away is None:
             return True
         if now < away.next_try:
             return False
         self._put_off(away, now)
         return True
+
+    def _away_of(self, job: LiveJob) -> _Away | None:
+        """What keeps the job from being told of; of a tracker that names no places the one there is."""
+        return self._away.get(self._where.get(job.id, ""))
 
     def _put_off(self, away: _Away, now: float) -> None:
         away.next_try = now + away.pause
