@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from qwex import jobfolder
 from qwex.errors import InvalidSpec, nearest
 from qwex.quantities import format_bytes, parse_cpu, parse_gpu, parse_memory
-from qwex_kueue import names
+from qwex_kueue import contents, names
 from qwex_kueue.agent import PORT
 from qwex_kueue.amounts import listed
+from qwex_kueue.contents import DESCRIPTION, LATER, WORK
 from qwex_kueue.merging import merged
 
 if TYPE_CHECKING:
@@ -37,13 +36,11 @@ __all__ = [
 ]
 
 #: Where things lie in a pod.
-_RUNNER, _DESCRIPTION, _FOLDER, _WORK = "/qwex/runner", "/qwex/description", "/qwex/job", "/qwex/work"
+_RUNNER, _FOLDER = "/qwex/runner", "/qwex/job"
 _ATTEMPT, _PYZ = f"{_FOLDER}/attempt", "qwex-runner.pyz"
-#: The key of the Secret with the variables that trackers give.
-LATER = "later.json"
 _MOUNTS = (
     {"name": "runner", "mountPath": _RUNNER, "readOnly": True},
-    {"name": "description", "mountPath": _DESCRIPTION, "readOnly": True},
+    {"name": "description", "mountPath": DESCRIPTION, "readOnly": True},
     {"name": "job", "mountPath": _FOLDER},
 )
 #: Seconds beyond the job's grace and the agent's wait until Kubernetes ends a pod by force.
@@ -97,37 +94,11 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
     spec, name = plan.spec, names.job_name(plan.run_id, plan.attempt)
     _check(plan, settings)
     limit = parse_memory(settings.inline_limit)
-    blobs, fetched = _apart(plan, limit)
-    description = _description(plan, blobs, fetched)
-    _check_size(plan, len(description), blobs, limit)
-    labels = {
-        **{key: names.label(value) for key, value in settings.labels.items()},
-        "app.kubernetes.io/managed-by": "qwex",
-        names.RUN_ID: plan.run_id,
-        names.ATTEMPT: str(plan.attempt),
-        names.CONTROLLER: controller,
-        names.USER: names.label(plan.user),
-        **({names.GROUP: names.label(spec.group)} if spec.group else {}),
-    }
-    metadata = {"name": name, "labels": labels, "annotations": {names.NAME: spec.title}}
-    known = settings.priorities
-    queueing = {names.QUEUE: queue, **(priority_class(spec.priority, known) if spec.priority and known else {})}
-    job = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {**metadata, "labels": {**labels, **queueing}},
-        "spec": {
-            # Kueue lets it go; where Kueue does not look after the namespace, the job does not run past its quota.
-            "suspend": True,
-            "completions": 1,
-            "parallelism": 1,
-            # Whether and when a job starts again is the controller's to say.
-            "backoffLimit": 0,
-            "podReplacementPolicy": "Failed",
-            "ttlSecondsAfterFinished": round(settings.keep),
-            "template": merged(_template(plan, settings, name, runner, labels), settings.pod_template),
-        },
-    }
+    blobs, fetched = contents.apart(plan, limit)
+    description = contents.description_of(plan, blobs, fetched)
+    contents.check_size(plan, len(description), blobs, limit)
+    labels = _labels(plan, settings, controller)
+    job = _job(plan, settings, queue, labels, _template(plan, settings, name, runner, labels))
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -144,11 +115,50 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
         secret,
         spec.priority,
         blobs,
-        _startup(plan),
+        contents.startup(plan),
         str(plan.later or ""),
         pythons,
         spec.preflight,
     )
+
+
+def _labels(plan: Plan, settings: KueueSettings, controller: str) -> dict[str, str]:
+    return {
+        **{key: names.label(value) for key, value in settings.labels.items()},
+        "app.kubernetes.io/managed-by": "qwex",
+        names.RUN_ID: plan.run_id,
+        names.ATTEMPT: str(plan.attempt),
+        names.CONTROLLER: controller,
+        names.USER: names.label(plan.user),
+        **({names.GROUP: names.label(plan.spec.group)} if plan.spec.group else {}),
+    }
+
+
+def _job(
+    plan: Plan, settings: KueueSettings, queue: str, labels: dict[str, str], template: dict[str, Any]
+) -> dict[str, Any]:
+    spec, known = plan.spec, settings.priorities
+    queueing = {names.QUEUE: queue, **(priority_class(spec.priority, known) if spec.priority and known else {})}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.job_name(plan.run_id, plan.attempt),
+            "labels": {**labels, **queueing},
+            "annotations": {names.NAME: spec.title},
+        },
+        "spec": {
+            # Kueue lets it go; where Kueue does not look after the namespace, the job does not run past its quota.
+            "suspend": True,
+            "completions": 1,
+            "parallelism": 1,
+            # Whether and when a job starts again is the controller's to say.
+            "backoffLimit": 0,
+            "podReplacementPolicy": "Failed",
+            "ttlSecondsAfterFinished": round(settings.keep),
+            "template": merged(template, settings.pod_template),
+        },
+    }
 
 
 def as_yaml(request: KueueRequest) -> str:
@@ -177,65 +187,6 @@ def _check(plan: Plan, settings: KueueSettings) -> None:
     if not (spec.runtime.image or settings.image):
         message = "the job names no image, and the configuration has none. Name one with --image, or in [kueue] image"
         raise InvalidSpec.of("runtime.image", message)
-
-
-def _apart(plan: Plan, limit: int) -> tuple[dict[str, str], dict[str, str]]:
-    """The blobs that travel in the Secret, by its keys, and those that the pod fetches itself, by their digests.
-
-    Only of addresses that need no keys, and only as many as do not fit: what comes with the pod cannot be away when it
-    starts.
-    """
-    sizes = {each.digest: each.size for each in plan.spec.inputs.values() if each.digest in plan.blobs}
-    left = limit - len(_description(plan, {}, {})) - sum(sizes.values())
-    fetched: dict[str, str] = {}
-    for digest in sorted(sizes, key=lambda digest: -sizes[digest]):
-        if left < 0 and plan.blobs[digest].startswith(("http://", "https://")):
-            fetched[digest] = plan.blobs[digest]
-            left += sizes[digest]
-    return {_blob_key(digest): url for digest, url in plan.blobs.items() if digest not in fetched}, fetched
-
-
-def _blob_key(digest: str) -> str:
-    return f"blob-{digest.removeprefix('sha256:')}"
-
-
-def _check_size(plan: Plan, description: int, blobs: Mapping[str, str], limit: int) -> None:
-    """The description, in which code and small inputs are escaped or base64, and the blobs beside it fit together."""
-    spec = plan.spec
-    sizes = {each.digest: each.size for each in spec.inputs.values() if _blob_key(each.digest) in blobs}
-    total = description + sum(sizes.values())
-    if total <= limit:
-        return
-    inputs = {
-        f"inputs.{name}": max(each.size, len(each.data))
-        for name, each in spec.inputs.items()
-        if each.data or each.digest in sizes
-    }
-    written = {"source": spec.source.text, "args": spec.args, "env": dict(spec.env), "parameters": spec.parameters}
-    parts = {**{field: len(json.dumps(value)) for field, value in written.items()}, **inputs}
-    largest = max(parts, key=lambda field: parts[field])
-    raise InvalidSpec.of(
-        largest,
-        f"{format_bytes(parts[largest])} as it travels, of {format_bytes(total)} in all; the job's Secret holds "
-        f"{format_bytes(limit)} ([kueue] inline_limit). With a bucket for 'artifacts' (docs/artifacts.md) larger ones "
-        "reach a pod, too; else have the job read what is large from the image or a volume",
-    )
-
-
-def _description(plan: Plan, blobs: Mapping[str, str], fetched: Mapping[str, str]) -> bytes:
-    described = jobfolder.describe(plan)
-    described["environment"] = None
-    described["cwd"] = plan.spec.cwd or _WORK
-    inside = {f"sha256:{key.removeprefix('blob-')}": f"file://{_DESCRIPTION}/{key}" for key in blobs}
-    described["blobs"] = {**inside, **fetched}
-    if plan.later:
-        described["later"] = f"{_DESCRIPTION}/{LATER}"
-        described["startup"] = [f"{_DESCRIPTION}/{key}" for key in _startup(plan)]
-    return json.dumps(described, separators=(",", ":")).encode()
-
-
-def _startup(plan: Plan) -> dict[str, str]:
-    return {f"startup-{number}.py": str(path) for number, path in enumerate(plan.startup)}
 
 
 def anew(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -311,11 +262,11 @@ def _job_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
         **_image(spec, settings),
         "command": [*_runner(spec, settings, "run"), "--echo", "--last-words", "/dev/termination-log"],
         "lifecycle": _heard(spec, settings),
-        "env": [{"name": "HOME", "value": _WORK}],
-        "workingDir": _WORK,
+        "env": [{"name": "HOME", "value": WORK}],
+        "workingDir": WORK,
         "resources": _resources(spec, settings),
         "securityContext": _RESTRICTED,
-        "volumeMounts": [*_MOUNTS, {"name": "work", "mountPath": _WORK}],
+        "volumeMounts": [*_MOUNTS, {"name": "work", "mountPath": WORK}],
     }
 
 
@@ -325,7 +276,7 @@ def _image(spec: JobSpec, settings: KueueSettings) -> dict[str, str]:
 
 
 def _runner(spec: JobSpec, settings: KueueSettings, command: str) -> list[str]:
-    return [*_program(spec, settings), command, _ATTEMPT, "--description", _DESCRIPTION]
+    return [*_program(spec, settings), command, _ATTEMPT, "--description", DESCRIPTION]
 
 
 def _heard(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:

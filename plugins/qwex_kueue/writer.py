@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
 from qwex.errors import BackendUnavailable, InvalidSpec, NotAuthorized
-from qwex_kueue import manifests
+from qwex_kueue import contents, manifests
 from qwex_kueue.errors import ApiError
 from qwex_kueue.objects import Job
 
@@ -64,7 +64,7 @@ class Writer:
             job = await _permitted(lambda: self._begin(request))
         created(job)
         if request.later:
-            secret["data"][manifests.LATER] = base64.b64encode(await _came(request.later)).decode()
+            secret["data"][contents.LATER] = base64.b64encode(await _came(request.later)).decode()
         try:
             await self._create_secret(secret, job)
         except BackendUnavailable as error:
