@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import fnmatch
 import gzip
-import hashlib
 import io
 import os
 import subprocess
 import tarfile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from qwex.errors import InvalidSpec
 from qwex.quantities import format_bytes
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["MOST_BYTES", "Archive", "archived"]
+__all__ = ["MOST_BYTES", "archived"]
 
 #: Of all files together.
 MOST_BYTES = 100_000_000
@@ -32,20 +31,8 @@ _SHOWN = 5
 _SECONDS = 30.0
 
 
-class Archive(NamedTuple):
-    """A .tar.gz, and how many files are in it."""
-
-    data: bytes
-    files: int
-
-    @property
-    def digest(self) -> str:
-        """``sha256:…`` of it."""
-        return "sha256:" + hashlib.sha256(self.data).hexdigest()
-
-
-def archived(folder: Path) -> Archive:
-    """Pack the folder.
+def archived(folder: Path) -> bytes:
+    """The folder as a .tar.gz.
 
     Raises:
         InvalidSpec: there is no such folder, or it is too large; names its largest files.
@@ -62,7 +49,7 @@ def archived(folder: Path) -> Archive:
     ):
         for path in paths:
             _add(archive, folder, path)
-    return Archive(packed.getvalue(), len(paths))
+    return packed.getvalue()
 
 
 def _candidates(folder: Path) -> Iterator[str]:

@@ -6,7 +6,6 @@ import os
 import sys
 import warnings
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -16,6 +15,7 @@ from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
 from qwex.client.listing import Page, query
 from qwex.client.session import Session
+from qwex.client.workdirs import send_along
 from qwex.errors import CaptureError, ControllerUnavailable, Damaged, InvalidSpec, NotFound, QwexError
 from qwex.record import JobFile, JobRecord, TrackerStanding
 from qwex.state import JobState
@@ -79,7 +79,7 @@ class AsyncClient:
             InvalidSpec: the job cannot run as described; nothing was stored.
         """
         entry = self._entry(spec, run_id)
-        await self._send_workdirs([entry])
+        await send_along([entry], self.put_blob)
         headers = (("idempotency-key", entry["run_id"]),)
         answer = await self._sent("/jobs", {**entry, **self._origin()}, [entry], headers)
         return self._job(answer.json())
@@ -89,7 +89,7 @@ class AsyncClient:
         from qwex.client.job import AsyncJobs
 
         body = {"jobs": [self._entry(spec, None) for spec in specs], **self._origin()}
-        await self._send_workdirs(body["jobs"])
+        await send_along(body["jobs"], self.put_blob)
         answer = await self._sent("/jobs/batch", body, body["jobs"]) if body["jobs"] else None
         return AsyncJobs([self._job(raw) for raw in answer.json()["jobs"]] if answer else [])
 
@@ -236,7 +236,7 @@ class AsyncClient:
     async def preflight(self, spec: JobSpec | dict[str, Any]) -> tuple[Why | None, str]:
         """What would happen if the job were submitted now, and what would be sent. Nothing is stored."""
         entry = {"spec": self._spec(spec)}
-        await self._send_workdirs([entry])
+        await send_along([entry], self.put_blob)
         raw = (await self._sent("/preflight", {**entry, **self._origin()}, [entry])).json()
         return why_of(raw["why"]) if raw["why"] else None, raw["rendered"]
 
@@ -369,25 +369,6 @@ class AsyncClient:
 
         return AsyncJob(self, JobRecord.from_dict(raw))
 
-    async def _send_workdirs(self, entries: Sequence[dict[str, Any]]) -> None:
-        """Have each folder that is to come along as an input instead; what the controller has already is not sent."""
-        if not any(entry["spec"].get("workdir") for entry in entries):
-            return
-        from qwex.capture.workdir import archived
-        from qwex.spec import WORKDIR
-
-        sent: dict[str, dict[str, Any]] = {}
-        for entry in entries:
-            raw = entry["spec"]
-            if not (folder := raw.pop("workdir", "")):
-                continue
-            if folder not in sent:
-                archive = archived(Path(folder))
-                digest = await self.put_blob(archive.data)
-                sent[folder] = {"digest": digest, "size": len(archive.data), "format": "bytes", "type_name": "folder"}
-            raw["inputs"] = {**raw.get("inputs", {}), WORKDIR: sent[folder]}
-            _name_within(raw, folder)
-
     def _entry(self, spec: JobSpec | dict[str, Any], run_id: str | None) -> dict[str, Any]:
         raw = self._spec(spec)
         return {"run_id": run_id or _minted(raw), "spec": raw}
@@ -410,15 +391,6 @@ class AsyncClient:
         variables = {name: text for name, text in os.environ.items() if _travels(name) and _travels(text)}
         cwd, python = self._cwd or _cwd(), self._python or sys.executable
         return {"origin": {"environment": variables, "cwd": cwd, "python": python}}
-
-
-def _name_within(raw: dict[str, Any], folder: str) -> None:
-    """A script of that folder by its path in it, so that it finds its neighbours in the copy."""
-    source = raw.get("source") or {}
-    if source.get("kind") == "script" and os.path.isabs(name := source.get("name") or ""):
-        within = os.path.relpath(name, folder)
-        if not within.startswith(".."):
-            raw["source"] = {**source, "name": within}
 
 
 def _path(run_id: str, *more: str) -> str:
