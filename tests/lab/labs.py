@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.network import free_ports
 from harness.waiting import wait_until
 from jupyter_server.auth import passwd
 from leftovers import end_all
@@ -47,12 +47,6 @@ _SEVEN = "--JupyterNotebookApp.expose_app_in_browser=True"
 _NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
 
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 class Lab:
     """A Jupyter server, its files and its controller, all in one short folder.
 
@@ -82,7 +76,7 @@ class Lab:
         news.write_text(_NEWS)
 
     def start(self):
-        port = free_port()
+        (port,) = free_ports(1)
         self.origin = f"http://127.0.0.1:{port}"
         self.url = self.origin + self.base
         options = ("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", *self._login())

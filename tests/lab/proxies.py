@@ -7,8 +7,8 @@ import socket
 import subprocess
 from contextlib import contextmanager
 
+from harness.network import free_ports
 from harness.waiting import wait_until
-from labs import free_port
 
 #: Debian keeps it where only root looks.
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
@@ -57,7 +57,7 @@ WEBSOCKETS = """
 def nginx(folder, upstream, forwarded=WEBSOCKETS):
     """Its origin; it ends with the block."""
     folder.mkdir()
-    port = free_port()
+    (port,) = free_ports(1)
     conf = folder / "nginx.conf"
     conf.write_text(_CONF.format(folder=folder, port=port, upstream=upstream, forwarded=forwarded))
     running = subprocess.Popen([NGINX, "-e", str(folder / "nginx.log"), "-c", str(conf)])

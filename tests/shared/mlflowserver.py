@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,10 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.network import free_ports
 from harness.waiting import wait_until
 
-__all__ = ["MlflowServer", "free_port", "missing", "mlflow_server"]
+__all__ = ["MlflowServer", "missing", "mlflow_server"]
 
 _SECONDS = 120
 
@@ -32,18 +32,12 @@ def missing():
     return "" if importlib.util.find_spec("mlflow.server") else "needs mlflow (not mlflow-skinny alone)"
 
 
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 class MlflowServer:
     """One server over its own store; it can be stopped, killed and started again at the same address."""
 
     def __init__(self, folder, store="", *options, port=0):
         self.folder = folder
-        self.port = port or free_port()
+        self.port = port or free_ports(1)[0]
         self.uri = f"http://127.0.0.1:{self.port}"
         self.artifacts = folder / "artifacts"
         self._store = store or f"sqlite:///{folder / 'server.db'}"

@@ -8,7 +8,8 @@ import sys
 import urllib.request
 
 import pytest
-from mlflowserver import free_port, missing
+from harness.network import free_ports
+from mlflowserver import missing
 
 
 def qwex(*words, **more):
@@ -35,7 +36,7 @@ def test_nowhere(recorded, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_the_pages_over_the_store_on_this_machine(recorded):
-    port = free_port()
+    port = free_ports(1)[0]
     pages = qwex("ui", "--no-browser", "--port", str(port))
     try:
         assert pages.stdout.readline() == f"http://127.0.0.1:{port}\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from harness import places
+from harness.network import free_ports
 
 from s3servers import build
 
@@ -155,7 +155,7 @@ def started(commands: Path, folder: Path) -> Swift:
 
     (folder / "sd").mkdir(parents=True)
     (folder / "swift.conf").write_text(f"[swift-hash]\nswift_hash_path_suffix = {secrets.token_hex(8)}\n")
-    ports = [_free_port() for _ in range(4)]
+    ports = free_ports(4)
     words = {"folder": folder, "login": getpass.getuser(), "account": _ACCOUNT, "user": _USER, "secret": _SECRET}
     for part, port in zip(_PARTS, ports, strict=False):
         (folder / f"{part}.conf").write_text(_SERVER.format(part=part, port=port, **words))
@@ -194,9 +194,3 @@ def _answers(swift: Swift) -> bool:
             return True
         time.sleep(0.1)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.network import free_ports
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -91,7 +93,7 @@ def started(
     for name in ("data", "iam"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for _ in range(5):
-        chosen = port or _free_port()
+        chosen = port or free_ports(1)[0]
         process = _process(program, folder, f"{host}:{chosen}", detached, tls)
         gateway = Gateway(program, folder, chosen, process, bool(tls), host)
         if _answers(gateway):
@@ -124,9 +126,3 @@ def _answers(gateway: Gateway) -> bool:
             return gateway.process.poll() is None
         time.sleep(0.02)
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
