@@ -20,7 +20,7 @@ from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
 from qwex.state import JobState, JobStatus, Position, QueueInfo, Reason, Why
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from qwex.record import JobRecord
@@ -82,6 +82,10 @@ class Plan:
     later: Path | None = None
     #: Python files that every Python process of the job runs first; see ``qwex.tracker.Tracker.startup``.
     startup: tuple[Path, ...] = ()
+    #: Where an attempt that nobody comes for may leave all that it said and gave: an address that takes one object with
+    #: PUT and needs no credentials; ``BackendContext.parcel`` reads it again. Empty where there is none, as without a
+    #: bucket.
+    parcel: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,9 @@ class BackendContext:
     folder: Path
     #: The section of the configuration that has the backend's name, unchecked.
     settings: Mapping[str, Any] = field(default_factory=dict)
+    #: The bytes, from an offset on, of what an attempt left at ``Plan.parcel``, or one before it: by the job's run id,
+    #: the attempt's number and the offset. ``NotFound`` where nothing was left.
+    parcel: Callable[[str, int, int], AsyncIterator[bytes]] | None = None
 
 
 RequestT = TypeVar("RequestT")
@@ -224,6 +231,15 @@ class Backend(ABC, Generic[RequestT]):
         """The controller has on disk whatever the job gave up to ``last``, the end of an attempt, and its values.
 
         Called for backends that are ``fleeting``, which may let go of all that now. Safe to repeat.
+        """
+
+    async def renew(self, native_id: str, request: RequestT) -> None:
+        """The request of a job that has not ended, with addresses that hold for longer, or variables that came later.
+
+        For what its next process reads, where that does not have them yet. Safe to repeat; not done is no error.
+
+        Raises:
+            BackendUnavailable: try again later.
         """
 
     def show(self, request: RequestT) -> str:

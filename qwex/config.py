@@ -46,6 +46,13 @@ FIELDS = (
     Field("plugins", str, "", "only load these plugin modules, comma separated; empty means all", "controller"),
     Field("database", str, "", "SQLAlchemy URL of the store; empty means SQLite in home", "controller"),
     Field("artifacts", str, "", "URL of the artifact store; empty means a folder in home", "controller"),
+    Field(
+        "url_lifetime",
+        float,
+        604_800.0,
+        "seconds for which what jobs are given to read and write in a bucket is signed; renewed while they wait",
+        "controller",
+    ),
     Field("idle_timeout", float, 600.0, "seconds after which an idle controller of your own ends", "controller"),
     Field("max_body", int, 32_000_000, "bytes of one request's body", "controller"),
     Field("max_blob", int, 4_000_000_000, "bytes of one uploaded value", "controller"),

@@ -20,7 +20,6 @@ from qwex.errors import (
     ConfigError,
     InvalidSpec,
     NotAuthorized,
-    NotFound,
     UnknownQueue,
 )
 from qwex.spec import validated
@@ -33,6 +32,7 @@ from qwex_kueue.journal import Journal
 from qwex_kueue.manifests import KueueRequest
 from qwex_kueue.objects import Job, LocalQueue, Pod, Workload
 from qwex_kueue.output import Output
+from qwex_kueue.parcels import Parcels
 from qwex_kueue.reflector import Reflector
 from qwex_kueue.runs import Runs
 from qwex_kueue.writer import Writer
@@ -119,7 +119,8 @@ class KueueBackend(Backend[KueueRequest]):
         self._inquiries = Inquiries(self._server, self._runs, self._writer, self._spawn)
         self._runs.hopeless = self._inquiries.give_up
         self._runs.puzzles = self._inquiries.look_into
-        self._output = Output(self._server, self._runs)
+        self._parcels = Parcels(self.context.parcel)
+        self._output = Output(self._server, self._runs, self._parcels)
         self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
         self._runs.again = lambda run: self._spawn(self._writer.number_next(run))
         kueue = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{namespace}"
@@ -204,9 +205,11 @@ class KueueBackend(Backend[KueueRequest]):
         self._runs.look(run)
 
     async def status(self, native_ids: Sequence[str]) -> dict[str, JobStatus]:
-        """From what the watches have shown."""
+        """From what the watches have shown, and from what agents left of jobs that the cluster has cleared away."""
         await self._ready()
-        return {native_id: status for native_id in native_ids if (status := self._runs.status(native_id))}
+        found = {native_id: status for native_id in native_ids if (status := self._runs.status(native_id))}
+        unseen = {id: status for id, status in found.items() if self._runs.is_unseen(id)}
+        return {**found, **{id: await self._end_of(id, status) for id, status in unseen.items()}}
 
     def watch(self) -> AsyncIterator[tuple[str, JobStatus]]:
         """Every change, from this call on."""
@@ -222,6 +225,8 @@ class KueueBackend(Backend[KueueRequest]):
             if run.attempt <= attempt:
                 return
             attempt, seq = attempt + 1, 0
+        async for lines in self._output.left(native_id, attempt, seq):
+            yield lines
 
     async def position(self, native_id: str) -> Position:
         """What the agent of the present attempt's pod has."""
@@ -236,9 +241,7 @@ class KueueBackend(Backend[KueueRequest]):
         await self._ready()
         run = self._runs.get(native_id)
         pod = run.pod(attempt) if run else None
-        if pod is None:
-            raise NotFound(f"the pod of {native_id} is gone, and its value {name!r} with it")
-        async for chunk in self._output.value(pod, name):
+        async for chunk in self._output.value(native_id, attempt, pod, name):
             yield chunk
 
     async def acknowledge(self, native_id: str, last: Position) -> None:
@@ -246,6 +249,13 @@ class KueueBackend(Backend[KueueRequest]):
         await self._ready()
         if run := self._runs.get(native_id):
             await self._output.acknowledge(run, last)
+
+    async def renew(self, native_id: str, request: KueueRequest) -> None:
+        """Replace the Secret, of which a pod that starts later, or again, makes its description."""
+        await self._ready()
+        run = self._runs.get(native_id)
+        if run and run.job and not run.has_ended:
+            await self._writer.renew(request, run.job)
 
     async def queues(self) -> list[QueueInfo]:
         """The namespace's LocalQueues, with the quotas behind them where the user may read those."""
@@ -337,6 +347,13 @@ class KueueBackend(Backend[KueueRequest]):
         """
         await asyncio.gather(*(reflector.ready(_FIRST_LOOK) for reflector in self._reflectors))
         self._runs.complete()
+
+    async def _end_of(self, run_id: str, status: JobStatus) -> JobStatus:
+        """How a job ended of which the cluster has nothing more, and whose end nobody saw."""
+        end = await self._parcels.end(run_id, status.attempt or 1)
+        if end:
+            self._journal.ends(run_id, end)
+        return end or status
 
     async def _seen_workload(self, run: Run, job: Job) -> Workload | None:
         """Kueue's object of the job; a new Job's is there, and looked at, in a moment."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qwex.state import Position
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.objects import Pod
+    from qwex_kueue.parcels import Parcels
     from qwex_kueue.run import Run
     from qwex_kueue.runs import Runs
 
@@ -37,9 +38,10 @@ _ATTEMPT = re.compile(rb'^(\{"type":"[^"]*","ts":[^,]*,"attempt":)\d+', re.MULTI
 class Output:
     """Reads pods; an attempt's ``exit`` record goes to ``runs`` as soon as it is seen."""
 
-    def __init__(self, server: ApiServer, runs: Runs) -> None:
+    def __init__(self, server: ApiServer, runs: Runs, parcels: Parcels) -> None:
         self._server = server
         self._runs = runs
+        self._parcels = parcels
         #: Uids of pods whose end is being seen.
         self._ending: set[str] = set()
 
@@ -48,7 +50,7 @@ class Output:
         failures = 0
         while (pod := await self._speaking(run, attempt)) is not None:
             try:
-                async for lines in self._from(pod, seq):
+                async for lines in self._from(run, attempt, pod, seq):
                     numbered = _ATTEMPT.sub(rb"\g<1>%d" % attempt, lines)
                     if start := _start(numbered):
                         self._runs.started(pod, start)
@@ -63,13 +65,22 @@ class Output:
                     raise
                 failures += 1
             await asyncio.sleep(_AGAIN[failures - 1])
+        async for lines in self.left(run.run_id, attempt, seq):
+            yield lines
+
+    async def left(self, run_id: str, attempt: int, seq: int) -> AsyncIterator[bytes]:
+        """The records after number ``seq`` of an attempt that the cluster has nothing of, if it left them."""
+        with contextlib.suppress(NotFound):
+            async for lines in self._parcels.records(run_id, attempt):
+                if after := _after(lines, seq):
+                    yield after
 
     async def last(self, pod: Pod) -> int:
         """The number of the last record so far; 0 before its agent listens, and after."""
         return await self._last(pod) if _listens(pod) else 0
 
-    async def _from(self, pod: Pod, seq: int) -> AsyncIterator[bytes]:
-        stream = self._agent(pod).events(seq) if _listens(pod) else self._left_records(pod, seq)
+    async def _from(self, run: Run, attempt: int, pod: Pod, seq: int) -> AsyncIterator[bytes]:
+        stream = self._agent(pod).events(seq) if _listens(pod) else self._left_records(run, attempt, pod, seq)
         async for lines in stream:
             yield lines
 
@@ -90,10 +101,13 @@ class Output:
                 return None
             await run.changed.wait()
 
-    async def _left_records(self, pod: Pod, seq: int) -> AsyncIterator[bytes]:
-        """What an agent that nobody came to in time left in its container's own log."""
-        lines = (await self._leftovers(pod)).records.splitlines(keepends=True)
-        if left := b"".join(line for line in lines if (_seq(line) or 0) > seq):
+    async def _left_records(self, run: Run, attempt: int, pod: Pod, seq: int) -> AsyncIterator[bytes]:
+        """What an agent that nobody came to in time left: all in the artifact store, or some in its container's log."""
+        whole = False
+        async for lines in self.left(run.run_id, attempt, seq):
+            whole = True
+            yield lines
+        if not whole and (left := _after((await self._leftovers(pod)).records, seq)):
             yield left
 
     async def _leftovers(self, pod: Pod) -> leftovers.Leftovers:
@@ -104,20 +118,26 @@ class Output:
         except ValueError as error:
             raise QwexError(f"what the pod {pod.name} left of its output cannot be used: {error}") from error
 
-    async def value(self, pod: Pod, name: str) -> AsyncIterator[bytes]:
+    async def value(self, run_id: str, attempt: int, pod: Pod | None, name: str) -> AsyncIterator[bytes]:
         """The bytes of an output value.
 
         Raises:
             NotFound: the job kept none of that name, or its agent left without it.
         """
-        if _listens(pod):
+        if pod and _listens(pod):
             async for chunk in self._agent(pod).value(name):
                 yield chunk
             return
-        values = (await self._leftovers(pod)).values
-        if name not in values:
-            raise NotFound(f"the pod {pod.name} left no value {name!r}")
-        yield values[name]
+        try:
+            async for chunk in self._parcels.value(run_id, attempt, name):
+                yield chunk
+        except NotFound:
+            if pod is None:
+                raise NotFound(f"the pod of {run_id} is gone, and its value {name!r} with it") from None
+            values = (await self._leftovers(pod)).values
+            if name not in values:
+                raise NotFound(f"the pod {pod.name} left no value {name!r}") from None
+            yield values[name]
 
     async def acknowledge(self, run: Run, last: Position) -> None:
         """Everything up to ``last`` is safe: the agents of its attempt, and of those before, may go.
@@ -219,6 +239,11 @@ def _exit(lines: bytes) -> dict[str, Any] | None:
 def _last_seq(lines: bytes, before: int) -> int:
     """The number of the last record in ``lines``."""
     return _seq(lines.rstrip(b"\n").rpartition(b"\n")[2]) or before
+
+
+def _after(lines: bytes, seq: int) -> bytes:
+    """The records after number ``seq``."""
+    return b"".join(line for line in lines.splitlines(keepends=True) if (_seq(line) or 0) > seq) if seq else lines
 
 
 def _seq(line: bytes) -> int | None:

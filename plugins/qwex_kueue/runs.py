@@ -203,6 +203,12 @@ class Runs:
             return handed.end or deleted(handed.attempt)
         return JobStatus(JobState.CANCELLED, handed.stop, handed.stop_message, None, handed.attempt)
 
+    def is_unseen(self, run_id: str) -> bool:
+        """Whether the cluster has nothing more of a job whose end nobody saw."""
+        run, handed = self._runs.get(run_id), self._journal.handed(run_id)
+        gone = run is None or not (run.told or run.jobs or run.pods)
+        return gone and handed is not None and handed.created and not (handed.end or handed.stop)
+
     def told_to_end(self, run_id: str) -> JobStatus | None:
         """Where a job stands that was told to end, before or after its present hand-over; None if it was not."""
         handed = self._journal.handed(run_id)

@@ -70,6 +70,19 @@ class Writer:
         except BackendUnavailable as error:
             raise BackendUnavailable(error.message, in_doubt=True) from error
 
+    async def renew(self, request: KueueRequest, job: Job) -> None:
+        """Replace the Secret of a Job that is there.
+
+        Raises:
+            BackendUnavailable: not now; a pod that starts meanwhile waits for it.
+        """
+        secret = await asyncio.to_thread(_with_files, request)
+        if request.later:
+            secret["data"][contents.LATER] = base64.b64encode(await _came(request.later)).decode()
+        named = {**secret, "metadata": {**secret["metadata"], "name": job.name}}
+        with _refusals(f"the Secret {job.name}"):
+            await self._put_secret(named, job.name, job.uid)
+
     async def delete(self, jobs: Iterable[Job]) -> None:
         """Delete Jobs; their pods are told, and have their grace.
 

@@ -153,6 +153,10 @@ class LocalBackend(Backend[LocalRequest]):
             while chunk := stream.read(_CHUNK):
                 yield chunk
 
+    async def renew(self, native_id: str, request: LocalRequest) -> None:
+        """For the next start."""
+        self._live.journal.renew(request)
+
     async def queues(self) -> list[QueueInfo]:
         """The queues of the configuration."""
         return [

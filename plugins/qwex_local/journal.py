@@ -104,6 +104,10 @@ class Journal:
         (text,) = self._db.execute("SELECT request FROM job WHERE run_id=?", (run_id,)).fetchone()
         return LocalRequest.loads(text)
 
+    def renew(self, request: LocalRequest) -> None:
+        """The job's next start is by this request."""
+        self._write(f"UPDATE job SET request=? WHERE run_id=? AND {_LIVE}", (request.dumps(), request.run_id))  # noqa: S608
+
     def live(self) -> Iterator[Row]:
         """The jobs that have not ended, in order of arrival."""
         rows = self._db.execute(f"SELECT {_STATUS}, seq, stop, devices, request FROM job WHERE {_LIVE} ORDER BY seq")  # noqa: S608

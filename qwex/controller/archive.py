@@ -10,6 +10,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from qwex.backend import Capability
 from qwex.controller.blobs import home_of
 from qwex.controller.eventlog import stored
 from qwex.controller.records import find
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from qwex.controller.artifacts import Artifacts
     from qwex.controller.backends import Backends
     from qwex.controller.blobs import Blobs
+    from qwex.controller.parcels import Parcels
     from qwex.events import Event
 
 __all__ = ["Archive"]
@@ -36,11 +38,14 @@ class Archive(Tracker):
     name: ClassVar[str] = "artifacts"
     types: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, context: TrackerContext, artifacts: Artifacts, blobs: Blobs, backends: Backends) -> None:
+    def __init__(
+        self, context: TrackerContext, artifacts: Artifacts, blobs: Blobs, backends: Backends, parcels: Parcels
+    ) -> None:
         super().__init__(context)
         self._artifacts = artifacts
         self._blobs = blobs
         self._backends = backends
+        self._parcels = parcels
 
     async def begin(self, job: TrackedJob, *, again: bool) -> Tracked:
         """Nothing to do yet."""
@@ -64,6 +69,8 @@ class Archive(Tracker):
             lost = [each["name"] for each in values if not await self._keep(job, each)]
             manifest = json.dumps(_manifest(job, values, lost), indent=2, ensure_ascii=False)
             await self._artifacts.put(f"{folder}/manifest.json", _once(manifest.encode()), replace=True)
+            if self._is_fleeting(job.record.backend):
+                await self._parcels.remove(job.record.user, job.run_id)
         except (ArtifactsUnavailable, BackendUnavailable, ConfigError) as error:
             raise TrackerUnavailable(str(error)) from error
 
@@ -79,6 +86,10 @@ class Archive(Tracker):
         except (NotFound, InvalidSpec):
             return False
         return True
+
+    def _is_fleeting(self, backend: str) -> bool:
+        kind = self._backends.plugins.backends.get(backend)
+        return kind is None or Capability.FLEETING in kind.capabilities
 
 
 def _values(log: Path, attempt: int) -> list[dict[str, Any]]:

@@ -36,6 +36,12 @@ class Artifacts:
         self._context = context
         self._store: ArtifactStore | None = None
         self._starting = asyncio.Lock()
+        self._ahead: asyncio.Task[ArtifactStore] | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is elsewhere than on this machine, and so outlives it."""
+        return not self.place.startswith("file://")
 
     async def stat(self, key: str) -> Stored | None:
         """The object, or None where there is none."""
@@ -78,8 +84,23 @@ class Artifacts:
             checked_key(key)
         await (await self._started()).get_files(files)
 
+    async def started(self, within: float) -> bool:
+        """Whether it can be used by now, for those who would rather do without than wait for longer (seconds).
+
+        A start that takes longer goes on, and nobody waits for it again.
+        """
+        if self._store is None and (self._ahead is None or self._ahead.done()):
+            self._ahead = asyncio.create_task(self._started())
+            await asyncio.wait([self._ahead], timeout=within)
+            if self._ahead.done() and (error := self._ahead.exception()):
+                log.info("done without: %s", error)
+        return self._store is not None
+
     async def close(self) -> None:
         """Let go of the store."""
+        if self._ahead:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
         if self._store:
             await asyncio.wait_for(self._store.close(), _CLOSE_SECONDS)
 

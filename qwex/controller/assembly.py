@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from qwex.controller import artifacts
+from qwex.controller.addresses import Addresses
 from qwex.controller.archive import Archive
 from qwex.controller.bindings import Bindings
 from qwex.controller.blobs import Blobs
@@ -18,14 +19,17 @@ from qwex.controller.glancing import Glancing
 from qwex.controller.handover import Handover
 from qwex.controller.lifecycle import Lifecycle
 from qwex.controller.notices import Notices
+from qwex.controller.parcels import Parcels
 from qwex.controller.planning import Planner
 from qwex.controller.reading import Reading
+from qwex.controller.renewing import Renewing
 from qwex.controller.reserve import Reserve
 from qwex.controller.store import Store
 from qwex.controller.streams import Streams
 from qwex.controller.submission import Submission
 from qwex.controller.tracking import Tracking
 from qwex.controller.values import Values
+from qwex.errors import NotFound
 from qwex.tracker import TrackerContext
 
 if TYPE_CHECKING:
@@ -63,9 +67,11 @@ class Parts:
         self.reading = reading = Reading(registry, backends, self.logs, settings.max_log)
         self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, reading)
         trackers = _trackers(plugins, settings, self._states)
-        if self.artifacts and self.blobs and self.blobs.is_shared:
+        parcels = Parcels(self.artifacts, self._user_of)
+        backends.parcel = parcels.read
+        if self.artifacts and self.blobs and self.artifacts.is_shared:
             context = TrackerContext(folder, {}, self._states)
-            trackers.append(Archive(context, self.artifacts, self.blobs, backends))
+            trackers.append(Archive(context, self.artifacts, self.blobs, backends, parcels))
         self.tracking = Tracking(
             trackers,
             self.store,
@@ -76,7 +82,10 @@ class Parts:
             self.lifecycle.settled,
         )
         self.lifecycle.tracking = self.reading.tracking = self.tracking
-        planner = Planner(store, self.environments, self.blobs, self.tracking)
+        addresses = Addresses(self.blobs, parcels, plugins, settings.url_lifetime)
+        planner = Planner(store, self.environments, addresses, self.tracking)
+        self.renewing = Renewing(backends, planner, self.artifacts, settings.url_lifetime)
+        self.tracking.came = self.renewing.came
         self.handover = Handover(backends, planner, self.lifecycle)
         self.lifecycle.start_again = self.handover.again
         self.cancelling = Cancelling(store, backends, self.handover, self.lifecycle)
@@ -100,6 +109,14 @@ class Parts:
         rows = {row["id"]: row["state"] for row in await self.store.rows(run_ids)}
         return {id: job.record.state.value if (job := self.registry.get(id)) else rows[id] for id in rows}
 
+    async def _user_of(self, run_id: str) -> str:
+        """Whose a job is."""
+        if job := self.registry.get(run_id):
+            return job.record.user
+        if (row := await self.store.row(run_id)) is None:
+            raise NotFound(f"there is no job {run_id}")
+        return str(row["user"])
+
     async def close(self) -> None:
         """In the reverse order of the flow: no news, no moves, then the store, whatever became of those before it.
 
@@ -110,6 +127,7 @@ class Parts:
         last = (self.lifecycle, self.reading, self.backends, self.tracking, self.notices, *kept, self.store)
         for close in (
             self.backends.watch_no_more,
+            self.renewing.close,
             self.handover.close,
             self.cancelling.close,
             *(p.close for p in last),

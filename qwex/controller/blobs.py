@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Blobs", "home_of"]
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-#: Seconds for which a blob's address holds: as long as any cloud signs for.
-_URL_SECONDS = 7 * 86_400.0
 
 
 class Blobs:
@@ -30,11 +28,6 @@ class Blobs:
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether they lie elsewhere than on this machine, and so outlive it."""
-        return not self._artifacts.place.startswith("file://")
 
     async def exists(self, user: str, digest: str) -> bool:
         """Whether the user has the blob, whole."""
@@ -77,8 +70,8 @@ class Blobs:
         if held:
             yield held
 
-    async def url(self, user: str, digest: str) -> str:
-        """Where a job reads the blob; it holds for a week.
+    async def url(self, user: str, digest: str, seconds: float) -> str:
+        """Where a job reads the blob, for so long.
 
         Raises:
             NotFound: no such blob.
@@ -86,7 +79,7 @@ class Blobs:
         """
         if not await self.exists(user, digest):
             raise NotFound(f"no blob {digest}. Upload it first.")
-        url = await self._artifacts.url(_key(user, digest), _URL_SECONDS)
+        url = await self._artifacts.url(_key(user, digest), seconds)
         if url is None:
             raise InvalidSpec.of(
                 "inputs", f"jobs cannot read from {self._artifacts.place}; have 'artifacts' name a folder or a bucket"

@@ -149,8 +149,7 @@ class Submission:
         plan = await self._planner.plan(job, spec)
         if variables := self._tracking.variables(job, plan):
             job.variables = variables
-        plan = await self._planner.plan(job, spec)
-        return _Prepared(job, text, spec, backend, backend.render(plan))
+        return _Prepared(job, text, spec, backend, backend.render(self._planner.tracked(plan, job)))
 
     def _keep(self, origin: Origin, caller: Caller) -> str | None:
         """Only the controller's own user has one that means something here; others get the bare one of a login."""

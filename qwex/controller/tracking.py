@@ -65,6 +65,8 @@ class Tracking:
         self._repositories = Repositories()
         #: What trackers have given an attempt: run id and attempt, then the tracker; None where it cannot tell yet.
         self._given: dict[tuple[str, int], dict[str, Mapping[str, str] | None]] = {}
+        #: Called when an attempt's variables are there.
+        self.came: Callable[[LiveJob], None] = lambda job: None
         self._tasks = {asyncio.create_task(self._start())}
 
     def startup(self, job: LiveJob) -> tuple[Path, ...]:
@@ -226,6 +228,7 @@ class Tracking:
     def _give(self, job: LiveJob, attempt: int, variables: Mapping[str, str]) -> None:
         try:
             self._bindings.write(job.id, attempt, variables)
+            self.came(job)
         except OSError as error:  # a full disk: the job goes without
             log.warning("the variables that trackers give %s are not written: %s", job.id, error)
 

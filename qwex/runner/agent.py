@@ -23,8 +23,10 @@ writer has let go of it; or the system, which ends this container last, sends SI
 agent writes that record itself, with the reason ``Lost``, or ``StartFailed`` when the runner had not begun.
 
 Then it waits for the acknowledgement, ``--linger`` seconds at most from the exit record or from SIGTERM, whichever is
-later, since it holds its pod's quota; what nobody came for it leaves in its own output (see ``leftovers``), which
-Kubernetes keeps as long as the pod. For a job that never began it does not wait. In the job folder the file
+later, since it holds its pod's quota. What nobody came for it leaves: where the description has an address for that
+(``parcel``), all of it there, and after half a minute already (see ``parcel``); else what its own output has room for
+(see ``leftovers``), which Kubernetes keeps as long as the pod. For a job that never began it does not wait. In the job
+folder the file
 ``agent-port`` says where it listens, and ``acknowledged`` up to which record, so that an agent that is started again
 has no more to wait for than this one.
 """
@@ -32,6 +34,7 @@ has no more to wait for than this one.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -40,7 +43,7 @@ import stat
 import sys
 import time
 
-from . import leftovers
+from . import leftovers, parcel
 from .exits import START_FAILED
 from .httpserver import NEVER, BadRequest, Connection, Slice, head, packed, whole
 from .pod import leave_note, prepare
@@ -59,6 +62,8 @@ _TOO_MANY = packed(503, f"there are {_MOST_CONNECTIONS} readers already", connec
 _CHUNK, _SMALL = 1 << 20, 1 << 14
 #: Seconds that answers have to get out of the pod when there is nothing left to wait for.
 _LAST_ANSWER = 0.2
+#: Seconds in which somebody has to come where all can be left in an artifact store.
+_PARCEL_AFTER = 30.0
 #: Seconds between attempts to write the exit record on a disk without any space.
 _RETRY_EVERY = 1.0
 #: Systems differ in how long a poll may wait.
@@ -81,18 +86,40 @@ def serve(folder: str, description: str, port: int, linger: float, keep: int) ->
         return 1
     agent = _Agent(folder, wakeup, listener, linger)
     leave_note(os.path.join(folder, "agent-port"), str(listener.getsockname()[1]))
-    if not agent.run():
-        try:
-            leftovers.write(1, folder, agent.story, keep)
-        except OSError as error:
-            _complain(f"what nobody fetched could not be left here: {error}")
+    if not (agent.run(_PARCEL_AFTER) if _parcel_of(description) else agent.run()):
+        _leave(agent, folder, description, keep)
     return 0
+
+
+def _leave(agent: _Agent, folder: str, description: str, keep: int) -> None:
+    """Nobody came for what the attempt said and gave."""
+    if (url := _parcel_of(description)) and not agent.never_began:
+        try:
+            parcel.send(url, folder, agent.story)
+            return
+        except OSError as error:
+            _complain(f"what nobody fetched could not be left in the artifact store: {error}")
+        if agent.run():
+            return
+    try:
+        leftovers.write(1, folder, agent.story, keep)
+    except OSError as error:
+        _complain(f"what nobody fetched could not be left here: {error}")
+
+
+def _parcel_of(description: str) -> str:
+    """The address as it is now: the controller renews it before it expires."""
+    try:
+        with open(os.path.join(description, "job.json"), "rb") as file:
+            return str(json.load(file).get("parcel") or "")
+    except (OSError, ValueError):
+        return ""
 
 
 class _Agent:
     def __init__(self, folder: str, wakeup: socket.socket, listener: socket.socket, linger: float) -> None:
         self._folder = folder
-        self._linger = linger
+        self._linger = self._patience = linger
         self._wakeup = wakeup
         self._listener = listener
         self.story = Story(folder)
@@ -102,13 +129,14 @@ class _Agent:
         self._poll = select.poll()
         for fd in (wakeup.fileno(), listener.fileno(), self._bell):
             self._poll.register(fd, select.POLLIN)
-        self._had_writer = self._never_began = False
+        self._had_writer = self.never_began = False
         self._terminated_at = self._ended_at = self._done_at = self._settle_at = NEVER
         self._acknowledged_file = os.path.join(folder, "acknowledged")
         self._acknowledged = _read_number(self._acknowledged_file)
 
-    def run(self) -> bool:
-        """Until the end is acknowledged, or nobody has come for too long; which of the two."""
+    def run(self, patience: float = NEVER) -> bool:
+        """Until the end is acknowledged, or nobody has come for too long, ``linger`` at most; which of the two."""
+        self._patience = min(patience, self._linger)
         self._listener.setblocking(False)
         self._look()
         if self.story.ended and self._acknowledged >= self.story.count:
@@ -124,10 +152,10 @@ class _Agent:
             return self._done_at + _LAST_ANSWER
         if self._ended_at == NEVER:
             return NEVER
-        if self._never_began:
+        if self.never_began:
             return self._ended_at + _LAST_ANSWER
         since = self._ended_at if self._terminated_at == NEVER else max(self._ended_at, self._terminated_at)
-        return since + self._linger
+        return since + self._patience
 
     def _due(self) -> float:
         """When to wake though nothing happens."""
@@ -182,9 +210,9 @@ class _Agent:
         return False
 
     def _end(self) -> None:
-        self._never_began = not (self._had_writer or self.story.count)
+        self.never_began = not (self._had_writer or self.story.count)
         terminated = self._terminated_at != NEVER
-        self.story.end(*(_NEVER_BEGAN if self._never_began else _LOST), terminated=terminated)
+        self.story.end(*(_NEVER_BEGAN if self.never_began else _LOST), terminated=terminated)
         self._settle()
 
     def _settle(self) -> None:

@@ -1,9 +1,11 @@
-"""Values larger than a Secret reach pods through S3, and no pod holds a key of it."""
+"""Values larger than a Secret reach pods through S3 and come back through it; no pod holds a key of it."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 
 import pytest
 from harness.errors import ClusterError
@@ -15,6 +17,13 @@ from s3servers import build, versity
 import qwex
 
 LARGE = 5_000_000
+#: Prints, gives and leaves more than an agent's own log holds.
+AWAY = f"""
+import os, pathlib
+print(os.urandom(4_000_000).hex())
+noise = bytes({LARGE})
+pathlib.Path(os.environ["QWEX_FILES"], "model.pt").write_bytes(b"m" * {LARGE})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +81,46 @@ def test_no_pod_holds_a_key(client, cluster, namespace, gateway):
     objects = json.dumps([cluster.list("-n", namespace, kind) for kind in ("jobs", "pods", "secrets", "configmaps")])
     assert gateway.secret not in objects
     assert gateway.secret not in printed(job)
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_all_that_a_job_says_and_gives_is_there_for_a_controller_that_was_away(
+    client, cluster, namespace, gateway, home, monkeypatch, cleared
+):
+    monkeypatch.setenv("QWEX_KUEUE__LINGER", "2")
+    job = submit(client, AWAY, outputs=["noise"])
+    wait_until(lambda: cluster.list("-n", namespace, "pods"), "the pod")
+    os.kill(json.loads((home / "controller.json").read_text())["pid"], signal.SIGKILL)
+    folder = gateway.folder / "data" / os.environ["QWEX_ARTIFACTS"].split("/")[2] / "qwex" / "users"
+    (parcel,) = wait_until(lambda: list(folder.glob(f"*/jobs/{job.id}/parcel-1")), "the parcel", 90)
+    wait_until(lambda: cluster.list("-n", namespace, "pods", "--field-selector=status.phase=Succeeded"), "its end", 60)
+    if cleared:  # as Kubernetes does a day later
+        cluster.delete("-n", namespace, "jobs", job.id)
+        wait_until(lambda: not cluster.list("-n", namespace, "pods"), "no pod")
+    job = qwex.Client().job(job.id)
+    assert job.wait(90)
+    assert job.state == "SUCCEEDED"
+    assert len(printed(job)) == 8_000_001, "twice what an agent's own log holds"
+    assert job.value("noise") == bytes(LARGE)
+    assert job.files["model.pt"].read() == b"m" * LARGE
+    wait_until((parcel.parent / "manifest.json").exists, "the manifest", 60)
+    wait_until(lambda: not parcel.exists(), "no parcel", 60)
+
+
+def test_a_job_that_waits_for_longer_than_its_addresses_hold(client, cluster, namespace, cluster_queue, monkeypatch):
+    monkeypatch.setenv("QWEX_URL_LIFETIME", "12")
+    queue = cluster_queue({"cpu": "4", "memory": "8Gi"}, stopPolicy="Hold")
+    began = time.monotonic()
+
+    @qwex.remote(cpu="100m", mem="256Mi", queue=queue, preflight=False)
+    def size(data):
+        return len(data)
+
+    job = size.submit(bytes(LARGE))
+    wait_until(lambda: time.monotonic() - began > 20, "the first addresses to expire", 30)
+    patch = ["-p", json.dumps({"spec": {"stopPolicy": "None"}}), "--type=merge"]
+    cluster.kubectl("patch", "clusterqueues.kueue.x-k8s.io", queue, *patch)
+    assert job.result(90) == LARGE
 
 
 def test_what_a_job_leaves_outlives_its_pod_and_its_controller(client, cluster, namespace, gateway):

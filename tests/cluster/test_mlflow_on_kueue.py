@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 
@@ -68,6 +69,24 @@ def test_the_pod_knows_its_run_and_nothing_more(client, server):
     assert printed(job).split() == [run.id, server.uri, run.experiment]
     wait_until(lambda: "logs/output.txt" in server.files(run), "its output")
     assert run.tags["qwex.backend"] == "kueue"
+
+
+def test_mlflow_comes_back_while_the_job_waits(client, server, cluster, namespace, cluster_queue):
+    queue = cluster_queue({"cpu": "4", "memory": "8Gi"}, stopPolicy="Hold")
+    server.stop()
+    try:
+        job = submit(client, "import os; print(os.environ['MLFLOW_RUN_ID'])", queue=queue, preflight=False)
+    finally:
+        server.start()
+    run = server.run_of(job.id, "SCHEDULED")
+    given = ["-n", namespace, "secret", job.id]
+    wait_until(lambda: run.id in base64.b64decode(cluster.get(*given)["data"]["later.json"]).decode(), "the run's id")
+    cluster.kubectl(
+        "patch", "clusterqueues.kueue.x-k8s.io", queue, "--type=merge", "-p", '{"spec":{"stopPolicy":"None"}}'
+    )
+    assert job.wait(90)
+    assert printed(job).split() == [run.id]
+    server.run_of(job.id, "FINISHED")
 
 
 def test_every_python_of_the_pod_waits_for_mlflow_to_be_imported(client, server):

@@ -106,6 +106,16 @@ class StatusScenarios(BackendFixtures):
         await driver.backend.forget(native_id)
         assert await driver.status(native_id) is None
 
+    async def test_4j_renewed(self, driver: Driver) -> None:
+        """A job that is given its request anew, as it waits and as it runs, goes on as it was."""
+        plan = driver.plan(script("import time\nprint('ready', flush=True)\ntime.sleep(0.5)\nprint('after')"))
+        native_id = await driver.submit(plan)
+        await driver.backend.renew(native_id, driver.backend.render(plan))
+        await driver.until_printed(native_id, "ready\n")
+        await driver.backend.renew(native_id, driver.backend.render(plan))
+        assert (await driver.ended(native_id)).state is JobState.SUCCEEDED
+        assert text(await driver.records(native_id)) == "ready\nafter\n"
+
 
 def _illegal(moves: list[JobStatus]) -> str:
     """The first move that TRANSITIONS does not have, or that goes back to the queue without a reason."""

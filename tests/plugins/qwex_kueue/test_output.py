@@ -11,10 +11,11 @@ from objects_as_the_api_has_them import RUNNING, condition, job, pod, terminated
 from qwex_kueue import output as output_module
 from qwex_kueue.journal import Journal
 from qwex_kueue.output import Output
+from qwex_kueue.parcels import Parcels
 from qwex_kueue.runs import Runs
 from qwex_kueue.settings import KueueSettings
 
-from qwex.errors import BackendUnavailable
+from qwex.errors import BackendUnavailable, NotFound
 from qwex.runner import leftovers
 from qwex.runner.eventfile import EventFile
 from qwex.runner.story import Story
@@ -95,6 +96,25 @@ async def runs(tmp_path):
     journal.close()
 
 
+RECORDS = (
+    b'{"type":"stream","ts":1.0,"attempt":1,"seq":1,"name":"stdout","text":"one\\n"}\n'
+    b'{"type":"exit","ts":2.0,"attempt":1,"seq":2,"code":3,"signal":null,"reason":"ExitCode","message":""}\n'
+)
+
+
+def parcel(values, attempt=1, records=RECORDS):
+    """A store in which the attempt has left that."""
+    sizes = {name: len(data) for name, data in values.items()}
+    line = {"version": 1, "attempt": attempt, "records": len(records), "values": sizes}
+    data = json.dumps(line).encode() + b"\n" + records + b"".join(values.values())
+
+    async def read(run_id, wanted, start):
+        for at in range(start, len(data), 7):
+            yield data[at : at + 7]
+
+    return read
+
+
 def left(tmp_path):
     """What an agent leaves of three records in its log."""
     folder = tmp_path / "attempt"
@@ -114,15 +134,30 @@ def left(tmp_path):
 
 async def test_what_an_agent_left_is_read_again_when_it_was_cut(runs, tmp_path):
     runs.pod_changed(None, pod(state=GONE, agent=GONE))
-    output = Output(Server(left(tmp_path), cuts=2), runs)
+    output = Output(Server(left(tmp_path), cuts=2), runs, Parcels(None))
     got = [lines async for lines in output.records(runs.get("train-abc"), 1, 1)]
     assert [json.loads(line)["type"] for line in b"".join(got).splitlines()] == ["stream", "exit"]
     assert runs.get("train-abc").exits[1]["code"] == 0
 
 
+async def test_what_is_in_the_artifact_store_goes_before_what_the_pods_own_log_has(runs):
+    runs.pod_changed(None, pod(state=GONE, agent=GONE))
+    run, output = runs.get("train-abc"), Output(Server(b"damaged"), runs, Parcels(parcel({"x": b"value"})))
+    got = b"".join([lines async for lines in output.records(run, 1, 1)])
+    assert got == RECORDS[RECORDS.index(b"\n") + 1 :]
+    assert run.exits[1]["code"] == 3
+    pod_of = run.pod(1)
+    assert b"".join([chunk async for chunk in output.value("train-abc", 1, pod_of, "x")]) == b"value"
+    runs.pod_changed(pod_of, None)
+    assert b"".join([lines async for lines in output.records(run, 1, 1)]) == got, "nor is the pod needed"
+    assert b"".join([chunk async for chunk in output.value("train-abc", 1, None, "x")]) == b"value"
+    with pytest.raises(NotFound):
+        [chunk async for chunk in output.value("train-abc", 1, None, "y")]
+
+
 async def test_nothing_is_given_when_nothing_is_left_that_was_not_seen(runs, tmp_path):
     runs.pod_changed(None, pod(state=GONE, agent=GONE))
-    output = Output(Server(left(tmp_path)), runs)
+    output = Output(Server(left(tmp_path)), runs, Parcels(None))
     assert [lines async for lines in output.records(runs.get("train-abc"), 1, 3)] == []
 
 
@@ -131,7 +166,7 @@ async def test_every_agent_up_to_an_attempt_is_let_go_however_often_that_takes(r
     monkeypatch.setattr(output_module, "Agent", agents)
     for number in (1, 2, 3):
         runs.pod_changed(None, pod(uid=f"pod-{number}", state=RUNNING, agent=RUNNING))
-    await Output(Server(), runs).acknowledge(runs.get("train-abc"), Position(2, 5))
+    await Output(Server(), runs, Parcels(None)).acknowledge(runs.get("train-abc"), Position(2, 5))
     assert agents.told == [("train-abc-pod-1", 7), ("train-abc-pod-2", 5)]
 
 
@@ -140,7 +175,7 @@ async def test_an_agent_whose_job_never_began_is_told_that_its_pod_ends(runs, mo
     monkeypatch.setattr(output_module, "Agent", agents)
     ending = pod(state={"waiting": {"reason": "PodInitializing"}}, agent=RUNNING, deleted=True)
     runs.pod_changed(None, ending)
-    await Output(Server(), runs).see_the_end(runs.get("train-abc"), ending)
+    await Output(Server(), runs, Parcels(None)).see_the_end(runs.get("train-abc"), ending)
     assert agents.told == [("train-abc-pod-1", "terminate")]
 
 
@@ -151,7 +186,7 @@ async def test_an_agent_that_cannot_be_told_is_not_passed_over_in_silence(runs, 
     for number in (1, 2):
         runs.pod_changed(None, pod(uid=f"pod-{number}", state=RUNNING, agent=RUNNING))
     with pytest.raises(BackendUnavailable):
-        await Output(Server(), runs).acknowledge(runs.get("train-abc"), Position(2, 5))
+        await Output(Server(), runs, Parcels(None)).acknowledge(runs.get("train-abc"), Position(2, 5))
     assert agents.told == [("train-abc-pod-2", 5)]
 
 
@@ -162,7 +197,7 @@ async def test_a_pod_on_a_node_that_does_not_answer_holds_up_no_later_attempt(ru
     runs.pod_changed(None, pod(away, uid="pod-1", state=RUNNING, agent=RUNNING, deleted=True))
     runs.job_changed(None, job(attempt=2, name="train-abc--2"))
     runs.pod_changed(None, pod(uid="pod-2", job_uid="job-train-abc-2", state=RUNNING, agent=RUNNING))
-    run, output = runs.get("train-abc"), Output(Server(), runs)
+    run, output = runs.get("train-abc"), Output(Server(), runs, Parcels(None))
     assert [lines async for lines in output.records(run, 1, 0)] == []
     await output.acknowledge(run, Position(2, 5))
     assert agents.told == [("train-abc-pod-2", 5)]
@@ -171,7 +206,7 @@ async def test_a_pod_on_a_node_that_does_not_answer_holds_up_no_later_attempt(ru
 async def test_a_pod_that_had_no_node_yet_holds_up_no_later_attempt(runs):
     runs.pod_changed(None, pod(node="", deleted=True))
     runs.job_changed(None, job(attempt=2, name="train-abc--2"))
-    assert [lines async for lines in Output(Server(), runs).records(runs.get("train-abc"), 1, 0)] == []
+    assert [lines async for lines in Output(Server(), runs, Parcels(None)).records(runs.get("train-abc"), 1, 0)] == []
 
 
 async def test_a_pod_that_nobody_asked_for_is_let_go_at_its_end(runs, monkeypatch):
@@ -180,6 +215,6 @@ async def test_a_pod_that_nobody_asked_for_is_let_go_at_its_end(runs, monkeypatc
     runs.pod_changed(None, pod(state=GONE, agent=GONE))
     stray = pod(uid="pod-2", state=RUNNING, agent=RUNNING, deleted=True)
     runs.pod_changed(None, stray)
-    await Output(Server(), runs).see_the_end(runs.get("train-abc"), stray)
+    await Output(Server(), runs, Parcels(None)).see_the_end(runs.get("train-abc"), stray)
     assert agents.followed == [7]
     assert agents.told == [("train-abc-pod-2", 7)]

@@ -79,7 +79,7 @@ async def test_a_blob_comes_back_whole_and_lies_below_its_user(blobs, folder):
     assert await read(blobs, "ada", DIGEST) == DATA
     digits = DIGEST.removeprefix("sha256:")
     assert files(folder) == [f"users/ada/blobs/{digits[:2]}/{digits}"]
-    url = await blobs.url("ada", DIGEST)
+    url = await blobs.url("ada", DIGEST, 60)
     assert Path(url.removeprefix("file://")).read_bytes() == DATA
 
 
@@ -89,7 +89,7 @@ async def test_who_knows_the_digest_of_another_does_not_get_the_blob(blobs):
     with pytest.raises(NotFound):
         await read(blobs, "bob", DIGEST)
     with pytest.raises(NotFound, match="Upload it first"):
-        await blobs.url("bob", DIGEST)
+        await blobs.url("bob", DIGEST, 60)
     await blobs.share("ada", "bob", [DIGEST, digest_of(b"of nobody")])
     assert await read(blobs, "bob", DIGEST) == DATA
 
@@ -129,7 +129,7 @@ async def test_a_damaged_blob_is_never_given_whole(blobs, folder, wrong):
 
 @pytest.mark.parametrize("digest", ["../../etc/passwd", "sha256:../x", "md5:00", "", f"sha256:{'A' * 64}"])
 async def test_a_digest_is_never_a_path(blobs, digest):
-    for call in (blobs.exists("ada", digest), blobs.url("ada", digest), read(blobs, "ada", digest)):
+    for call in (blobs.exists("ada", digest), blobs.url("ada", digest, 60), read(blobs, "ada", digest)):
         with pytest.raises(InvalidSpec, match="sha256"):
             await call
 
@@ -156,7 +156,7 @@ async def test_a_place_without_addresses(tmp_path):
     await blobs.put("ada", DIGEST, chunks(DATA))
     assert await read(blobs, "ada", DIGEST) == DATA
     with pytest.raises(InvalidSpec, match="jobs cannot read from memory://without-addresses; have 'artifacts' name"):
-        await blobs.url("ada", DIGEST)
+        await blobs.url("ada", DIGEST, 60)
 
 
 async def test_a_store_is_started_once_and_again_after_it_failed(folder):

@@ -183,3 +183,13 @@ def interpreters():
 def _says(probe, text):
     done = subprocess.run(probe, capture_output=True, text=True, check=False)
     return done.returncode == 0 and done.stdout.strip() == text
+
+
+@pytest.fixture
+def pod(tmp_path):
+    """The containers of one attempt, which end with the test."""
+    from .pods import Pod  # which needs this module
+
+    pod = Pod(tmp_path, tmp_path)
+    yield pod
+    pod.close()

@@ -22,13 +22,6 @@ from .pods import Pod, records
 ASK = b"GET /state HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
 
 
-@pytest.fixture
-def pod(tmp_path):
-    pod = Pod(tmp_path, tmp_path)
-    yield pod
-    pod.close()
-
-
 def says(log, *texts):
     for text in texts:
         assert log.write("stream", name="stdout", text=text)

@@ -10,20 +10,9 @@ import pickle
 import stat
 import threading
 
-import pytest
-
 from qwex.runner import pod as pod_module
 from qwex.runner.exits import Exit
 from qwex.runner.pod import leave_last_words, prepare
-
-from .pods import Pod
-
-
-@pytest.fixture
-def pod(tmp_path):
-    pod = Pod(tmp_path, tmp_path)
-    yield pod
-    pod.close()
 
 
 def test_prepared_once_whoever_comes_first(tmp_path):

@@ -1,0 +1,61 @@
+"""Where a job's process reaches what lies in the artifact store: signed for one object, and for a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qwex.backend import Capability
+from qwex.errors import InvalidSpec, NotFound
+
+if TYPE_CHECKING:
+    from qwex.backend import Plan
+    from qwex.controller.blobs import Blobs
+    from qwex.controller.job import LiveJob
+    from qwex.controller.parcels import Parcels
+    from qwex.plugins import Plugins
+    from qwex.spec import JobSpec
+
+__all__ = ["Addresses", "expire"]
+
+
+class Addresses:
+    """They hold for ``lifetime`` seconds."""
+
+    def __init__(self, blobs: Blobs | None, parcels: Parcels, plugins: Plugins, lifetime: float) -> None:
+        self._blobs = blobs
+        self._parcels = parcels
+        self._plugins = plugins
+        self._lifetime = lifetime
+
+    async def inputs(self, job: LiveJob, spec: JobSpec) -> dict[str, str]:
+        """Of the inputs that are not inline, by digest.
+
+        Raises:
+            InvalidSpec: an input names bytes that were not uploaded.
+        """
+        urls: dict[str, str] = {}
+        for name, value in spec.inputs.items():
+            if value.digest and not value.data and value.size:
+                urls[value.digest] = await self._input(name, value.digest, job.record.user)
+        return urls
+
+    async def parcel(self, job: LiveJob) -> str:
+        """Where the present attempt may leave what nobody comes for; empty where its place keeps that by itself."""
+        kind = self._plugins.backends.get(job.record.backend)
+        if kind is None or Capability.FLEETING not in kind.capabilities:
+            return ""
+        return await self._parcels.address(job.record.user, job.id, job.record.attempt, self._lifetime)
+
+    async def _input(self, name: str, digest: str, user: str) -> str:
+        field = f"inputs.{name}.digest"
+        if self._blobs is None:
+            raise InvalidSpec.of(field, "this controller keeps no blobs; send the value inline")
+        try:
+            return await self._blobs.url(user, digest, self._lifetime)
+        except NotFound:
+            raise InvalidSpec.of(field, f"no blob {digest}; upload it first with PUT /blobs/{digest}") from None
+
+
+def expire(plan: Plan) -> bool:
+    """Whether there are any that do."""
+    return bool(plan.parcel) or any(url.startswith(("http://", "https://")) for url in plan.blobs.values())
