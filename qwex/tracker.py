@@ -109,6 +109,8 @@ class Tracker(ABC):
     #: also where neither qwex nor the tracker is installed. ``QWEX_LATER`` names the JSON file with the variables of
     #: ``Tracked.environment``, which may come later than the process; ``{}`` says that there are none for now.
     startup: ClassVar[Path | None] = None
+    #: Whether ``end`` is called once more when somebody adds a file to what an ended job has left.
+    keeps_files: ClassVar[bool] = False
 
     def __init__(self, context: TrackerContext) -> None:
         self.context = context

@@ -1,4 +1,4 @@
-"""``qwex artifacts``: the files that a job has left in ``QWEX_FILES``."""
+"""``qwex artifacts``: the files that a job has left in ``QWEX_FILES``, and those that were added to them."""
 
 from __future__ import annotations
 
@@ -48,6 +48,26 @@ def _get(given: Given) -> int:
     return exits.OK
 
 
+def _put(given: Given) -> int:
+    paths = [Path(each) for each in given["files"]]
+    if given["as"] and (len(paths) > 1 or paths[0].is_dir()):
+        raise InvalidSpec.of("as", "--as names one file; of several, and in folders, each keeps its name")
+    job = client().job(given["id"])
+    for path in paths:
+        for file, name in _within(path):
+            say(job.add_file(file, given["as"] or name).path)
+    return exits.OK
+
+
+def _within(path: Path) -> list[tuple[Path, str]]:
+    """The file, or those of the folder, and what each is called."""
+    if not path.is_dir():
+        return [(path, path.name)]
+    top = path.resolve()
+    files = [each for each in sorted(top.rglob("*")) if each.is_file()]
+    return [(each, f"{top.name}/{each.relative_to(top).as_posix()}") for each in files]
+
+
 def _chosen(files: Files, patterns: tuple[str, ...]) -> list[str]:
     """Their paths; a pattern that fits none is looked up as it stands, which says what there is.
 
@@ -67,6 +87,16 @@ COMMAND = Group(
     "the files that a job has left in $QWEX_FILES",
     {
         "ls": Command("list them", _list, (_ID,), (JSON,), examples=("qwex artifacts ls train-7k3f9q",)),
+        "put": Command(
+            "add files to what an ended job has left",
+            _put,
+            (_ID, Word("files", "FILE", "files, and folders with all that is in them", many=True)),
+            (Flag("as", "--as", "what it is called there", "", str, metavar="PATH"),),
+            examples=(
+                "qwex artifacts put train-7k3f9q report.html",
+                "qwex artifacts put train-7k3f9q b.pt --as best.pt",
+            ),
+        ),
         "get": Command(
             "fetch them into a folder",
             _get,

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -223,6 +224,17 @@ class AsyncClient:
         if f"sha256:{seen.hexdigest()}" != file.digest:
             raise Damaged(f"the bytes of {file.path} of {run_id} are not those that the job wrote; fetch it again")
 
+    async def add_file(self, run_id: str, file: str | Path, path: str = "") -> JobFile:
+        """Add a file to what an ended job has left, under its own name or another ``path``; its bytes may be many.
+
+        Raises:
+            InvalidSpec: it cannot be read, or that is no path.
+            Conflict: the job has not ended, or left a file of that path itself.
+        """
+        digest = await self.put_file(file)
+        body = {"path": path or Path(file).name, "digest": digest}
+        return JobFile(**(await self.session.call("POST", _path(run_id, "files"), body)).json())
+
     async def metrics(self, run_id: str) -> builtins.list[Metric]:
         """What the job's code has logged over time, by name: the last value of each, and some of those before."""
         raw = (await self.session.call("GET", _path(run_id, "metrics"))).json()
@@ -333,7 +345,20 @@ class AsyncClient:
 
     async def put_blob(self, data: bytes) -> str:
         """Store bytes for the inputs of jobs and give their digest; what is already there is not sent."""
-        digest = _digest(data)
+        return await self._put(_digest(data), data)
+
+    async def put_file(self, file: str | Path) -> str:
+        """Store the bytes of a file for the inputs of jobs, and give their digest; it is read as it is sent.
+
+        Raises:
+            InvalidSpec: it cannot be read.
+        """
+        from qwex.client.files import mapped
+
+        with mapped(file) as data:
+            return await self._put(_digest(data), data)
+
+    async def _put(self, digest: str, data: bytes | memoryview) -> str:
         path = f"/blobs/{digest}"
         try:
             await self.session.call("HEAD", path)
@@ -397,7 +422,7 @@ def _path(run_id: str, *more: str) -> str:
     return "/".join(["/jobs", quote(run_id, safe=""), *more])
 
 
-def _digest(data: bytes) -> str:
+def _digest(data: bytes | memoryview) -> str:
     import hashlib
 
     return "sha256:" + hashlib.sha256(data).hexdigest()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
+import tempfile
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from qwex.errors import InvalidSpec, NotFound, nearest
 
@@ -15,7 +18,10 @@ if TYPE_CHECKING:
 
     from qwex.record import JobFile
 
-__all__ = ["Files", "Handle", "place"]
+__all__ = ["Files", "Handle", "mapped", "place"]
+
+#: Bytes that ``open`` keeps in memory.
+_SMALL = 32 << 20
 
 
 class Handle:
@@ -32,9 +38,19 @@ class Handle:
         """All of it."""
         return b"".join(self._chunks(self._file))
 
-    def open(self) -> io.BytesIO:
-        """All of it as a binary file to read from."""
-        return io.BytesIO(self.read())
+    def open(self) -> BinaryIO:
+        """A binary file to read from and to seek in, fetched now; a large one is on the disk until it is closed."""
+        if self.size <= _SMALL:
+            return io.BytesIO(self.read())
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        try:
+            for chunk in self._chunks(self._file):
+                file.write(chunk)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def save(self, to: str | Path) -> Path:
         """Write it to a file, whole or not at all; in a folder under its own name. Missing folders are made.
@@ -84,6 +100,24 @@ class Files(Mapping[str, Handle]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} files: {', '.join(list(self)[:5])}{', …' if len(self) > 5 else ''}>"
+
+
+@contextmanager
+def mapped(file: str | Path) -> Iterator[bytes | memoryview]:
+    """A file's bytes, which come from the disk as they are needed, and take no memory of this process's own.
+
+    Raises:
+        InvalidSpec: it cannot be read.
+    """
+    try:
+        with open(file, "rb") as opened:
+            if not os.fstat(opened.fileno()).st_size:
+                yield b""
+                return
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+                yield view
+    except OSError as error:
+        raise InvalidSpec.of("file", f"{file} cannot be read: {error.strerror}") from None
 
 
 def place(folder: Path, path: str) -> Path:

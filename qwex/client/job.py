@@ -17,6 +17,7 @@ from qwex.state import JobState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
+    from pathlib import Path
 
     from qwex.client.api import AsyncClient
     from qwex.errors import JobError
@@ -128,6 +129,15 @@ class AsyncJob(Shown):
     async def files(self) -> list[JobFile]:
         """What its last attempt has left in ``QWEX_FILES``, by path; ``client.file`` has the bytes."""
         return await self.client.files(self.id)
+
+    async def add_file(self, file: str | Path, path: str = "") -> JobFile:
+        """Add a file to what it has left, under its own name or another ``path``: a report, a plot made later.
+
+        Raises:
+            InvalidSpec: it cannot be read, or that is no path.
+            Conflict: the job has not ended, or left a file of that path itself.
+        """
+        return await self.client.add_file(self.id, file, path)
 
     async def metrics(self) -> list[Metric]:
         """What its code has logged over time, by name."""

@@ -13,7 +13,7 @@ from starlette.routing import Route, Router
 
 from qwex.controller import problems
 from qwex.controller.auth import LOCAL, Tokens, local_caller
-from qwex.controller.bodies import BatchBody, OriginBody, PreflightBody, ResubmitBody, SubmitBody
+from qwex.controller.bodies import BatchBody, FileBody, OriginBody, PreflightBody, ResubmitBody, SubmitBody
 from qwex.controller.operations import NOTEBOOK, OPERATIONS, YAML
 from qwex.controller.origin import Origin
 from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, run_ids_of, text_of, user_of
@@ -143,6 +143,11 @@ class Api:
     async def files(self, request: Request) -> Response:
         found = await self._service.files(run_id_of(request), caller_of(request))
         return Json({"files": [vars(each) for each in found]})
+
+    async def add_file(self, request: Request) -> Response:
+        asked = await body(request, FileBody, self._settings.max_body)
+        added = await self._service.add_file(run_id_of(request), asked.path, asked.digest, caller_of(request))
+        return Json(vars(added), 201)
 
     async def job_metrics(self, request: Request) -> Response:
         found = await self._service.metrics_of(run_id_of(request), caller_of(request))

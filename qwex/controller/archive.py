@@ -37,6 +37,7 @@ class Archive(Tracker):
 
     name: ClassVar[str] = "artifacts"
     types: ClassVar[frozenset[str]] = frozenset()
+    keeps_files: ClassVar[bool] = True
 
     def __init__(
         self, context: TrackerContext, artifacts: Artifacts, blobs: Blobs, backends: Backends, parcels: Parcels
@@ -93,7 +94,9 @@ class Archive(Tracker):
 
 
 def _values(log: Path, attempt: int) -> list[dict[str, Any]]:
-    return [value for lines in stored(log) for value in find(lines, "value") if value["attempt"] == attempt]
+    """By their names the last ones: a file that was added may replace one."""
+    found = (value for lines in stored(log) for value in find(lines, "value") if value["attempt"] == attempt)
+    return list({value["name"]: value for value in found}.values())
 
 
 def _manifest(job: TrackedJob, values: list[dict[str, Any]], lost: list[str]) -> dict[str, Any]:

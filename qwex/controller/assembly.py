@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from qwex.controller import artifacts
+from qwex.controller.adding import Adding
 from qwex.controller.addresses import Addresses
 from qwex.controller.archive import Archive
 from qwex.controller.bindings import Bindings
@@ -101,6 +102,7 @@ class Parts:
             self.tracking,
             settings.max_jobs_per_user,
         )
+        self.adding = Adding(self.finding, store, self.logs, self.blobs, self.tracking)
         self.streams = Streams(self.logs, self.bus, backends, self.reading.followed)
         backends.on_status = self.lifecycle.on_status
 

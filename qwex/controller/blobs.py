@@ -33,6 +33,11 @@ class Blobs:
         """Whether the user has the blob, whole."""
         return await self._artifacts.stat(_key(user, digest)) is not None
 
+    async def size(self, user: str, digest: str) -> int | None:
+        """Its bytes; None where the user does not have it."""
+        stored = await self._artifacts.stat(_key(user, digest))
+        return stored.size if stored else None
+
     async def put(self, user: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the blob; after return it is whole and durable, after a raise it is not there unless it was before.
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from qwex.spec import MANY, RUN_ID, EnvironmentName, JobSpec, Plain, Word
 
-__all__ = ["BatchBody", "BatchEntry", "OriginBody", "PreflightBody", "ResubmitBody", "SubmitBody"]
+__all__ = ["BatchBody", "BatchEntry", "FileBody", "OriginBody", "PreflightBody", "ResubmitBody", "SubmitBody"]
 
 _RUN_ID = Field(
     None, pattern=f"^{RUN_ID.pattern}$", description="minted by the client, so that asking twice is one job"
@@ -57,6 +57,13 @@ class PreflightBody(_Body):
 
     spec: JobSpec
     origin: OriginBody = OriginBody()
+
+
+class FileBody(_Body):
+    """A file that is added to those that a job has left."""
+
+    path: Plain = Field(description="within the folder of its files, with slashes")
+    digest: str = Field(description="``sha256:…`` of its bytes, which were uploaded with ``PUT /blobs/{digest}``")
 
 
 class ResubmitBody(_Body):

@@ -99,6 +99,15 @@ OPERATIONS = (
     Operation("GET", "/jobs/{id}/notebook", "notebook", "The notebook with its outputs so far", media=NOTEBOOK),
     Operation("GET", "/jobs/{id}/why", "why", "Why a job waits", None, "Why"),
     Operation("GET", "/jobs/{id}/files", "files", "Files that a job has left in QWEX_FILES", None, "Files"),
+    Operation(
+        "POST",
+        "/jobs/{id}/files",
+        "add_file",
+        "Add a file to what an ended job has left; its bytes are a blob",
+        bodies.FileBody,
+        "JobFile",
+        status=201,
+    ),
     Operation("GET", "/jobs/{id}/metrics", "job_metrics", "What a job's code has logged over time", None, "Metrics"),
     Operation("GET", "/jobs/{id}/values/{name}", "value", "An output value's bytes", media=_BYTES),
     Operation(

@@ -225,6 +225,15 @@ class Service:
         found = [JobFile(each["path"], each["size"], each["digest"], each["name"]) for each in mine]
         return sorted(found, key=lambda file: file.path)
 
+    async def add_file(self, run_id: str, path: str, digest: str, caller: Caller) -> JobFile:
+        """Add a file, whose bytes were uploaded as a blob, to what an ended job has left.
+
+        Raises:
+            InvalidSpec: that is no path, or there are no such bytes.
+            Conflict: the job has not ended, or left a file of that path itself.
+        """
+        return await self._parts.adding.add(run_id, path, digest, caller)
+
     async def preflight(self, spec: JobSpec, caller: Caller, origin: Origin = _NOWHERE) -> tuple[Why | None, str]:
         """What would happen if the job were submitted now, and what would be sent. Nothing is stored.
 

@@ -132,6 +132,19 @@ class Tracking:
             courier.news(job)
         self._settle(job)
 
+    def added(self, job: LiveJob) -> None:
+        """Something was added to what an ended job has left: trackers that keep such things are told its end again."""
+        for courier in self._couriers:
+            if courier.tracker.keeps_files and courier.place(job).attempt:
+                job.tracked = {**job.tracked, courier.tracker.name: list(courier.place(job)._replace(done=False))}
+                job.settled = False
+                self._store.writer.update(job.id, job.mutable())
+                courier.news(job)
+
+    def waiting(self, run_id: str) -> LiveJob | None:
+        """The job as couriers have it, if there is news of it that a tracker was not told yet."""
+        return next((found for each in self._couriers if (found := each.waiting.get(run_id))), None)
+
     def standing(self) -> list[TrackerStanding]:
         """How far each tracker is behind."""
         return [

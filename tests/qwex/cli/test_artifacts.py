@@ -111,6 +111,9 @@ def test_in_a_bucket_they_outlive_the_machine(qwex, gateway, tmp_path, home):
         for path in folder.iterdir():
             path.unlink()
         assert sdk.Client().job(run_id).files["models/best.pt"].read() == bytes(3_000_000)
+        (tmp_path / "report.html").write_text("better")
+        assert qwex("artifacts", "put", run_id, "report.html").code == 0
+        wait_until(lambda: "report.html" in manifest.read_text(), "the manifest with what was added")
     finally:
         for name in (*section, "QWEX_ARTIFACTS"):
             del os.environ[name]
@@ -131,3 +134,55 @@ def test_a_file_that_breaks_off_is_not_there(tmp_path):
     with pytest.raises(NotFound):
         files["a.bin"].save(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_added_to_those_of_an_ended_job(qwex, job, tmp_path):
+    (tmp_path / "report.html").write_text("better")
+    (tmp_path / "plots" / "more").mkdir(parents=True)
+    (tmp_path / "plots" / "loss.png").write_bytes(b"\x89PNG")
+    (tmp_path / "plots" / "more" / "empty").touch()
+    put = qwex("artifacts", "put", job, "report.html", "plots")
+    assert put.out.split() == ["report.html", "plots/loss.png", "plots/more/empty"], put.err
+    assert qwex("artifacts", "put", job, "report.html", "--as", "réports/1.html").code == 0
+    files = sdk.Client().job(job).files
+    assert files["réports/1.html"].read() == files["report.html"].read() == b"better"
+    assert files["plots/more/empty"].read() == b""
+    (tmp_path / "report.html").write_text("best")
+    assert qwex("artifacts", "put", job, "report.html").code == 0
+    assert sdk.Client().job(job).files["report.html"].read() == b"best", "one that was added may be replaced"
+    own = qwex("artifacts", "put", job, "report.html", "--as", "note.txt")
+    assert (own.code, "has left a file 'note.txt' itself" in own.err) == (1, True), own.err
+    assert sdk.Client().job(job).files["note.txt"].read() == "héllo".encode()
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a//b", "a\\b", "a\nb", "x" * 1001])
+def test_what_is_no_path_is_refused(job, tmp_path, path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InvalidSpec):
+        sdk.Client().add_file(job, tmp_path / "file", path)
+
+
+def test_of_a_job_that_runs_nothing_is_added(qwex, tmp_path):
+    (tmp_path / "runs.py").write_text("import time; time.sleep(60)")
+    run_id = json.loads(qwex("submit", "--json", "runs.py").out)["id"]
+    put = qwex("artifacts", "put", run_id, "runs.py")
+    assert (put.code, "has not ended" in put.err) == (1, True), put.err
+    qwex("cancel", run_id)
+    missing = qwex("artifacts", "put", run_id, "nowhere.txt")
+    assert (missing.code, "nowhere.txt cannot be read: No such file" in missing.err) == (2, True), missing.err
+
+
+def test_added_files_outlive_the_controller(qwex, job, tmp_path):
+    (tmp_path / "report.html").write_text("better")
+    qwex("artifacts", "put", job, "report.html")
+    assert qwex("controller", "stop").code == 0
+    assert "report.html" in qwex("artifacts", "ls", job).out
+
+
+def test_a_large_file_is_opened_without_being_held_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("qwex.client.files._SMALL", 10)
+    files = Files([JobFile("big", 30, "sha256:", "file_1")], lambda file: iter([b"a" * 10] * 3))
+    with files["big"].open() as opened:
+        opened.seek(25)
+        assert opened.read() == b"a" * 5
+        assert opened.fileno() > 2
