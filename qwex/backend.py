@@ -217,6 +217,13 @@ class Backend(ABC, Generic[RequestT]):
         raise NotFound(f"{self.name} keeps no values")
         yield b""
 
+    async def send(self, native_id: str, attempt: int, name: str, url: str) -> bool:
+        """Have the job's place put an output value at an address by itself: one PUT, which needs no credentials.
+
+        False where it cannot; then the value is read with ``value``. May take as long as that does.
+        """
+        return False
+
     async def position(self, native_id: str) -> Position:
         """The last record that ``output`` would give now without waiting.
 

@@ -63,6 +63,15 @@ class Agent:
             async for chunk in chunks:
                 yield chunk
 
+    async def send(self, name: str, url: str) -> None:
+        """Have the agent put an output value at an address.
+
+        Raises:
+            NotFound: there is none of that name.
+            BackendUnavailable: it could not.
+        """
+        await self._post(f"/values/{quote(name)}?to={quote(url, safe='')}")
+
     async def acknowledge(self, seq: int) -> None:
         """Everything up to record ``seq`` is safe, and the values: the agent may go."""
         await self._post(f"/acknowledge?seq={seq}")
@@ -84,9 +93,10 @@ class Agent:
             await connection.send((http.send(head) or b"") + (http.send(h11.EndOfMessage()) or b""))
             status = await _status(http, connection)
             if status == 404:
-                raise NotFound(f"the pod's agent has no {target}")
+                raise NotFound(f"the pod's agent has no {target.partition('?')[0]}")
             if status >= 300:
-                raise BackendUnavailable(f"the pod's agent answered {status} to {method} {target}")
+                shown = target.partition("?to=")[0]  # an address is as good as a key
+                raise BackendUnavailable(f"the pod's agent answered {status} to {method} {shown}")
             yield _body(http, connection)
 
 

@@ -244,6 +244,13 @@ class KueueBackend(Backend[KueueRequest]):
         async for chunk in self._output.value(native_id, attempt, pod, name):
             yield chunk
 
+    async def send(self, native_id: str, attempt: int, name: str, url: str) -> bool:
+        """By the pod's agent, past the API server."""
+        await self._ready()
+        run = self._runs.get(native_id)
+        pod = run.pod(attempt) if run else None
+        return pod is not None and await self._output.send(pod, name, url)
+
     async def acknowledge(self, native_id: str, last: Position) -> None:
         """Let the agents go, and with them the pods and their quota."""
         await self._ready()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from qwex_kueue.runs import Runs
 
 __all__ = ["Output"]
+
+log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 
@@ -138,6 +141,17 @@ class Output:
             if name not in values:
                 raise NotFound(f"the pod {pod.name} left no value {name!r}") from None
             yield values[name]
+
+    async def send(self, pod: Pod, name: str, url: str) -> bool:
+        """Have an output value put at an address by the pod's agent; whether it is there now."""
+        if not _listens(pod):
+            return False
+        try:
+            await self._agent(pod).send(name, url)
+        except (BackendUnavailable, NotFound, ApiError) as error:
+            log.info("the value %s of %s comes through the API server: %s", name, pod.name, error)
+            return False
+        return True
 
     async def acknowledge(self, run: Run, last: Position) -> None:
         """Everything up to ``last`` is safe: the agents of its attempt, and of those before, may go.

@@ -77,13 +77,11 @@ class Archive(Tracker):
 
     async def _keep(self, job: TrackedJob, value: dict[str, Any]) -> bool:
         """Whether the value is there now; False of one that nobody has any more, or whose bytes are others by now."""
-        user, digest = job.record.user, value["digest"]
-        if await self._blobs.exists(user, digest):
-            return True
+        if await self._blobs.exists(job.record.user, value["digest"]):
+            return True  # whether its place can be asked or not
         backend = await self._backends.get(job.record.backend)
-        chunks = backend.value(job.record.native_id or job.run_id, value["attempt"], value["name"])
         try:
-            await self._blobs.put(user, digest, chunks)
+            await self._blobs.fetch(job.record.user, job.record.native_id or job.run_id, value, backend)
         except (NotFound, InvalidSpec):
             return False
         return True

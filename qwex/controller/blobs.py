@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qwex.errors import Damaged, InvalidSpec, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
+    from qwex.backend import Backend
     from qwex.controller.artifacts import Artifacts
 
 __all__ = ["Blobs", "home_of"]
 
+#: Bytes from which on a value does not go through the controller, and seconds that it may take past it.
+_LARGE, _SENDING = 4 << 20, 3600.0
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -28,6 +31,11 @@ class Blobs:
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
+
+    async def _address(self, user: str, digest: str) -> str:
+        """Where a place elsewhere puts the blob; empty where there is no such address."""
+        url = await self._artifacts.url(_key(user, digest), _SENDING, "PUT") if self._artifacts.is_shared else None
+        return url if url and url.startswith(("http://", "https://")) else ""
 
     async def exists(self, user: str, digest: str) -> bool:
         """Whether the user has the blob, whole."""
@@ -90,6 +98,25 @@ class Blobs:
                 "inputs", f"jobs cannot read from {self._artifacts.place}; have 'artifacts' name a folder or a bucket"
             )
         return url
+
+    async def fetch(self, user: str, native_id: str, value: Mapping[str, Any], backend: Backend[Any]) -> None:
+        """Have an output value of a job here: a large one straight from the job's place, where that can.
+
+        Raises:
+            NotFound: the backend does not have it.
+            InvalidSpec: its bytes are not those that the job announced.
+            BackendUnavailable, ArtifactsUnavailable: not now.
+        """
+        digest, where = value["digest"], (native_id, value["attempt"], value["name"])
+        if await self.exists(user, digest):
+            return
+        url = await self._address(user, digest) if value["size"] >= _LARGE else ""
+        if url and await backend.send(*where, url):
+            # Here its bytes are counted; whoever reads it checks them.
+            if await self.size(user, digest) == value["size"]:
+                return
+            await self._artifacts.delete([_key(user, digest)])
+        await self.put(user, digest, backend.value(*where))
 
     async def share(self, owner: str, user: str, digests: Iterable[str]) -> None:
         """Give the user what the owner has of these."""

@@ -57,9 +57,7 @@ class Values:
         found, user = job.produced[name], job.record.user
         for pause in (*_PAUSES, None):
             try:
-                if not await blobs.exists(user, found["digest"]):
-                    chunks = backend.value(job.record.native_id or job.id, found["attempt"], name)
-                    await blobs.put(user, found["digest"], chunks)
+                await blobs.fetch(user, job.record.native_id or job.id, found, backend)
                 return True
             # One that is cut short has another digest.
             except (ArtifactsUnavailable, BackendUnavailable, InvalidSpec) as error:

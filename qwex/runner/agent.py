@@ -11,6 +11,8 @@ said by a 4xx answer of one plain sentence. Numbers of records are their ``seq``
                                     what is there now, with ``follow`` after the attempt's ``exit`` record. Who follows
                                     keeps its own side of the connection open: closing it is leaving
 ``GET /values/NAME``                the bytes of an output value, with their length; 404 without one
+``POST /values/NAME?to=URL``        204 once the value is at that address (quoted), where the agent puts it with one
+                                    PUT; 502 when it could not
 ``GET /state``                      ``{"version": 1, "attempt": …, "seq": …, "ended": …, "exit_seq": …,
                                     "acknowledged": …}``: the last record's number, and the exit record's or null
 ``POST /terminate``                  204: as if the system had sent SIGTERM; that may have come before anybody heard it
@@ -43,9 +45,9 @@ import stat
 import sys
 import time
 
-from . import leftovers, parcel
+from . import leftovers, parcel, uploading
 from .exits import START_FAILED
-from .httpserver import NEVER, BadRequest, Connection, Slice, head, packed, whole
+from .httpserver import NEVER, BadRequest, Connection, Slice, head, packed, unquote, whole
 from .pod import leave_note, prepare
 from .story import Story
 from .wakeup import catch, wakeup_pair
@@ -127,7 +129,11 @@ class _Agent:
         # Silent before the first writer; after the last one it hangs up.
         self._bell = os.open(os.path.join(folder, "bell"), os.O_RDONLY | os.O_NONBLOCK)
         self._poll = select.poll()
-        for fd in (wakeup.fileno(), listener.fileno(), self._bell):
+        #: Values on their way into an artifact store; a byte comes when one is done.
+        self._sendings: list[uploading.Sending] = []
+        self._sent, self._sender = os.pipe()
+        self._sent_at = 0.0
+        for fd in (wakeup.fileno(), listener.fileno(), self._bell, self._sent):
             self._poll.register(fd, select.POLLIN)
         self._had_writer = self.never_began = False
         self._terminated_at = self._ended_at = self._done_at = self._settle_at = NEVER
@@ -154,8 +160,10 @@ class _Agent:
             return NEVER
         if self.never_began:
             return self._ended_at + _LAST_ANSWER
-        since = self._ended_at if self._terminated_at == NEVER else max(self._ended_at, self._terminated_at)
-        return since + self._patience
+        if self._sendings:
+            return NEVER
+        terminated = 0.0 if self._terminated_at == NEVER else self._terminated_at
+        return max(self._ended_at, terminated, self._sent_at) + self._patience
 
     def _due(self) -> float:
         """When to wake though nothing happens."""
@@ -171,6 +179,8 @@ class _Agent:
         if self._wakeup.fileno() in ready:
             self._wakeup.recv(4096)
             self._terminate()
+        if self._sent in ready:
+            self._hear_sent()
         self._look()
         for fd in ready:
             if fd in self._connections:
@@ -198,6 +208,14 @@ class _Agent:
                     connection.go_on()
         if self._settle_at <= time.monotonic():
             self._settle()
+
+    def _hear_sent(self) -> None:
+        """Values are where they should be, or could not be put there."""
+        os.read(self._sent, 1 << 10)
+        self._sendings = [each for each in self._sendings if not each.done]
+        self._sent_at = time.monotonic()
+        for connection in self._connections.values():
+            connection.go_on()
 
     def _hear_bell(self) -> bool:
         """Whether somebody holds it now."""
@@ -250,7 +268,7 @@ class _Agent:
         known = {"/events": "GET", "/state": "GET", "/acknowledge": "POST", "/terminate": "POST"}
         if path not in known and not path.startswith("/values/"):
             raise BadRequest(404, f"there is no {path[:100]}; there is /values/NAME, {', '.join(known)}")
-        allowed = known.get(path, "GET")
+        allowed = known.get(path, "POST" if query.get("to") else "GET")
         if method != allowed:
             raise BadRequest(405, f"{path[:100]} takes {allowed} only", allow=allowed)
         if path == "/events":
@@ -262,7 +280,16 @@ class _Agent:
             return whole(head(204))
         if path == "/acknowledge":
             return self._acknowledge(_number(query, "seq"))
-        return _value(_open_value(self._folder, path[len("/values/") :]))
+        fd = _open_value(self._folder, path[len("/values/") :])
+        return self._send(fd, unquote(query["to"])) if method == "POST" else _value(fd)
+
+    def _send(self, fd: int, url: str) -> Answer:
+        sending = uploading.Sending(fd, url, self._sender)
+        self._sendings.append(sending)
+        while not sending.done:
+            yield None
+        problem = sending.problem
+        yield packed(502, f"the artifact store did not take it: {problem}") if problem else head(204)
 
     def _state(self) -> dict[str, object]:
         story = self.story

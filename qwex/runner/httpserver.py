@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:
     from .tuples import NamedTuple
 
-__all__ = ["NEVER", "BadRequest", "Connection", "Request", "Slice", "head", "packed", "whole"]
+__all__ = ["NEVER", "BadRequest", "Connection", "Request", "Slice", "head", "packed", "unquote", "whole"]
 
 NEVER = float("inf")
 
@@ -41,6 +41,7 @@ _REASONS = {
     405: "Method Not Allowed",
     409: "Conflict",
     431: "Request Header Fields Too Large",
+    502: "Bad Gateway",
     503: "Service Unavailable",
 }
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,20}) (/[!-~]*) HTTP/1\.1")
@@ -260,9 +261,10 @@ def _parse(text: bytes) -> tuple[Request, bool]:
     path, _, query = line[2].decode("ascii").partition("?")
     options = dict(each.partition("=")[::2] for each in query.split("&") if each)
     closes = any(b"close" in each.lower() for each in fields.get(b"connection", ()))
-    return Request(line[1].decode("ascii"), _unquote(path), options), closes
+    return Request(line[1].decode("ascii"), unquote(path), options), closes
 
 
-def _unquote(path: str) -> str:
+def unquote(path: str) -> str:
+    """A path, or a part of a query, as it was before it was percent-encoded."""
     data = re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes([int(match[1], 16)]), path.encode("ascii"))
     return data.decode("utf-8", "replace")

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
+
+from . import uploading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, NamedTuple
+    from typing import NamedTuple
 
     from .story import Story
 else:
@@ -27,11 +28,6 @@ __all__ = ["Contents", "contents", "send"]
 
 _VERSION = 1
 _CHUNK = 1 << 20
-#: Bytes that a store takes in one request (Amazon's limit); values beyond it stay behind, the largest first.
-_MOST = 5 << 30
-#: Seconds in which the store takes the next bytes, or answers; and before each further try.
-_SECONDS = 60.0
-_AGAIN = (1.0, 5.0, 15.0)
 
 
 class Contents(NamedTuple):
@@ -65,23 +61,16 @@ def send(url: str, folder: str, story: Story) -> None:
     Raises:
         OSError: the store did not take it; the message shows nothing of the address.
     """
-    sizes = _sizes(os.path.join(folder, "values"), _MOST - story.size - len(story.tail) - _CHUNK)
+    sizes = _sizes(os.path.join(folder, "values"), uploading.MOST - story.size - len(story.tail) - _CHUNK)
     records = story.size + len(story.tail)
     said = {"version": _VERSION, "attempt": story.attempt, "records": records, "values": sizes}
     line = json.dumps(said, separators=(",", ":")).encode() + b"\n"
-    for pause in (*_AGAIN, None):
-        try:
-            _put(url, len(line) + records + sum(sizes.values()), _pieces(line, folder, story, sizes))
-            return
-        except OSError as error:
-            refused = 400 <= getattr(error, "code", 500) < 500  # the address has expired, say
-            if pause is None or refused:
-                raise
-            time.sleep(pause)
+    size = len(line) + records + sum(sizes.values())
+    uploading.put(url, size, lambda: _pieces(line, folder, story, sizes))
 
 
 def _sizes(folder: str, room: int) -> dict[str, int]:
-    """Of the values that there is room for, the smallest first."""
+    """Of the values that there is room for: the largest stay behind."""
     taken = {}
     for size, name in sorted(_found(folder)):
         if size <= room:
@@ -109,21 +98,3 @@ def _pieces(line: bytes, folder: str, story: Story, sizes: dict[str, int]) -> It
                 yield piece
         if size:
             raise OSError(f"the value {name} has become shorter")
-
-
-def _put(url: str, size: int, pieces: Iterator[bytes]) -> None:
-    from http.client import HTTPException
-    from urllib.request import Request, urlopen
-
-    # Azure wants to be told what kind of blob it is; the others ignore that.
-    headers: dict[str, Any] = {
-        "Content-Length": str(size),
-        "Content-Type": "application/octet-stream",
-        "x-ms-blob-type": "BlockBlob",
-    }
-    request = Request(url, pieces, headers, method="PUT")  # noqa: S310 - the controller's own address
-    try:
-        with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-            answer.read()
-    except HTTPException as error:
-        raise OSError(f"the artifact store broke off: {type(error).__name__}") from error

@@ -209,3 +209,49 @@ def test_a_key_that_means_nothing(home, monkeypatch):
     monkeypatch.setenv("QWEX_S3__REGIO", "x")
     with pytest.raises(ConfigError, match=r"QWEX_S3__REGIO: \[s3\] has no 'regio'. Did you mean 'region'"):
         opened(home, artifacts="s3://bucket")
+
+
+class Elsewhere(FileStore):
+    """A store that another machine reaches by address."""
+
+    async def url(self, key, seconds, method="GET"):
+        return f"https://store.test/{key}"
+
+
+class Place:
+    """A backend that puts values where it is told, or some others, or cannot."""
+
+    def __init__(self, root, sends):
+        self.root, self.sends, self.read = root, sends, 0
+
+    async def send(self, native_id, attempt, name, url):
+        if self.sends is not None:
+            file = self.root / url.removeprefix("https://store.test/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(self.sends)
+        return self.sends is not None
+
+    async def value(self, native_id, attempt, name):
+        self.read += 1
+        yield LARGE
+
+
+LARGE = b"m" * 5_000_000
+VALUE = {"name": "model", "attempt": 1, "size": len(LARGE), "digest": digest_of(LARGE)}
+
+
+@pytest.mark.parametrize(("sends", "read"), [(LARGE, 0), (None, 1), (b"half", 1)])
+async def test_a_large_value_comes_past_the_controller_where_it_can(tmp_path, sends, read):
+    store = Artifacts(Elsewhere, StoreContext(tmp_path.as_uri(), tmp_path / "own"))
+    store.place = "s3://bucket"
+    blobs, place = Blobs(store), Place(tmp_path, sends)
+    for _ in range(2):
+        await blobs.fetch("ada", "one", VALUE, place)
+    assert place.read == read
+    assert b"".join([chunk async for chunk in blobs.get("ada", VALUE["digest"])]) == LARGE
+
+
+async def test_a_value_whose_bytes_are_others_than_announced_is_refused(tmp_path):
+    blobs = Blobs(Artifacts(FileStore, StoreContext(tmp_path.as_uri(), tmp_path / "own")))
+    with pytest.raises(InvalidSpec):
+        await blobs.fetch("ada", "one", {**VALUE, "digest": DIGEST}, Place(tmp_path, None))

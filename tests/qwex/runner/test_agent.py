@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -18,6 +19,7 @@ from qwex.runner import leftovers
 
 from .conftest import wait_until
 from .pods import Pod, records
+from .stores import store
 
 ASK = b"GET /state HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n"
 
@@ -434,3 +436,32 @@ def test_the_end_is_told_from_memory_when_the_disk_is_full(pod, full):
     assert (code, out) == (0, "")
     assert err.count("\n") == 1
     assert err.startswith("qwex agent: the exit record is kept in memory")
+
+
+def test_a_value_is_put_where_its_reader_wants_it(pod):
+    agent = pod.agent()
+    (pod.folder / "values").mkdir()
+    (pod.folder / "values" / "large").write_bytes(b"m" * 3_000_000)
+    log = pod.writer()
+    ends(log)
+    with store(503) as server:
+        status, _ = pod.get(f"/values/large?to={quote(server.url, safe='')}", "POST")
+    assert status == 204
+    assert server.taken == [b"m" * 3_000_000]
+    assert pod.get("/values/other?to=x", "POST")[0] == 404
+    pod.acknowledge(1)
+    assert pod.end(agent) == (0, "", "")
+
+
+def test_a_value_that_the_store_does_not_take_stays_where_it_was(pod):
+    agent = pod.agent()
+    (pod.folder / "values").mkdir()
+    (pod.folder / "values" / "large").write_bytes(b"m")
+    with store(403) as server:
+        status, said = pod.get(f"/values/large?to={quote(server.url, safe='')}", "POST")
+    assert (status, said) == (502, b"the artifact store did not take it: HTTP Error 403: Forbidden\n")
+    assert pod.get("/values/large?to=http%3A//127.0.0.1%3A9/", "POST")[0] == 502
+    assert pod.get("/values/large", "GET") == (200, b"m")
+    ends(pod.writer())
+    pod.acknowledge(1)
+    assert pod.end(agent)[0] == 0

@@ -2,53 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
-from qwex.runner import leftovers, parcel
+from qwex.runner import leftovers, parcel, uploading
 from qwex.runner.eventfile import EventFile
 from qwex.runner.story import Story
 
-
-class Store(ThreadingHTTPServer):
-    """Takes what is put, or answers as it is told."""
-
-    def __init__(self, *answers):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers = list(answers)
-        self.taken = []
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/parcel-1?Signature=secret"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_PUT(self):
-        data = self.rfile.read(int(self.headers["Content-Length"]))
-        status = self.server.answers.pop(0) if self.server.answers else 200
-        if status == 200:
-            self.server.taken.append(data)
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def store(*answers):
-    server = Store(*answers)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+from .stores import store
 
 
 @pytest.fixture
@@ -95,7 +55,7 @@ def test_a_record_that_the_disk_had_no_room_for_comes_along(attempt):
 
 def test_the_largest_values_stay_behind_where_not_all_fit(attempt, monkeypatch):
     folder, story = attempt
-    monkeypatch.setattr(parcel, "_MOST", story.size + (1 << 20) + 10)
+    monkeypatch.setattr(uploading, "MOST", story.size + (1 << 20) + 10)
     with store() as server:
         parcel.send(server.url, str(folder), story)
     assert unpacked(server.taken[0])[2] == {"empty": b"", "small": b"1"}
@@ -103,7 +63,7 @@ def test_the_largest_values_stay_behind_where_not_all_fit(attempt, monkeypatch):
 
 def test_a_store_that_fails_is_tried_again(attempt, monkeypatch):
     folder, story = attempt
-    monkeypatch.setattr(parcel, "_AGAIN", (0.0, 0.0))
+    monkeypatch.setattr(uploading, "_AGAIN", (0.0, 0.0))
     with store(500, 503) as server:
         parcel.send(server.url, str(folder), story)
     assert len(server.taken) == 1
