@@ -97,6 +97,15 @@ class TrackedJob:
         return self.record.id
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a tracker finds."""
+
+    run_ids: Sequence[str] = ()
+    #: Why there may be more, as where one of its places cannot be asked; empty when that is all.
+    missing: str = ""
+
+
 class Tracker(ABC):
     """Records jobs elsewhere. All calls come from one event loop."""
 
@@ -162,14 +171,14 @@ class Tracker(ABC):
         """
         return []
 
-    async def find(self, where: str) -> list[str]:
-        """The run ids of jobs for which a condition of the tracker's own language holds, newest first.
+    async def find(self, where: str) -> Found:
+        """The jobs for which a condition of the tracker's own language holds, newest first.
 
         Raises:
             InvalidSpec: that is no condition.
             TrackerUnavailable: it cannot be asked now.
         """
-        return []
+        return Found()
 
     async def close(self) -> None:  # noqa: B027 - not every tracker has any
         """Let go of resources."""

@@ -101,7 +101,8 @@ def _list(shell: InteractiveShell, parsed: Parsed) -> Any:
     states = [state.strip().upper() for text in raw.pop("state", ()) for state in text.split(",") if state.strip()]
     limit = int(raw.pop("limit", _PAGE))
     found = jobs(state=states, limit=limit, **raw)
-    found.others = Others(client().elsewhere(state=states, **raw), limit)
+    elsewhere = [] if raw.pop("where", None) else client().elsewhere(state=states, **raw)
+    found.others = Others(elsewhere, limit)
     return found
 
 
@@ -198,6 +199,7 @@ _LIST = (
     Flag("queue", "--queue", "-q", str, False, "NAME", "jobs of this queue"),
     Flag("name", "--name", "-n", str, False, "NAME", "jobs of this name"),
     Flag("group", "--group", "", str, False, "NAME", "jobs of this array"),
+    Flag("where", "--where", "", str, False, "CONDITION", "jobs of which it holds in MLflow: 'metrics.loss < 0.1'"),
     Flag("limit", "--limit", "", int, False, "N", f"at most so many (default {_PAGE})"),
 )
 _ATTACH = (Flag("outputs", "--out", "-o", str, True, "NAME[,NAME…]", "bring these variables back"), _QUIET)

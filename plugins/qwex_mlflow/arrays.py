@@ -61,7 +61,7 @@ def _parent(runs: Runs, array: _Array, job: TrackedJob) -> str:
         runs.update(found, "RUNNING")
         return found
     tags = {ARRAY: array.name, "mlflow.user": job.record.user, "mlflow.source.type": "JOB"}
-    made = runs.create(array.experiment, array.name, job.record.created_at, job.record.user, tags)
+    made = runs.create(array.experiment, f"{job.record.name} (array)", job.record.created_at, job.record.user, tags)
     return str(made["info"]["run_id"])
 
 

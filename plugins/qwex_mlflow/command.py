@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def _place(folder: Path) -> str:
         ConfigError: nowhere.
     """
     read = config.read_section("mlflow", settings.MlflowSettings, config.load().section("mlflow"))
-    place = settings.place_of(read, os.environ, None, folder)
+    place = settings.here(os.environ, os.getcwd()) or settings.place_of(read, os.environ, None, folder)
     if place is None:
         raise ConfigError(
             "jobs are not recorded in MLflow here. Name a server with MLFLOW_TRACKING_URI or [mlflow] tracking_uri, "
@@ -78,7 +79,7 @@ def _serve(uri: str, folder: Path, port: int, *, open_it: bool) -> int:
     Raises:
         ConfigError: all of MLflow is needed for that, and is not there.
     """
-    if find_spec("mlflow.server.handlers") is None or find_spec("flask") is None:
+    if find_spec("flask") is None or find_spec("mlflow.server.handlers") is None:  # the latter imports the former
         raise ConfigError("MLflow's pages need all of it: pip install mlflow")
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     store = LocalStore(uri, folder)
@@ -89,6 +90,8 @@ def _serve(uri: str, folder: Path, port: int, *, open_it: bool) -> int:
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "ui.log").open("w") as log:
         server = subprocess.Popen(command, cwd=folder, env={**os.environ, **quiet}, stdout=log, stderr=log)
+    # Ended like this, it would leave the server behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         sys.stderr.write("MLflow starts; Ctrl-C ends it\n")
         _wait(server, port, folder)

@@ -18,10 +18,25 @@ if TYPE_CHECKING:
     from qwex.tracker import TrackedJob
     from qwex_mlflow.redacting import Secrets
 
-__all__ = ["ATTEMPT", "CONTROLLER", "RUN_ID", "STATUS", "WITHIN", "experiment", "files", "note", "params", "tags"]
+__all__ = [
+    "ATTEMPT",
+    "CONTROLLER",
+    "NOTE",
+    "RUN_ID",
+    "STATUS",
+    "WITHIN",
+    "experiment",
+    "files",
+    "headline",
+    "note",
+    "params",
+    "tags",
+]
 
 #: Tags of a job's own run, and of those that its code made itself.
 RUN_ID, CONTROLLER, ATTEMPT, WITHIN = "qwex.run_id", "qwex.controller", "qwex.attempt", "qwex.within"
+#: MLflow's own, with what its page says of a run.
+NOTE = "mlflow.note.content"
 
 #: MLflow's RunStatus by the job's state.
 STATUS = {
@@ -73,7 +88,7 @@ def tags(job: TrackedJob, controller: str) -> dict[str, str]:
         "mlflow.source.name": path or spec.source.name or record.name,
         "mlflow.source.type": _TYPES.get(record.kind, "JOB"),
         "mlflow.user": record.user,
-        "mlflow.note.content": note(job),
+        NOTE: note(job),
     }
     if git := job.provenance:
         found |= {
@@ -110,10 +125,15 @@ def own_params(spec: JobSpec) -> dict[str, Any]:
     return {name: hidden(name, str(value)) for name, value in found.items()}
 
 
+def headline(job: TrackedJob) -> str:
+    """How a note of qwex's begins."""
+    return f"qwex job `{job.record.id}`"
+
+
 def note(job: TrackedJob) -> str:
     """What the run's page says, in Markdown."""
     record = job.record
-    said = [f"qwex job `{record.id}` of {record.user}, by the backend {record.backend}"]
+    said = [f"{headline(job)} of {record.user}, by the backend {record.backend}"]
     if record.queue:
         said[0] += f" in the queue {record.queue}"
     if path := (job.spec.notebook.path if job.spec.notebook else ""):
@@ -163,7 +183,7 @@ def final_tags(job: TrackedJob, secrets: Secrets) -> dict[str, str]:
     """How it ended."""
     record = job.record
     found = {
-        "mlflow.note.content": secrets.cleaned(note(job)),
+        NOTE: secrets.cleaned(note(job)),
         "qwex.state": record.state.value,
         "qwex.reason": record.reason,
         "qwex.message": secrets.cleaned(record.message),

@@ -46,13 +46,13 @@ class QwexProjectBackend(AbstractBackend):
         from mlflow.projects.utils import fetch_and_validate_project, get_or_create_run, load_project
         from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_BACKEND
 
+        flags = [f"--{name}={value}" for name, value in _given(backend_config).items()]
         folder = fetch_and_validate_project(project_uri, version, entry_point, params)
         project = load_project(folder)
         active = get_or_create_run(None, project_uri, experiment_id, folder, version, entry_point, params)
         run_id = active.info.run_id
         _client().set_tag(run_id, MLFLOW_PROJECT_BACKEND, "qwex")
         command = project.get_entry_point(entry_point).compute_command(params, None)
-        flags = [f"--{name}={value}" for name, value in _given(backend_config).items()]
         words = [sys.executable, "-m", "qwex.cli", "submit", "--json", "--name", entry_point, *flags]
         words += ["--env", f"MLFLOW_RUN_ID={run_id}", "--env", f"MLFLOW_EXPERIMENT_ID={experiment_id}"]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri}

@@ -9,6 +9,7 @@ import base64
 import contextlib
 import http.client
 import json
+import select
 import socket
 import ssl
 import threading
@@ -101,7 +102,7 @@ class Rest:
     def _once(
         self, method: str, address: str, data: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, str, bytes]:
-        connection: http.client.HTTPConnection = getattr(self._local, "connection", None) or self._connect()
+        connection: http.client.HTTPConnection = self._kept() or self._connect()
         connection.request(method, address, data, dict(headers))
         _quicken(connection.sock)
         answer = connection.getresponse()
@@ -109,6 +110,14 @@ class Rest:
         if answer.will_close:
             self.close()
         return found
+
+    def _kept(self) -> http.client.HTTPConnection | None:
+        """This thread's connection, unless the server has closed it while it lay idle."""
+        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        if connection and connection.sock and select.select([connection.sock], [], [], 0)[0]:
+            self.close()
+            return None
+        return connection
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._tls:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -44,6 +45,8 @@ class Runs:
         self.transport = transport
         self._experiments: dict[str, str] = {}
         self._lock = threading.Lock()
+        #: When they were listed (seconds since the epoch), and their ids.
+        self._all_experiments: tuple[float, list[str]] = (0.0, [])
         #: Where artifacts of a run lie, by its id; a few of the last.
         self._artifacts: dict[str, str] = {}
 
@@ -125,8 +128,16 @@ class Runs:
             if not token:
                 return
 
-    def experiments(self) -> list[str]:
-        """The ids of all experiments."""
+    def experiments(self, since: float | None = None) -> list[str]:
+        """The ids of all experiments, now or at some time after ``since`` (seconds since the epoch)."""
+        now = time.time()
+        when, ids = self._all_experiments
+        if since is None or when < since:
+            ids = self._list_experiments()
+            self._all_experiments = now, ids
+        return ids
+
+    def _list_experiments(self) -> list[str]:
         ids: list[str] = []
         token = ""
         while True:

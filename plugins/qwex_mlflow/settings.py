@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["MlflowSettings", "Place", "is_remote", "place_of"]
+__all__ = ["MlflowSettings", "Place", "here", "is_remote", "place_of"]
 
 
 class MlflowSettings(BaseModel):
@@ -73,15 +73,20 @@ def place_of(
                 return _configured(settings)
         elif uri := variables.get("MLFLOW_TRACKING_URI"):
             if inherited and not is_remote(uri):
-                return _on_this_machine(uri, environment, cwd)
+                # Of jobs elsewhere it means nothing here.
+                return _on_this_machine(uri, cwd) if environment else None
             return _named(uri, {**os.environ, **_read(environment), **env}, inherited)
     return Place(f"sqlite:///{folder / 'mlflow.db'}") if _has_store() else None
 
 
-def _on_this_machine(uri: str, environment: Path | None, cwd: str) -> Place | None:
-    """A store that a job on this machine names, from its own folder; of jobs elsewhere that means nothing here."""
-    if environment is None:
-        return None
+def here(variables: Mapping[str, str], cwd: str) -> Place | None:
+    """The store on this machine that these variables of a process in ``cwd`` name; None where they name none."""
+    uri = variables.get("MLFLOW_TRACKING_URI", "")
+    return _on_this_machine(uri, cwd) if uri and not is_remote(uri) else None
+
+
+def _on_this_machine(uri: str, cwd: str) -> Place | None:
+    """A store by its address as it stands in that folder."""
     scheme, found, path = uri.partition(":///")
     if not found:
         return Place(uri, inherited=True)

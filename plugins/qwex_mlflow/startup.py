@@ -79,6 +79,7 @@ def _later() -> dict[str, str]:
 
 def _adapt(module: Any) -> None:
     """Have ``start_run`` choose between the job's run and a new one."""
+    import atexit
     import functools
 
     start = module.start_run
@@ -91,6 +92,14 @@ def _adapt(module: Any) -> None:
         return start(run_id, experiment_id, *args, **more)
 
     module.start_run = start_run
+    atexit.register(_end_as_it_went, module)
+
+
+def _end_as_it_went(module: Any) -> None:
+    """Runs before MLflow's own exit function, for which whatever is open has finished, also after a crash."""
+    if getattr(sys, "last_value", None) is not None:
+        while module.active_run() is not None:
+            module.end_run("FAILED")
 
 
 def _choose(module: Any, experiment: Any, parent: Any) -> None:

@@ -37,10 +37,10 @@ def main(uri: str, folder: str) -> None:
         for line in lines:
             try:
                 store = store or open_store(uri, Path(folder))
-                answer = _answer(store, json.loads(line))
+                answer = json.dumps({"answer": _answer(store, json.loads(line))})
             except Exception as error:
-                answer = {"unavailable": f"{type(error).__name__}: {error}"[:300]}
-            out.write(json.dumps(answer) + "\n")
+                answer = json.dumps(_refusal(error))
+            out.write(answer + "\n")
             out.flush()
 
 
@@ -61,14 +61,15 @@ def open_store(uri: str, folder: Path) -> Any:
 
 
 def _answer(store: Any, request: dict[str, Any]) -> dict[str, Any]:
-    from mlflow.exceptions import MlflowException
+    return _PATHS[request["path"]](store, request["body"])
 
-    try:
-        return {"answer": _PATHS[request["path"]](store, request["body"])}
-    except MlflowException as refused:
-        if refused.error_code in _TRANSIENT:
-            return {"unavailable": str(refused)[:300]}
-        return {"code": refused.error_code, "message": str(refused)}
+
+def _refusal(error: Exception) -> dict[str, Any]:
+    """Whether it may be otherwise later, or MLflow has understood, and does not."""
+    code = getattr(error, "error_code", None)  # an MlflowException has one; MLflow itself may be what is missing
+    if code and code not in _TRANSIENT:
+        return {"code": code, "message": str(error)}
+    return {"unavailable": f"{type(error).__name__}: {error}"[:300]}
 
 
 def _json(entity: Any) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _restore_experiment(store: Any, body: dict[str, Any]) -> dict[str, Any]:
 
 def _search_experiments(store: Any, body: dict[str, Any]) -> dict[str, Any]:
     found = store.search_experiments(max_results=body["max_results"], page_token=body.get("page_token"))
-    return {"experiments": [_json(each) for each in found], "next_page_token": found.token or ""}
+    return {"experiments": [_json(each) for each in found], "next_page_token": _token(found)}
 
 
 def _create(store: Any, body: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +151,13 @@ def _search(store: Any, body: dict[str, Any]) -> dict[str, Any]:
         body["order_by"],
         body.get("page_token"),
     )
-    return {"runs": [_json(each) for each in found], "next_page_token": found.token or ""}
+    return {"runs": [_json(each) for each in found], "next_page_token": _token(found)}
+
+
+def _token(found: Any) -> str:
+    """Where the next page begins, which MLflow's SQL store has as bytes."""
+    token = found.token or ""
+    return token.decode() if isinstance(token, bytes) else str(token)
 
 
 def _history(store: Any, body: dict[str, Any]) -> dict[str, Any]:

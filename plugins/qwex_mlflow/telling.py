@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qwex.errors import TrackerUnavailable
 from qwex_mlflow import describing, limits
@@ -40,14 +40,16 @@ def record(runs: Runs, run: str, job: TrackedJob, story: Story) -> None:
     _upload(runs, run, {**(describing.files(job, secrets) if story.begins and secrets.known else {}), **story.files})
 
 
-def end(runs: Runs, experiment: str, run: str, job: TrackedJob) -> None:
+def end(runs: Runs, run: str, job: TrackedJob) -> None:
     """The job's end, whatever its code has said of it, and that of all runs it left open."""
     told, secrets = job.record, Secrets(job.spec.env, job.environment)
     status = describing.STATUS[told.state]
     # First, so that it is right at once; and last, since until then something of the job may still have spoken.
     runs.update(run, status, told.ended_at)
-    runs.log(run, describing.final_metrics(told), _own_params(runs, run, job), describing.final_tags(job, secrets))
-    _end_children(runs, experiment, run, job, status)
+    data = runs.get(run)["data"]
+    tags = _without_theirs(describing.final_tags(job, secrets), data, job)
+    runs.log(run, describing.final_metrics(told), _own_params(data, job), tags)
+    _end_children(runs, run, job, status)
     if secrets.known:
         _upload(runs, run, _what_it_said(job, secrets))
     runs.update(run, status, told.ended_at)
@@ -60,8 +62,15 @@ def fold_in(runs: Runs, earlier: str, run: str) -> None:
         runs.log(earlier, tags={"mlflow.parentRunId": run})
 
 
-def _own_params(runs: Runs, run: str, job: TrackedJob) -> dict[str, str]:
-    logged = {each["key"] for each in runs.get(run)["data"].get("params", [])}
+def _without_theirs(tags: dict[str, str], data: Mapping[str, Any], job: TrackedJob) -> dict[str, str]:
+    """Without the note, where the job's code has written one of its own."""
+    note = next((each["value"] for each in data.get("tags", []) if each["key"] == describing.NOTE), "")
+    theirs = note and not note.startswith(describing.headline(job))
+    return {key: value for key, value in tags.items() if not (theirs and key == describing.NOTE)}
+
+
+def _own_params(data: Mapping[str, Any], job: TrackedJob) -> dict[str, str]:
+    logged = {each["key"] for each in data.get("params", [])}
     return {key: value for key, value in describing.own_params(job.spec).items() if limits.name(key) not in logged}
 
 
@@ -84,10 +93,13 @@ def _upload(runs: Runs, run: str, files: Mapping[str, bytes]) -> None:
             log.warning("%s is not stored beside the run %s: %s", path, run, error)
 
 
-def _end_children(runs: Runs, experiment: str, run: str, job: TrackedJob, status: str) -> None:
-    """Runs that the job's code began and did not end; those that were begun before the job's own get their parent."""
+def _end_children(runs: Runs, run: str, job: TrackedJob, status: str) -> None:
+    """Runs that the job's code began and did not end; those that were begun before the job's own get their parent.
+
+    In whatever experiment.
+    """
     where = f"tags.`{describing.WITHIN}` = {quoted(job.run_id)}"
-    for found in runs.search([experiment], where):
+    for found in runs.search(runs.experiments(job.record.ended_at), where):
         info, tags = found["info"], {each["key"] for each in found["data"].get("tags", [])}
         if "mlflow.parentRunId" not in tags:
             runs.log(info["run_id"], tags={"mlflow.parentRunId": run})

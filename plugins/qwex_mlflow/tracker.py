@@ -11,13 +11,14 @@ import contextlib
 import json
 import logging
 import secrets
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from qwex.config import read_section
 from qwex.errors import InvalidSpec, TrackerUnavailable
 from qwex.state import Reason
-from qwex.tracker import Metric, Tracked, TrackedJob, Tracker, TrackerContext
+from qwex.tracker import Found, Metric, Tracked, TrackedJob, Tracker, TrackerContext
 from qwex_mlflow import describing, settings, telling
 from qwex_mlflow.arrays import Arrays
 from qwex_mlflow.errors import Refused
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 #: Metrics that the card shows, and values of each.
 _METRICS, _VALUES = 20, 50
+#: Seconds for which the list of experiments is good enough to look for metrics.
+_EXPERIMENTS_LAST = 10.0
 #: Jobs that one search may give.
 _FOUND = 1000
 
@@ -126,7 +129,7 @@ class MlflowTracker(Tracker):
             return
         reference = Reference.loads(job.reference)
         if (runs := self._runs(job)) is not None:
-            await self._guarded(reference.run, telling.end, runs, reference.experiment, reference.run, job)
+            await self._guarded(reference.run, telling.end, runs, reference.run, job)
         if (runs := runs or self._server(job)) is None:
             return
         await self._arrays.ended(runs, reference.experiment, job)
@@ -141,9 +144,9 @@ class MlflowTracker(Tracker):
         """What the job's code has logged, to its own run or to those that it made."""
         if (runs := self._runs(job)) is None:
             return []
-        return await self._servers.ask(_metrics, runs, Reference.loads(job.reference).run)
+        return await self._servers.ask(_metrics, runs, Reference.loads(job.reference).run, job.run_id)
 
-    async def find(self, where: str) -> list[str]:
+    async def find(self, where: str) -> Found:
         """By MLflow's search language, over the runs of jobs."""
         if place := self._place({}, None):
             self._servers.at(place)
@@ -151,15 +154,19 @@ class MlflowTracker(Tracker):
         if not servers:
             raise InvalidSpec.of("where", "jobs are not recorded in MLflow here; set [mlflow] tracking_uri")
         found: dict[str, None] = {}
+        away: list[str] = []
         for runs in servers:
             try:
                 found.update(dict.fromkeys(await self._servers.ask(_found, runs, where)))
             except Refused as refused:
                 raise InvalidSpec.of("where", refused.message) from refused
-            except TrackerUnavailable:
+            except TrackerUnavailable as error:
                 if len(servers) == 1:
                     raise
-        return list(found)
+                away.append(str(error))
+        if len(found) >= _FOUND:
+            away.append(f"the newest {_FOUND:,} are looked at")
+        return Found(list(found), "; ".join(away))
 
     def _place(self, env: Mapping[str, str], environment: Path | None, cwd: str = "") -> Place | None:
         return settings.place_of(self._settings, env, environment, self.context.folder, cwd)
@@ -256,8 +263,13 @@ class MlflowTracker(Tracker):
         return Reference(runs.transport.uri, experiment, made["info"]["run_id"])
 
 
-def _metrics(runs: Runs, run: str) -> list[Metric]:
-    found = [each for each in runs.get(run)["data"].get("metrics", []) if not each["key"].startswith("system/")]
+def _metrics(runs: Runs, run: str, job: str) -> list[Metric]:
+    """Those of the job's run; where its code has logged elsewhere, as after ``set_experiment``, of its newest there."""
+    found = _logged(runs.get(run))
+    if not found:
+        where = f"tags.`{describing.WITHIN}` = {quoted(job)}"
+        children = runs.search(runs.experiments(time.time() - _EXPERIMENTS_LAST), where)
+        run, found = next(((each["info"]["run_id"], said) for each in children if (said := _logged(each))), (run, []))
     newest = sorted(found, key=lambda each: -int(each["timestamp"]))[:_METRICS]
     return [
         Metric.of(
@@ -268,6 +280,11 @@ def _metrics(runs: Runs, run: str) -> list[Metric]:
         )
         for each in sorted(newest, key=lambda each: str(each["key"]))
     ]
+
+
+def _logged(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The last value of each metric that the job's own code has logged."""
+    return [each for each in run["data"].get("metrics", []) if not each["key"].startswith("system/")]
 
 
 def _found(runs: Runs, where: str) -> list[str]:

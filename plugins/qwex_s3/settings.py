@@ -21,7 +21,7 @@ class CloudSettings(BaseModel):
     allow_http: bool = Field(False, description="whether an endpoint may be http://, which shows all that is sent")
     ca_file: str = Field("", description="file with the certificate (PEM) of whom to trust beside the well-known")
     timeout: Seconds = Field(300.0, description="how long one request may take, of 8 MiB at most: seconds, or 90s, 5m")
-    patience: Seconds = Field(60.0, description="how long a request that fails is tried again, written as timeout is")
+    patience: Seconds = Field(30.0, description="how long a request that fails is tried again, written as timeout is")
 
 
 class S3Settings(CloudSettings):

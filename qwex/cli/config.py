@@ -98,7 +98,7 @@ def _models(settings: Settings) -> Mapping[str, type[BaseModel]]:
 
     found = plugins.load(settings.plugins)
     scheme = settings.artifacts.partition("://")[0]
-    described = {name: backend.Settings for name, backend in found.backends}
+    described = {name: noun.Settings for nouns in (found.backends, found.trackers) for name, noun in nouns}
     for name, store in found.artifact_stores:
         if scheme in store.schemes or name in settings.sections:
             described[name] = store.Settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from qwex import config
 from qwex.cli import exits
 from qwex.cli.command import JSON, Command, Flag, Given, Group
 from qwex.cli.connect import client, health
-from qwex.cli.screen import note, print_json, say
+from qwex.cli.screen import note, print_json, safe, say
 from qwex.errors import ConfigError, Conflict, NotFound
 from qwex.state import JobState
 
@@ -68,11 +69,16 @@ def _status(given: Given) -> int:
     where = settings.url or str(settings.folder)
     facts: dict[str, Any] = {"running": found is not None, "where": where}
     if found:
-        facts |= {**found, "unended": _unended(client(start=False))}
+        connection = client(start=False)
+        trackers = [asdict(each) for each in connection.trackers() if each.waiting]
+        facts |= {**found, "unended": _unended(connection), "trackers": trackers}
     if given["json"]:
         print_json(facts)
     elif found:
         say(f"running  qwex {found['version']}, process {found['pid']}, jobs not ended: {facts['unended']}, {where}")
+        for each in facts["trackers"]:
+            said = f"jobs not all recorded there yet: {each['waiting']:,}"
+            note(safe(f"{each['name']}  {said}{': ' if each['problem'] else ''}{each['problem']}"), "yellow")
     else:
         start = "" if settings.url else ". The next command starts it, or: qwex controller start"
         say(f"not running  {where}{start}")

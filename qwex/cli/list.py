@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qwex.client import Client
+    from qwex.client.listing import Page
     from qwex.record import JobRecord
 
 __all__ = ["COMMAND"]
@@ -50,17 +51,20 @@ def _run(given: Given) -> int:
         raise exits.UsageError(f"--limit: at least 1, not {limit}")
     filters = {name: given[name] for name in ("user", "queue", "name")}
     connection = client()
-    records, cursor, total = _fetch(connection, limit, {**filters, "state": states, "where": given["where"]})
+    records, last = _fetch(connection, limit, {**filters, "state": states, "where": given["where"]})
     others = Others([] if given["where"] else connection.elsewhere(**filters, state=states), limit)
     if not records and not others and given["queue"]:
         _check_queue(connection, given["queue"])
     if given["json"]:
         jobs, elsewhere = ([record.as_dict() for record in each] for each in (records, others))
-        print_json({"jobs": jobs, "next_cursor": cursor, "total": total, "elsewhere": elsewhere})
+        more = {"next_cursor": last.next_cursor, "total": last.total, "missing": last.missing}
+        print_json({"jobs": jobs, **more, "elsewhere": elsewhere})
     elif not records and not others:
         note("no jobs" if not any([states, given["where"], *filters.values()]) else "no such jobs")
     else:
-        _show(records, others, total)
+        _show(records, others, last.total)
+    if last.missing:
+        note(f"there may be more: {last.missing}", "yellow")
     return exits.OK
 
 
@@ -93,8 +97,8 @@ def _check_queue(client: Client, name: str) -> None:
         raise UnknownQueue(message, problems=[("queue", message)])
 
 
-def _fetch(client: Client, limit: int | None, filters: dict[str, Any]) -> tuple[list[JobRecord], str | None, int]:
-    """At most ``limit`` jobs, page by page; where to go on, and how many there are."""
+def _fetch(client: Client, limit: int | None, filters: dict[str, Any]) -> tuple[list[JobRecord], Page]:
+    """At most ``limit`` jobs, page by page, and the last page."""
     records: list[JobRecord] = []
     cursor: str | None = None
     while True:
@@ -103,7 +107,7 @@ def _fetch(client: Client, limit: int | None, filters: dict[str, Any]) -> tuple[
         records += page.records
         cursor = page.next_cursor
         if cursor is None or not page.records or len(records) == limit:
-            return records, cursor, page.total
+            return records, page
 
 
 def _show(records: Sequence[JobRecord], others: Others, total: int) -> None:

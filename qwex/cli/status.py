@@ -43,10 +43,9 @@ def _logged(client: Client, record: JobRecord) -> Iterator[tuple[str, str]]:
     with contextlib.suppress(NotAuthorized):
         for metric in client.metrics(record.id):
             yield metric.name, metric_line(metric)
-    for tracker in client.trackers():
+    for tracker in client.trackers(record.id):
         if tracker.problem:
-            jobs = "1 job waits" if tracker.waiting == 1 else f"{tracker.waiting:,} jobs wait"
-            yield tracker.name, f"{jobs} to be logged, since {_moment(tracker.since)}: {tracker.problem}"
+            yield tracker.name, f"not all is recorded there yet, since {_moment(tracker.since)}: {tracker.problem}"
 
 
 def _told(client: Client, record: JobRecord) -> tuple[list[str], list[Attempt]]:

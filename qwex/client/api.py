@@ -17,7 +17,7 @@ from qwex.client.follow import follow as follow_events
 from qwex.client.listing import Page, query
 from qwex.client.session import Session
 from qwex.client.workdirs import send_along
-from qwex.errors import CaptureError, ControllerUnavailable, Damaged, InvalidSpec, NotFound, QwexError
+from qwex.errors import CaptureError, Damaged, InvalidSpec, NotFound
 from qwex.record import JobFile, JobRecord, TrackerStanding
 from qwex.state import JobState
 
@@ -240,9 +240,9 @@ class AsyncClient:
         raw = (await self.session.call("GET", _path(run_id, "metrics"))).json()
         return [metric_of(each) for each in raw["metrics"]]
 
-    async def trackers(self) -> builtins.list[TrackerStanding]:
-        """What records jobs elsewhere, and how far each is behind."""
-        raw = (await self.session.call("GET", "/trackers")).json()
+    async def trackers(self, job: str | None = None) -> builtins.list[TrackerStanding]:
+        """What records jobs elsewhere, and how far each is behind; with a job's id those that are so with it."""
+        raw = (await self.session.call("GET", f"/trackers?{query(job=job)}" if job else "/trackers")).json()
         return [TrackerStanding(**each) for each in raw["trackers"]]
 
     async def preflight(self, spec: JobSpec | dict[str, Any]) -> tuple[Why | None, str]:
@@ -360,11 +360,10 @@ class AsyncClient:
 
     async def _put(self, digest: str, data: bytes | memoryview) -> str:
         path = f"/blobs/{digest}"
-        try:
-            await self.session.call("HEAD", path)
-        except ControllerUnavailable:
-            raise
-        except QwexError:  # not there; or refused, of which the answer to a HEAD has no words
+        async with self.session.exchange("HEAD", path) as answer:
+            there = answer.status < 300
+            await answer.body()
+        if not there:  # or refused, of which the answer to a HEAD has no words
             await self.session.call("PUT", path, data, headers=(("content-type", "application/octet-stream"),))
         return digest
 

@@ -14,16 +14,21 @@ __all__ = ["Page", "query"]
 
 
 class Page(NamedTuple):
-    """Some of the jobs, in the order asked for; ``next_cursor`` leads to the rest, ``total`` counts all that match."""
+    """Some of the jobs, in the order asked for; ``next_cursor`` leads to the rest, ``total`` counts all that match.
+
+    ``missing`` says why there may be more that ``where`` would find; empty when that is all.
+    """
 
     records: list[JobRecord]
     next_cursor: str | None
     total: int
+    missing: str = ""
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Page:
         """The page in an answer."""
-        return cls([JobRecord.from_dict(job) for job in raw["jobs"]], raw.get("next_cursor"), raw["total"])
+        records = [JobRecord.from_dict(job) for job in raw["jobs"]]
+        return cls(records, raw.get("next_cursor"), raw["total"], raw.get("missing", ""))
 
 
 def query(**asked: Any) -> str:

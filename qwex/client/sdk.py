@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,14 +123,21 @@ def jobs(
     name: str | None = None,
     group: str | None = None,
     since: float | None = None,
+    where: str | None = None,
     limit: int = 50,
 ) -> Jobs:
-    """Your jobs (all you may see on a shared controller), newest first; shows itself as a table."""
+    """Your jobs (all you may see on a shared controller), newest first; shows itself as a table.
+
+    ``where`` is a condition of MLflow's, such as ``metrics.loss < 0.1``.
+    """
     from qwex.client.job import AsyncJob, AsyncJobs
     from qwex.client.sync import Jobs
 
     asked = client()
-    page = asked.list(user=user, state=state, queue=queue, name=name, group=group, since=since, limit=limit)
+    wanted: dict[str, Any] = {"user": user, "state": state, "queue": queue, "name": name, "group": group}
+    page = asked.list(**wanted, since=since, where=where, limit=limit)
+    if page.missing:
+        warnings.warn(f"there may be more: {page.missing}", stacklevel=2)
     return Jobs(AsyncJobs([AsyncJob(asked.inner, record) for record in page.records], total=page.total))
 
 

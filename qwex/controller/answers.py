@@ -40,11 +40,15 @@ class JobList:
 
 @dataclass(frozen=True)
 class JobPage:
-    """Jobs in the order asked for; ``total`` counts all that match, ``next_cursor`` leads to the rest."""
+    """Jobs in the order asked for; ``total`` counts all that match, ``next_cursor`` leads to the rest.
+
+    ``missing`` says why there may be more that ``where`` would find; empty when that is all.
+    """
 
     jobs: list[JobRecord]
     next_cursor: str | None
     total: int
+    missing: str
 
 
 @dataclass(frozen=True)

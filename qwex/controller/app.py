@@ -104,11 +104,13 @@ class Api:
 
     async def list(self, request: Request) -> Response:
         wanted = filter_of(request)
+        missing = ""
         if where := request.query_params.get("where"):
-            wanted = replace(wanted, ids=tuple(await self._service.found(where)))
+            found = await self._service.found(where)
+            wanted, missing = replace(wanted, ids=tuple(found.run_ids)), found.missing
         page = await self._service.page(wanted, *page_of(request))
         jobs = [vars(record) for record in page.records]
-        return Json({"jobs": jobs, "next_cursor": page.next_cursor, "total": page.total})
+        return Json({"jobs": jobs, "next_cursor": page.next_cursor, "total": page.total, "missing": missing})
 
     async def get(self, request: Request) -> Response:
         return Json(vars(await self._service.get(run_id_of(request))))
@@ -153,8 +155,9 @@ class Api:
         found = await self._service.metrics_of(run_id_of(request), caller_of(request))
         return Json({"metrics": [vars(each) for each in found]})
 
-    async def trackers(self, _: Request) -> Response:
-        return Json({"trackers": [vars(each) for each in self._service.trackers()]})
+    async def trackers(self, request: Request) -> Response:
+        found = await self._service.trackers(request.query_params.get("job"))
+        return Json({"trackers": [vars(each) for each in found]})
 
     async def value(self, request: Request) -> Response:
         found = await self._service.value(run_id_of(request), request.path_params["name"], caller_of(request))

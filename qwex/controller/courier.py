@@ -121,6 +121,11 @@ class Courier:
         """Whether what the job's news go to cannot be reached, as far as that is known."""
         return self._away_of(job) is not None
 
+    def standing_of(self, job: LiveJob) -> tuple[str, float | None]:
+        """Why what the job's news go to cannot be reached, and since when; empty when it can."""
+        away = self._away_of(job)
+        return (away.why, away.since) if away else ("", None)
+
     @property
     def waiting(self) -> dict[str, LiveJob]:
         """Jobs of which there is news that it was not told yet."""

@@ -78,6 +78,7 @@ _CHANGES = (
     Parameter("user", "string", "only that user's; me is the caller"),
     Parameter("keep", "integer", "0 lets an idle controller of one's own end, and the stream with it (default 1)"),
 )
+_BEHIND = (Parameter("job", "string", "only those that were not told everything of that job"),)
 _KEY = (Parameter("Idempotency-Key", "string", "the same key and spec twice is one job"),)
 #: RFC 9512.
 YAML = "application/yaml"
@@ -125,7 +126,7 @@ OPERATIONS = (
     Operation("GET", "/elsewhere", "elsewhere", "Jobs of other controllers", None, "JobList", parameters=_FILTER),
     Operation("GET", "/queues", "queues", "The queues", None, "Queues"),
     Operation("GET", "/backends", "backends", "The backends", None, "Backends"),
-    Operation("GET", "/trackers", "trackers", "How far trackers are behind", None, "Trackers"),
+    Operation("GET", "/trackers", "trackers", "How far trackers are behind", None, "Trackers", parameters=_BEHIND),
     Operation("GET", "/plugins", "plugins", "The plugins", None, "Plugins"),
     Operation(
         "GET",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from qwex.controller.submission import Submitted
     from qwex.record import Glance, JobRecord, Metric, TrackerStanding
     from qwex.state import QueueInfo, Why
+    from qwex.tracker import Found
 
 __all__ = ["RESUBMIT_OF", "OutputValue", "Service"]
 
@@ -279,8 +280,8 @@ class Service:
         found = await self._parts.tracking.metrics(job)
         return await asyncio.to_thread(metrics_in, self._parts.logs.path(run_id)) if found is None else found
 
-    async def found(self, where: str) -> list[str]:
-        """The run ids of jobs for which a condition of a tracker's holds.
+    async def found(self, where: str) -> Found:
+        """The jobs for which a condition of a tracker's holds.
 
         Raises:
             InvalidSpec: that is no condition.
@@ -288,9 +289,10 @@ class Service:
         """
         return await self._parts.tracking.find(where)
 
-    def trackers(self) -> list[TrackerStanding]:
-        """How far each tracker is behind."""
-        return self._parts.tracking.standing()
+    async def trackers(self, run_id: str | None = None) -> list[TrackerStanding]:
+        """How far each tracker is behind; with a job those that were not told everything of it."""
+        tracking = self._parts.tracking
+        return tracking.standing_of(await self._parts.finding.job(run_id)) if run_id else tracking.standing()
 
     def changes(self, user: str | None) -> AsyncIterator[bytes]:
         """Server-sent events: each state change of every job (of ``user``) from now on."""

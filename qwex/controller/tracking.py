@@ -17,7 +17,7 @@ from qwex.controller.textlog import text_of_lines
 from qwex.errors import InvalidSpec
 from qwex.record import TrackerStanding
 from qwex.spec import JobSpec
-from qwex.tracker import TrackedJob
+from qwex.tracker import Found, TrackedJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -145,6 +145,11 @@ class Tracking:
         """The job as couriers have it, if there is news of it that a tracker was not told yet."""
         return next((found for each in self._couriers if (found := each.waiting.get(run_id))), None)
 
+    def standing_of(self, job: LiveJob) -> list[TrackerStanding]:
+        """Trackers that were not told everything of the job yet, and why."""
+        behind = [(each, each.standing_of(job)) for each in self._couriers if job.id in each.waiting]
+        return [TrackerStanding(each.tracker.name, 1, why, since) for each, (why, since) in behind]
+
     def standing(self) -> list[TrackerStanding]:
         """How far each tracker is behind."""
         return [
@@ -164,8 +169,8 @@ class Tracking:
                     log.info("tracker %s does not tell the metrics of %s: %s", courier.tracker.name, job.id, error)
         return None
 
-    async def find(self, where: str) -> list[str]:
-        """The run ids of jobs for which a tracker's condition holds.
+    async def find(self, where: str) -> Found:
+        """The jobs for which a tracker's condition holds.
 
         Raises:
             InvalidSpec: no tracker takes that for a condition.
@@ -173,10 +178,9 @@ class Tracking:
         """
         if not self._couriers:
             raise InvalidSpec.of("where", "no tracker is installed that could be asked")
-        found: dict[str, None] = {}
-        for courier in self._couriers:
-            found.update(dict.fromkeys(await courier.tracker.find(where)))
-        return list(found)
+        found = [await courier.tracker.find(where) for courier in self._couriers]
+        run_ids = dict.fromkeys(run_id for each in found for run_id in each.run_ids)
+        return Found(list(run_ids), "; ".join(each.missing for each in found if each.missing))
 
     async def close(self) -> None:
         """Stop telling; the next start goes on where this one was."""

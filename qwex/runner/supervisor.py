@@ -267,5 +267,6 @@ class Supervisor:
                 left.append(record["path"])
         if left:
             shown = ", ".join(left[:5]) + (", …" if len(left) > 5 else "")
-            message = f"{len(left)} files were not kept (links, odd names, or more than {files.MOST}): {shown}"
+            some = "1 file was" if len(left) == 1 else f"{len(left)} files were"
+            message = f"{some} not kept (links, odd names, or more than {files.MOST}): {shown}"
             self._log.write("notice", level="warning", code="files-left", message=message)

@@ -92,6 +92,8 @@ def _finish(channel: Channel, ended: Ended) -> NoReturn:
     """End as Python does: wait for threads, run exit functions, write out. Then say how it went."""
     if threading := sys.modules.get("threading"):
         threading._shutdown()
+    # Where Python leaves it for those who look at how a process ends; IPython leaves handled ones there, too.
+    sys.last_value = getattr(sys, "last_value", None) or SystemExit(ended.code) if ended.code else None
     atexit._run_exitfuncs()
     # Last of all, what was left open is closed, and so written out.
     ended.namespace.clear()

@@ -6,10 +6,15 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from harness.network import free_ports
+from leftovers import processes_of
 from mlflowserver import missing
+from qwex_mlflow.local import LocalStore
+from qwex_mlflow.runs import Runs
 
 
 def qwex(*words, **more):
@@ -24,6 +29,8 @@ def test_where_jobs_are_recorded(recorded, home, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mine:5000")
     assert qwex("uri").communicate(timeout=60)[0] == "http://mine:5000\n"
     assert qwex("ui", "--no-browser").communicate(timeout=60)[0] == "http://mine:5000\n"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///own.db")
+    assert qwex("uri").communicate(timeout=60)[0] == f"sqlite:///{Path.cwd() / 'own.db'}\n"
 
 
 def test_nowhere(recorded, monkeypatch):
@@ -35,15 +42,21 @@ def test_nowhere(recorded, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(missing()), reason=missing())
-def test_the_pages_over_the_store_on_this_machine(recorded):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_pages_over_the_store_on_this_machine(recorded, home, end):
+    (home / "mlflow").mkdir(parents=True)
+    with closing(LocalStore(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}", home / "mlflow")) as store:
+        for name in ("one", "two"):
+            Runs(store).experiment(name)
     port = free_ports(1)[0]
     pages = qwex("ui", "--no-browser", "--port", str(port))
     try:
         assert pages.stdout.readline() == f"http://127.0.0.1:{port}\n"
         assert b"MLflow" in urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30).read()
     finally:
-        pages.send_signal(signal.SIGINT)
-        assert pages.wait(60) == 0
+        pages.send_signal(end)
+        assert pages.wait(60) == (0 if end == signal.SIGINT else 143)
+    assert processes_of(home) == []
 
 
 @pytest.mark.parametrize("words", [(), ("dance",), ("ui", "--port", "many")])

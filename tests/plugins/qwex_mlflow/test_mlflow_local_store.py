@@ -8,11 +8,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 from harness.waiting import wait_until
 from leftovers import processes_of
 from mlflowserver import missing
+from qwex_mlflow.errors import Refused
 from qwex_mlflow.local import LocalStore
 from qwex_mlflow.runs import Runs
 
@@ -63,6 +65,22 @@ def test_the_first_jobs_all_at_once(recorded, home, monkeypatch):
     assert jobs[0].metrics()[0].value == 0.25
     artifacts = {path.name for path in (home / "mlflow" / "artifacts").rglob("*") if path.is_file()}
     assert {"train.py", "job.json"} <= artifacts
+
+
+def test_more_than_a_page(store, monkeypatch):
+    monkeypatch.setattr("qwex_mlflow.runs._PAGE", 2)
+    runs = Runs(store)
+    ids = [runs.experiment(f"number {number}") for number in range(5)]
+    made = [runs.create(ids[0], f"run {number}", 1.0, "me", {})["info"]["run_id"] for number in range(5)]
+    assert set(runs.experiments()) >= set(ids)
+    assert {each["info"]["run_id"] for each in runs.search(ids, "")} == set(made)
+
+
+def test_a_store_that_mlflow_has_given_up_is_not_asked_for_ever(tmp_path):
+    pytest.importorskip("mlflow", "3.11")
+    store = LocalStore((tmp_path / "mlruns").as_uri(), tmp_path)
+    with closing(store), pytest.raises(Refused, match="maintenance"):
+        Runs(store).experiment("one")
 
 
 def test_two_at_once_make_one_store(tmp_path):

@@ -24,7 +24,7 @@ from qwex.record import JobRecord
 from qwex.spec import JobSpec, Source
 from qwex.state import JobState
 from qwex.testing import TrackerContract
-from qwex.tracker import TrackedJob, TrackerContext
+from qwex.tracker import Found, TrackedJob, TrackerContext
 
 anyio = pytest.mark.anyio
 
@@ -256,10 +256,37 @@ async def test_many_metrics_go_in_few_requests(tracker, server):
 async def test_find(tracker, server):
     job = await begun(tracker, job_of("found-abc234", experiment="searched"))
     await tracker.record(job, [Event(9, "metrics", 5.0, data={"values": {"found": 0.5}})])
-    assert await tracker.find("metrics.found > 0.4 and metrics.found < 0.6") == ["found-abc234"]
-    assert await tracker.find("metrics.found > 0.6") == []
+    assert (await tracker.find("metrics.found > 0.4 and metrics.found < 0.6")).run_ids == ["found-abc234"]
+    assert await tracker.find("metrics.found > 0.6") == Found([])
     with pytest.raises(InvalidSpec, match="where"):
         await tracker.find("what is this")
+    await tracker.close()
+
+
+@anyio
+async def test_of_a_server_that_is_away_it_is_said_that_jobs_may_be_missing(tracker, server):
+    await begun(tracker, job_of("here-abc234", experiment="searched"))
+    other = server.uri.replace("127.0.0.1", "localhost")
+    await begun(tracker, job_of("there-abc234", env={"MLFLOW_TRACKING_URI": other}))
+    transport = tracker._servers.known(other).transport
+    transport._port = 9
+    transport._local = threading.local()
+    found = await tracker.find("tags.`qwex.run_id` = 'here-abc234'")
+    assert found.run_ids == ["here-abc234"]
+    assert "localhost" in found.missing
+    assert "cannot be reached" in found.missing
+    await tracker.close()
+
+
+@anyio
+async def test_a_note_of_the_codes_own_is_left_alone(tracker, server):
+    for name, note, kept in (("noted", "my own", "my own"), ("plain", "", "qwex job")):
+        job = await begun(tracker, job_of(f"{name}-abc234"))
+        if note:
+            run = Reference.loads(job.reference).run
+            server.call("runs/set-tag", {"run_id": run, "key": "mlflow.note.content", "value": note})
+        await tracker.end(replace(job, record=replace(job.record, state=JobState.SUCCEEDED, ended_at=2.0)))
+        assert server.of_job(job.run_id)[0].tags["mlflow.note.content"].startswith(kept)
     await tracker.close()
 
 

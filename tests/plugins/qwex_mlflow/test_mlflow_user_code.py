@@ -103,6 +103,31 @@ def test_runs_that_a_killed_job_left_open_are_ended(client, server):
     wait_until(lambda: [child.status for child in children(server, run)] == ["FAILED"], "the child to end")
 
 
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("mlflow.set_experiment('elsewhere')\nmlflow.log_metric('loss', 0.5)\n1 / 0", "FAILED"),
+        ("mlflow.set_experiment('elsewhere')\nmlflow.log_metric('loss', 0.5)\nraise SystemExit(3)", "FAILED"),
+        ("mlflow.set_experiment('elsewhere')\nmlflow.start_run()\nimport os\nos.kill(os.getpid(), 9)", "FAILED"),
+        (
+            "mlflow.set_experiment('elsewhere')\nwith mlflow.start_run():\n    mlflow.log_metric('loss', 0.5)\n1 / 0",
+            "FINISHED",
+        ),
+    ],
+)
+def test_no_run_of_a_job_that_crashed_says_that_it_finished_if_it_was_open(client, server, text, status):
+    job = client.submit(JobSpec(source=Source(kind="script", text="import mlflow\n" + text, name="train.py")))
+    job.wait(60)
+    run = server.run_of(job.id, "FAILED")
+    wait_until(lambda: [child.status for child in children(server, run)] == [status], "the run elsewhere to end")
+
+
+def test_what_is_logged_to_another_experiment_is_shown_with_the_job(client, server):
+    job = submitted(client, "mlflow.set_experiment('elsewhere')\nmlflow.log_metric('loss', 0.5)")
+    server.run_of(job.id, "FINISHED")
+    assert [(each.name, each.value) for each in job.metrics()] == [("loss", 0.5)]
+
+
 def test_autolog(client, server):
     pytest.importorskip("sklearn")
     text = (
