@@ -42,6 +42,7 @@ __all__ = [
     "Zipapp",
     "describe",
     "ended",
+    "exit_of",
     "lines",
     "outcome",
     "runner_argv",
@@ -198,10 +199,20 @@ def outcome(folder: Path) -> JobStatus | None:
     except FileNotFoundError:
         return None
     tail = lines(folder, max(size - _EXIT_BYTES, 0), _EXIT_BYTES)
-    if not tail or not is_type(tail[-1], "exit"):
+    exit = exit_of(tail[-1]) if tail else None
+    return ended(exit, exit["attempt"]) if exit else None
+
+
+def exit_of(line: bytes) -> dict[str, Any] | None:
+    """The ``exit`` record that a line is; None of any other, also of what a job has written into its log itself."""
+    if not is_type(line, "exit"):
         return None
-    exit: dict[str, Any] = json.loads(tail[-1])
-    return ended(exit, exit["attempt"])
+    try:
+        exit: dict[str, Any] = {"attempt": 1, "code": None, "reason": "", "message": "", **json.loads(line)}
+    except (ValueError, TypeError):
+        return None
+    kinds = {"attempt": int, "code": (int, type(None)), "reason": str, "message": str}
+    return exit if all(isinstance(exit[name], kind) for name, kind in kinds.items()) else None  # type: ignore[arg-type]
 
 
 def ended(exit: Mapping[str, Any], attempt: int) -> JobStatus:

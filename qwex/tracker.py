@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from qwex.record import JobRecord
     from qwex.spec import JobSpec
 
-__all__ = ["Metric", "States", "Tracked", "TrackedJob", "Tracker", "TrackerContext", "TrackerUnavailable"]
+__all__ = ["Found", "Metric", "States", "Tracked", "TrackedJob", "Tracker", "TrackerContext", "TrackerUnavailable"]
 
 
 States: TypeAlias = "Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]"

@@ -10,6 +10,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from qwex import jobfolder
 from qwex.errors import BackendUnavailable, NotFound, QwexError
 from qwex.runner import leftovers
 from qwex_kueue import names
@@ -247,7 +248,7 @@ def _start(lines: bytes) -> dict[str, Any] | None:
 def _exit(lines: bytes) -> dict[str, Any] | None:
     """The exit record, which is the last of an attempt."""
     last = lines.rstrip(b"\n").rpartition(b"\n")[2]
-    return json.loads(last) if last.startswith(b'{"type":"exit"') else None
+    return jobfolder.exit_of(last)
 
 
 def _last_seq(lines: bytes, before: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +57,11 @@ class Parcels:
 
     async def end(self, run_id: str, attempt: int) -> JobStatus | None:
         """How the job ended, where that attempt was its last; None where that is not known from here."""
-        exit: dict[str, Any] = {}
+        exit: dict[str, Any] | None = None
         try:
             async for lines in self.records(run_id, attempt):
                 last = lines.rstrip(b"\n").rpartition(b"\n")[2]
-                exit = json.loads(last) if last.startswith(b'{"type":"exit"') else {}
+                exit = jobfolder.exit_of(last)
         except (NotFound, BackendUnavailable):
             return None
         status = jobfolder.ended(exit, attempt) if exit else None

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from qwex.events import is_type
+from qwex.jobfolder import exit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +112,7 @@ class EventFile:
             self.start = _record(end if begin == 0 else os.pread(fd, _EDGE, 0), 0, "start")
         if self.exit is None and end.endswith(b"\n"):
             # An exit record holds one sentence, so it lies whole in the last bytes.
-            self.exit = _record(end, end.rfind(b"\n", 0, -1) + 1, "exit")
+            self.exit = exit_of(end[end.rfind(b"\n", 0, -1) + 1 : -1])
 
 
 def _record(data: bytes, at: int, type: str) -> dict[str, Any] | None:

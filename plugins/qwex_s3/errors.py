@@ -81,8 +81,11 @@ def code_of(error: BaseException) -> str:
 
 
 @contextmanager
-def translated(where: Where, key: str = "") -> Iterator[None]:
-    """Whatever obstore raises inside, as one of qwex's errors; what is qwex's own or the caller's passes."""
+def translated(where: Where, key: str = "", missing: type[QwexError] = NotFound) -> Iterator[None]:
+    """Whatever obstore raises inside, as one of qwex's errors; what is qwex's own or the caller's passes.
+
+    ``missing`` is for what is not there: of what is written in parts that is no word on the object.
+    """
     try:
         yield
     except QwexError:
@@ -90,7 +93,7 @@ def translated(where: Where, key: str = "") -> Iterator[None]:
     except Exception as error:
         if not _is_obstores(error):
             raise
-        raise _as_error(error, where, key) from error
+        raise _as_error(error, where, key, missing) from error
 
 
 def _is_obstores(error: Exception) -> bool:
@@ -99,7 +102,7 @@ def _is_obstores(error: Exception) -> bool:
     return isinstance(error, BaseError) or (isinstance(error, FileNotFoundError) and "Debug source" in str(error))
 
 
-def _as_error(error: Exception, where: Where, key: str) -> QwexError:
+def _as_error(error: Exception, where: Where, key: str, missing: type[QwexError]) -> QwexError:
     code, status = code_of(error), status_of(error)
     if "incorrectly configured region" in str(error):  # obstore's word for a redirect, whose code it drops
         code = "PermanentRedirect"
@@ -107,7 +110,7 @@ def _as_error(error: Exception, where: Where, key: str) -> QwexError:
         happened, remedy = _MENDED[code]
         return ConfigError(where.name(f"the artifact store {where.url}: {happened}; {remedy}"))
     if status == 404 or isinstance(error, FileNotFoundError):
-        return NotFound(f"the artifact store {where.url} has no {key}")
+        return missing(f"the artifact store {where.url} has no {key}")
     if status in (401, 403):
         return ConfigError(
             f"the artifact store {where.url} refuses these keys ({status}); check [{where.section}] and their rights"

@@ -130,9 +130,14 @@ class CloudStore(ArtifactStore):
         """Put what comes in pieces of 8 MiB; of more than 70 GiB ``size`` must be told."""
         if not replace and await self.stat(key):
             return False
+        counted = uploading.Counted(parts)
         async with self._room:
-            with translated(self._where, key):
-                await uploading.upload(self._place, key, parts, size)
+            with translated(self._where, key, missing=ArtifactsUnavailable):  # a server that was started again
+                await uploading.upload(self._place, key, counted, size)
+        # A server that is killed as it puts the parts together has been seen to say that it did.
+        stored = await self.stat(key)
+        if stored is None or stored.size != counted.size:
+            raise ArtifactsUnavailable(f"{self._where.url} does not have {key} as it was just written; try again")
         return True
 
     async def _delete_one(self, key: str) -> None:

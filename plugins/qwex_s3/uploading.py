@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ["PART", "put_whole", "regrouped", "upload", "with_first"]
+__all__ = ["PART", "Counted", "put_whole", "regrouped", "upload", "with_first"]
 
 #: Bytes of a part; what is smaller goes in one request.
 PART = 8 << 20
@@ -27,6 +27,26 @@ _PAUSE = 0.2
 
 class _GivenUp(Exception):
     """What obstore is told so that it takes back the parts it has sent."""
+
+
+class Counted:
+    """The same pieces, and their bytes so far."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+        self.size = 0
+
+    def __aiter__(self) -> Counted:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await anext(self._pieces)
+        self.size += len(piece)
+        return piece
+
+    async def aclose(self) -> None:
+        """As a generator's."""
+        await self._pieces.aclose()  # type: ignore[attr-defined]
 
 
 async def put_whole(place: Any, key: str, data: bytes | Path, patience: float, *, replace: bool) -> bool:

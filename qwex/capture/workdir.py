@@ -48,27 +48,41 @@ def archived(folder: Path) -> bytes:
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for path in paths:
-            _add(archive, folder, path)
+            try:
+                _add(archive, folder, path)
+            except OSError as error:
+                said = f"{folder / path} cannot be sent along: {error.strerror}; was it removed meanwhile?"
+                raise InvalidSpec.of("workdir", said) from None
     return packed.getvalue()
 
 
 def _candidates(folder: Path) -> Iterator[str]:
     """Relative paths of files and links, as git sees them where there is a repository."""
-    words = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        done = subprocess.run(words, capture_output=True, check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+        listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        # Of a folder that its repository ignores as a whole git would list nothing.
+        ignored = not listed and bool(_git(folder, "ls-files", "-z", "--others", "--ignored", "--exclude-standard"))
     except (OSError, subprocess.SubprocessError):
+        ignored, listed = True, b""
+    if ignored:
         yield from _walked(folder)
         return
-    for name in set(done.stdout.decode("utf-8", "surrogateescape").split("\0")) - {""}:
+    for name in set(listed.decode("utf-8", "surrogateescape").split("\0")) - {""}:
         if (folder / name).is_symlink() or (folder / name).is_file():  # not one that was deleted, nor a submodule
             yield name
+
+
+def _git(folder: Path, *words: str) -> bytes:
+    command = ["git", "-C", str(folder), *words]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+    return done.stdout
 
 
 def _walked(folder: Path) -> Iterator[str]:
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _is_named(name, _NEVER)]
-        for name in names:
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for name in [*names, *links]:
             path = os.path.join(place, name)
             if os.path.islink(path) or os.path.isfile(path):
                 yield os.path.relpath(path, folder)
@@ -101,7 +115,7 @@ def _is_named(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _check_size(folder: Path, paths: list[str]) -> None:
-    sizes = {path: (folder / path).lstat().st_size for path in paths}
+    sizes = {path: _size(folder / path) for path in paths}
     total = sum(sizes.values())
     if total <= MOST_BYTES and len(paths) <= _MOST_FILES:
         return
@@ -112,6 +126,13 @@ def _check_size(folder: Path, paths: list[str]) -> None:
         f"{folder} has {len(paths):,} files with {format_bytes(total)}; at most {_MOST_FILES:,} with "
         f"{format_bytes(MOST_BYTES)} are sent along. The largest: {listed}. Leave some out in .qwexignore",
     )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:  # removed since
+        return 0
 
 
 def _add(archive: tarfile.TarFile, folder: Path, path: str) -> None:

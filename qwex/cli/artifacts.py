@@ -50,12 +50,12 @@ def _get(given: Given) -> int:
 
 def _put(given: Given) -> int:
     paths = [Path(each) for each in given["files"]]
-    if given["as"] and (len(paths) > 1 or paths[0].is_dir()):
+    if given["name"] and (len(paths) > 1 or paths[0].is_dir()):
         raise InvalidSpec.of("as", "--as names one file; of several, and in folders, each keeps its name")
     job = client().job(given["id"])
     for path in paths:
         for file, name in _within(path):
-            say(job.add_file(file, given["as"] or name).path)
+            say(job.add_file(file, given["name"] or name).path)
     return exits.OK
 
 
@@ -91,7 +91,7 @@ COMMAND = Group(
             "add files to what an ended job has left",
             _put,
             (_ID, Word("files", "FILE", "files, and folders with all that is in them", many=True)),
-            (Flag("as", "--as", "what it is called there", "", str, metavar="PATH"),),
+            (Flag("name", "--as", "what it is called there", "", str, metavar="PATH"),),
             examples=(
                 "qwex artifacts put train-7k3f9q report.html",
                 "qwex artifacts put train-7k3f9q b.pt --as best.pt",

@@ -360,7 +360,7 @@ class AsyncClient:
 
     async def _put(self, digest: str, data: bytes | memoryview) -> str:
         path = f"/blobs/{digest}"
-        async with self.session.exchange("HEAD", path) as answer:
+        async with self.session.exchange("HEAD", f"{path}?size={len(data)}") as answer:
             there = answer.status < 300
             await answer.body()
         if not there:  # or refused, of which the answer to a HEAD has no words

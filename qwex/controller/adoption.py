@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from qwex.controller.eventlog import whole_lines
 from qwex.controller.job import LiveJob, changed
-from qwex.controller.records import find, last_position
+from qwex.controller.records import find, last_position, lines_of
 from qwex.controller.times import times, true_times
+from qwex.jobfolder import exit_of
 from qwex.state import JobState, JobStatus, Reason
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def load(store: Store, logs: Logs, registry: Registry, lifecycle: Lifecycle) -> 
         registry.add(job)
         if logs.path(job.id).exists():
             job.log = logs.write(job.record)
-            _fold(job, job.log)
+            try:
+                _fold(job, job.log)
+            except (ValueError, TypeError, LookupError):
+                log.exception("the log of the job %s says what no log says, and is passed over", job.id)
             if job.record.state.terminal:
                 _finish(job, logs, lifecycle)
         lifecycle.tracking.adopted(job)
@@ -146,8 +150,8 @@ def _fold(job: LiveJob, story: EventLog) -> None:
         job.position = last_position(lines) or job.position
         for value in find(lines, "value"):
             job.produced = {**job.produced, value["name"]: value}
-        for exit in find(lines, "exit"):
-            job.exit = exit
+        for line in lines_of(lines, "exit"):
+            job.exit = exit_of(line) or job.exit
         for state in find(lines, "state"):
             _fold_state(job, state)
     if job.exit and job.exit.get("attempt") != job.record.attempt:

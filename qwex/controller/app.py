@@ -18,7 +18,7 @@ from qwex.controller.operations import NOTEBOOK, OPERATIONS, YAML
 from qwex.controller.origin import Origin
 from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, run_ids_of, text_of, user_of
 from qwex.controller.submission import Entry
-from qwex.controller.web import Endless, Json, body, flag, limited
+from qwex.controller.web import Endless, Json, body, flag, limited, natural
 from qwex.errors import NotFound, QwexError
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ class Api:
         return Json({"metrics": [vars(each) for each in found]})
 
     async def trackers(self, request: Request) -> Response:
-        found = await self._service.trackers(request.query_params.get("job"))
+        job = request.query_params.get("job")
+        found = await self._service.trackers_of(job) if job else self._service.trackers()
         return Json({"trackers": [vars(each) for each in found]})
 
     async def value(self, request: Request) -> Response:
@@ -199,7 +200,8 @@ class Api:
         return Endless(self._service.changes(user_of(request)), "text/event-stream")
 
     async def has_blob(self, request: Request) -> Response:
-        if not await self._service.has_blob(request.path_params["digest"], caller_of(request)):
+        size = natural(request.query_params.get("size"), "size", -1)
+        if not await self._service.has_blob(request.path_params["digest"], caller_of(request), size):
             raise NotFound(f"no blob {request.path_params['digest']}")
         return Response()
 

@@ -31,15 +31,21 @@ class Blobs:
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
+        #: Keys under which there are other bytes: they are not there for those who ask, and written over.
+        self._damaged: set[str] = set()
 
     async def _address(self, user: str, digest: str) -> str:
         """Where a place elsewhere puts the blob; empty where there is no such address."""
         url = await self._artifacts.url(_key(user, digest), _SENDING, "PUT") if self._artifacts.is_shared else None
         return url if url and url.startswith(("http://", "https://")) else ""
 
-    async def exists(self, user: str, digest: str) -> bool:
-        """Whether the user has the blob, whole."""
-        return await self._artifacts.stat(_key(user, digest)) is not None
+    async def exists(self, user: str, digest: str, size: int = -1) -> bool:
+        """Whether the user has the blob, whole: with as many bytes as it should have, where that is known."""
+        key = _key(user, digest)
+        stored = await self._artifacts.stat(key)
+        if stored and size not in (-1, stored.size):
+            self._damaged.add(key)
+        return stored is not None and key not in self._damaged
 
     async def size(self, user: str, digest: str) -> int | None:
         """Its bytes; None where the user does not have it."""
@@ -53,12 +59,14 @@ class Blobs:
             InvalidSpec: the bytes do not have that digest.
         """
         key, checked = _key(user, digest), _checked(digest, chunks)
-        if await self._artifacts.stat(key):
+        there = await self._artifacts.stat(key)
+        if there and key not in self._damaged:
             # Who sends it all the same is told whether it is what it should be.
             async for _ in checked:
                 pass
             return
-        await self._artifacts.put(key, checked)
+        await self._artifacts.put(key, checked, replace=there is not None)
+        self._damaged.discard(key)
 
     async def get(self, user: str, digest: str) -> AsyncIterator[bytes]:
         """The blob's bytes. The last ones come once all of them are known to be the right ones.
@@ -76,9 +84,10 @@ class Blobs:
                 seen.update(chunk)
                 held = chunk
         if f"sha256:{seen.hexdigest()}" != digest:
+            self._damaged.add(key)
             raise Damaged(
-                f"the bytes of {digest} in {self._artifacts.place} are others than those that were stored: "
-                f"remove {key} there and upload it again"
+                f"the bytes of {digest} in {self._artifacts.place} ({key}) are others than those that were stored; "
+                "upload it again"
             )
         if held:
             yield held

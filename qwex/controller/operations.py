@@ -79,6 +79,7 @@ _CHANGES = (
     Parameter("keep", "integer", "0 lets an idle controller of one's own end, and the stream with it (default 1)"),
 )
 _BEHIND = (Parameter("job", "string", "only those that were not told everything of that job"),)
+_BLOB = (Parameter("size", "integer", "how many there should be; with others they are not stored"),)
 _KEY = (Parameter("Idempotency-Key", "string", "the same key and spec twice is one job"),)
 #: RFC 9512.
 YAML = "application/yaml"
@@ -136,7 +137,7 @@ OPERATIONS = (
         media=_EVENT_STREAM,
         parameters=_CHANGES,
     ),
-    Operation("HEAD", "/blobs/{digest}", "has_blob", "Whether bytes are stored", media=_BYTES),
+    Operation("HEAD", "/blobs/{digest}", "has_blob", "Whether bytes are stored", media=_BYTES, parameters=_BLOB),
     Operation("PUT", "/blobs/{digest}", "put_blob", "Store bytes by their digest", media=_BYTES, status=201),
     Operation("GET", "/whoami", "whoami", "Whom the controller takes the caller for", None, "Whoami"),
     Operation("GET", "/healthz", "health", "Whether it answers", None, "Health", open=True),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qwex import events
 from qwex.backend import Capability
-from qwex.controller.records import DROPPABLE, find, last_position, type_of
+from qwex.controller.records import DROPPABLE, find, last_position, lines_of, type_of
 from qwex.errors import BackendUnavailable, QwexError
+from qwex.jobfolder import exit_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -136,6 +137,10 @@ class Pump:
 
     def _take(self, lines: bytes) -> bool:
         """Add lines to the log; False when there will be no more of this attempt."""
+        if any(
+            lines_of(lines, "state")
+        ):  # the controller's own; whoever writes one into a job's output is not the runner
+            lines = b"".join(line for line in lines.splitlines(keepends=True) if type_of(line) != b"state")
         position = last_position(lines)
         further = position is not None and position.attempt > self._attempt
         if further:
@@ -144,11 +149,14 @@ class Pump:
         if position:
             self._job.position = position
         for value in find(lines, "value"):
-            self._job.produced = {**self._job.produced, value["name"]: value}
+            if isinstance(name := value.get("name"), str):
+                self._job.produced = {**self._job.produced, name: value}
         for cell in find(lines, "cell"):
             self._job.cell = cell
         # The records may begin with the end of an attempt before this one, whose drain was cut short.
-        exits = (exit for exit in find(lines, "exit") if exit.get("attempt") == self._attempt)
+        exits = (
+            exit for line in lines_of(lines, "exit") if (exit := exit_of(line)) and exit["attempt"] == self._attempt
+        )
         self._job.exit = next(exits, None)
         self._tracking.grew(self._job, self._append(lines), at_once=False)
         return self._job.exit is None and not further

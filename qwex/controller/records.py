@@ -13,7 +13,7 @@ from qwex.state import Position
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DROPPABLE", "are_streams", "damaged", "find", "last_position", "type_of"]
+__all__ = ["DROPPABLE", "are_streams", "damaged", "find", "last_position", "lines_of", "type_of"]
 
 #: Output that a full log or disk may lose; all other records are part of the job's state.
 DROPPABLE = frozenset(type.encode() for type in OUTPUT_TYPES - {"error"})
@@ -46,9 +46,15 @@ def damaged(number: int) -> bytes:
 def find(lines: bytes, *types: str) -> Iterator[dict[str, Any]]:
     """The records of those types in ``lines`` (whole lines), in order of ``types``, then of the lines."""
     for type in types:
-        for at in _starts(lines, b'{"type":"%b"' % type.encode()):
+        for line in lines_of(lines, type):
             with contextlib.suppress(ValueError):  # damaged; readers are told so
-                yield json.loads(lines[at : lines.index(b"\n", at)])
+                yield json.loads(line)
+
+
+def lines_of(lines: bytes, type: str) -> Iterator[bytes]:
+    """The lines that are records of that type, without their ends."""
+    for at in _starts(lines, b'{"type":"%b"' % type.encode()):
+        yield lines[at : lines.index(b"\n", at)]
 
 
 def _starts(lines: bytes, start: bytes) -> Iterator[int]:

@@ -289,18 +289,21 @@ class Service:
         """
         return await self._parts.tracking.find(where)
 
-    async def trackers(self, run_id: str | None = None) -> list[TrackerStanding]:
-        """How far each tracker is behind; with a job those that were not told everything of it."""
-        tracking = self._parts.tracking
-        return tracking.standing_of(await self._parts.finding.job(run_id)) if run_id else tracking.standing()
+    def trackers(self) -> list[TrackerStanding]:
+        """How far each tracker is behind."""
+        return self._parts.tracking.standing()
+
+    async def trackers_of(self, run_id: str) -> list[TrackerStanding]:
+        """Trackers that were not told everything of the job yet."""
+        return self._parts.tracking.standing_of(await self._parts.finding.job(run_id))
 
     def changes(self, user: str | None) -> AsyncIterator[bytes]:
         """Server-sent events: each state change of every job (of ``user``) from now on."""
         return self._parts.streams.changes(lambda record: user is None or record.user == user)
 
-    async def has_blob(self, digest: str, caller: Caller) -> bool:
-        """Whether the caller's bytes are stored whole."""
-        return self._parts.blobs is not None and await self._parts.blobs.exists(caller.user, digest)
+    async def has_blob(self, digest: str, caller: Caller, size: int = -1) -> bool:
+        """Whether the caller's bytes are stored whole; ``size`` of them, where it is not -1."""
+        return self._parts.blobs is not None and await self._parts.blobs.exists(caller.user, digest, size)
 
     async def put_blob(self, digest: str, chunks: AsyncIterator[bytes], caller: Caller) -> None:
         """Store bytes as the caller's; they are whole and durable when this returns.

@@ -28,6 +28,8 @@ def kept(folder: str) -> tuple[list[dict[str, Any]], list[str]]:
     root, values = os.path.join(folder, FOLDER), os.path.join(folder, "values")
     records: list[dict[str, Any]] = []
     left: list[str] = []
+    if os.path.islink(root):  # the job has put another folder there: what is in it is not ours to take
+        return [], [FOLDER]
     for path in _paths(root):
         record = None
         if len(records) < MOST:
@@ -44,7 +46,8 @@ def _paths(root: str) -> Iterator[str]:
     """Relative paths of all that is no folder, in order."""
     for folder, folders, names in os.walk(root):
         folders.sort()
-        yield from (os.path.relpath(os.path.join(folder, name), root) for name in sorted(names))
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        yield from (os.path.relpath(os.path.join(folder, name), root) for name in sorted([*names, *links]))
 
 
 def _keep(root: str, path: str, values: str) -> dict[str, Any] | None:

@@ -28,6 +28,21 @@ PAUSE = 0.002
 NEVER = float("inf")
 
 _BATCH_CHARS = 256 * 1024
+#: What a worker has to say beside its output. All other records are the supervisor's own, whatever a job's code sends.
+_WORKERS = tuple(
+    b'{"type":"%b"' % kind
+    for kind in (
+        b"cell",
+        b"clear_output",
+        b"display",
+        b"error",
+        b"metrics",
+        b"notice",
+        b"result",
+        b"update_display",
+        b"value",
+    )
+)
 _BUSY_BYTES = PIPE_BYTES // 32
 
 
@@ -131,7 +146,7 @@ class Recorder:
             said = json.loads(body)
             self.outcome = Outcome(said["reason"], said["message"])
             self.foreseen = said["code"], Usage(said["peak_memory"], said["cpu_time"])
-        elif body:
+        elif body.startswith(_WORKERS):
             self.log.append(body)
         if self._control is not None:
             with contextlib.suppress(OSError):  # its end is seen when the worker is reaped

@@ -8,6 +8,7 @@ import json
 import linecache
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ PYTHON = "{}.{}".format(*sys.version_info)
 _PROTOCOL = 5
 #: An artifact store that gives nothing for so long gives nothing.
 _SECONDS = 60
+#: Seconds before each further try of one that cannot be reached.
+_AGAIN = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 #: Names that IPython puts beside a cell's own.
 _SHELLS_OWN = ("In", "Out", "exit", "quit", "get_ipython", "open")
 _MOST_NAMES = 20
@@ -109,10 +112,26 @@ def _read(url: str) -> bytes:
     if parts.scheme == "file":
         with open(unquote(parts.path), "rb") as file:
             return file.read()
+    for pause in (*_AGAIN, None):
+        try:
+            return _fetch(url)
+        except OSError as error:
+            refused = 400 <= getattr(error, "code", 500) < 500
+            if pause is None or refused:
+                raise
+            time.sleep(pause)
+    raise AssertionError
+
+
+def _fetch(url: str) -> bytes:
+    from http.client import HTTPException
     from urllib.request import urlopen
 
-    with urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - the controller's own address
-        return bytes(answer.read())
+    try:
+        with urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310 - the controller's own address
+            return bytes(answer.read())
+    except HTTPException as error:  # it broke off
+        raise OSError(f"the artifact store broke off: {type(error).__name__}") from error
 
 
 def _decode(format: str, data: bytes) -> Any:

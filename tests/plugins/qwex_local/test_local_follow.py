@@ -64,7 +64,7 @@ def test_the_edges_of_an_event_file(tmp_path):
     assert events.exit is None
     file.write_bytes(start + line(2, 50_000) + b'{"type":"exit","code":0}\n')
     events.look()
-    assert events.exit == {"type": "exit", "code": 0}
+    assert events.exit == {"type": "exit", "code": 0, "attempt": 1, "reason": "", "message": ""}
 
 
 def test_what_a_job_prints_is_not_taken_for_its_end(tmp_path):

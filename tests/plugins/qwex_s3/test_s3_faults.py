@@ -121,6 +121,19 @@ async def test_a_lost_answer_is_not_two_objects(proxy, through):
     assert await read(store, "x") == b"once"
 
 
+async def test_an_upload_whose_parts_the_server_has_forgotten_says_nothing_of_the_object(proxy, through):
+    """``NotFound`` would be a word on what was to be stored."""
+    proxy.fault(answer(404, "NoSuchUpload"), "POST", "uploadId=")
+    with pytest.raises(ArtifactsUnavailable):
+        await through().put("x", chunks(bytes(20 * MIB)))
+
+
+async def test_an_upload_that_is_said_to_be_whole_and_is_not_there(proxy, through):
+    proxy.fault(answer(404), "HEAD")
+    with pytest.raises(ArtifactsUnavailable, match="does not have x as it was just written"):
+        await through().put("x", chunks(bytes(20 * MIB)), replace=True)
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="obstore 0.12, which takes back the parts, needs Python 3.11")
 async def test_cut_in_the_middle_of_the_parts(gateway, bucket, proxy, through):
     """Nothing whole is there, no part is left behind, and it can be put again."""

@@ -94,3 +94,29 @@ def test_one_that_is_too_large_names_its_largest_files(folder, monkeypatch):
 def test_one_that_is_not_there(tmp_path):
     with pytest.raises(InvalidSpec, match="is no folder"):
         archived(tmp_path / "missing")
+
+
+def test_a_folder_that_its_repository_ignores_is_sent_all_the_same(tmp_path):
+    (tmp_path / "ignored" / "deep").mkdir(parents=True)
+    (tmp_path / "ignored" / "deep" / "data.csv").write_text("1")
+    (tmp_path / ".gitignore").write_text("ignored/\n")
+    subprocess.run(["git", "-C", tmp_path, "init", "-q"], check=True)
+    assert set(members(archived(tmp_path / "ignored"))) == {"deep/data.csv"}
+    (tmp_path / "empty").mkdir()
+    assert members(archived(tmp_path / "empty")) == {}
+
+
+def test_links_to_folders_are_links(tmp_path):
+    (tmp_path / "runs" / "3").mkdir(parents=True)
+    (tmp_path / "runs" / "3" / "model.pt").write_text("m")
+    (tmp_path / "latest").symlink_to("runs/3")
+    found = members(archived(tmp_path))
+    assert set(found) == {"latest", "runs/3/model.pt"}
+    assert found["latest"].linkname == "runs/3"
+
+
+def test_a_file_that_goes_while_it_is_packed(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("a")
+    monkeypatch.setattr(workdir, "_candidates", lambda folder: ["a.txt", "gone.txt"])
+    with pytest.raises(InvalidSpec, match=r"gone\.txt cannot be sent along: No such file"):
+        archived(tmp_path)

@@ -23,6 +23,7 @@ folder = pathlib.Path(os.environ["QWEX_FILES"])
 (folder / "same.txt").write_text("h\\u00e9llo")
 (folder / "empty").touch()
 (folder / "link").symlink_to("/etc/passwd")
+(folder / "linked").symlink_to("models")
 os.mkfifo(folder / "pipe")
 """
 
@@ -56,7 +57,7 @@ def test_they_are_listed_and_fetched(qwex, job, tmp_path):
 
 
 def test_what_is_no_plain_file_stays_away_and_is_said(qwex, job):
-    assert "2 files were not kept (links, odd names, or more than 2000): link, pipe" in qwex("logs", job).err
+    assert "3 files were not kept (links, odd names, or more than 2000): link, linked, pipe" in qwex("logs", job).err
 
 
 def test_in_python_they_are_opened_when_they_are_asked_for(qwex, job):
@@ -186,3 +187,17 @@ def test_a_large_file_is_opened_without_being_held_in_memory(tmp_path, monkeypat
         opened.seek(25)
         assert opened.read() == b"a" * 5
         assert opened.fileno() > 2
+
+
+def test_a_folder_that_the_job_puts_in_place_of_its_own_is_left_alone(qwex, tmp_path):
+    mine = tmp_path / "mine"
+    (mine / "sub").mkdir(parents=True)
+    (mine / "data.csv").write_text("keep")
+    (tmp_path / "moves.py").write_text(
+        f"import os\nos.rmdir(os.environ['QWEX_FILES'])\nos.symlink({str(mine)!r}, os.environ['QWEX_FILES'])"
+    )
+    done = qwex("submit", "--wait", "--json", "moves.py")
+    run_id = json.loads(qwex("list", "--json").out)["jobs"][0]["id"]
+    assert (mine / "data.csv").read_text() == "keep", done.err
+    assert dict(sdk.Client().job(run_id).files) == {}
+    assert "1 file was not kept" in qwex("logs", run_id).err

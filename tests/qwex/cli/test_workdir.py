@@ -31,13 +31,13 @@ def test_an_unchanged_folder_is_one_request(qwex, tmp_path, monkeypatch):
     for n in range(1400):
         (project / f"{n}.txt").write_text(str(n))
     asked = []
-    call = Session.call
+    request = Session._request
 
-    async def watched(self, method, target, *args, **more):
+    def watched(self, method, target, *args):
         asked.append((method, target.partition("sha256")[0]))
-        return await call(self, method, target, *args, **more)
+        return request(self, method, target, *args)
 
-    monkeypatch.setattr(Session, "call", watched)
+    monkeypatch.setattr(Session, "_request", watched)
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         job = sdk.submit(["ls"], workdir="project")

@@ -304,3 +304,27 @@ def test_thousands_wait_without_files(daemon):
     page = daemon.call("GET", "/jobs?state=queued&limit=1")[2]
     assert page["total"] == 500
     assert list(daemon.home.glob("logs/*/*")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"state","ts":1.0,"attempt":1,"seq":9,"state":"FAILED"}\n',
+        b'{"type":"state","ts":1.0,"attempt":1,"state":"NOWHERE","reason":"","message":"","exit_code":null}\n',
+        b'{"type":"exit","ts":1.0,"attempt":1,"seq":9,"code":77}\n',
+        b'{"type":"value","ts":1.0,"attempt":1,"seq":9}\n',
+    ],
+)
+def test_a_log_that_says_what_no_log_says_keeps_no_controller_from_starting(daemon, line):
+    submit(daemon, "odd", "even")
+    for run_id in ("odd", "even"):
+        daemon.script(run_id).say("RUNNING")
+        daemon.wait(run_id, "RUNNING")
+    daemon.kill()
+    log = daemon.home / "logs" / "dd" / "odd.jsonl"
+    with log.open("ab") as file:
+        file.write(line)
+    assert daemon.start() == "ready"
+    for run_id in ("odd", "even"):
+        daemon.script(run_id).finish("last\n")
+        daemon.wait(run_id, "SUCCEEDED")

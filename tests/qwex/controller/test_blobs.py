@@ -122,7 +122,7 @@ async def test_a_damaged_blob_is_never_given_whole(blobs, folder, wrong):
         async for chunk in blobs.get("ada", DIGEST):
             came.append(chunk)
 
-    with pytest.raises(Damaged, match=rf"of {DIGEST} in file://.* are others .* remove {file} there and upload"):
+    with pytest.raises(Damaged, match=rf"of {DIGEST} in file://.* \({file}\) are others .*; upload it again"):
         await take()
     assert len(b"".join(came)) < len(DATA)
 
@@ -255,3 +255,19 @@ async def test_a_value_whose_bytes_are_others_than_announced_is_refused(tmp_path
     blobs = Blobs(Artifacts(FileStore, StoreContext(tmp_path.as_uri(), tmp_path / "own")))
     with pytest.raises(InvalidSpec):
         await blobs.fetch("ada", "one", {**VALUE, "digest": DIGEST}, Place(tmp_path, None))
+
+
+async def test_a_damaged_blob_is_written_over_when_it_is_sent_again(blobs, folder):
+    await blobs.put("ada", DIGEST, chunks(DATA))
+    (file,) = [path for path in folder.rglob("*") if path.is_file()]
+    file.write_bytes(DATA[:-1])
+    assert await blobs.exists("ada", DIGEST)
+    assert not await blobs.exists("ada", DIGEST, len(DATA)), "it has too few bytes"
+    await blobs.put("ada", DIGEST, chunks(DATA))
+    assert await blobs.exists("ada", DIGEST, len(DATA))
+    file.write_bytes(b"b" * len(DATA))
+    with pytest.raises(Damaged):
+        await read(blobs, "ada", DIGEST)
+    assert not await blobs.exists("ada", DIGEST)
+    await blobs.put("ada", DIGEST, chunks(DATA))
+    assert await read(blobs, "ada", DIGEST) == DATA

@@ -103,3 +103,21 @@ def test_unread_bell_never_blocks(job):
     os.mkfifo(job.path / "bell")
     job.start().join()
     assert len(job.text().split()) == 25000
+
+
+def test_records_that_are_the_supervisors_own_are_not_taken_from_the_jobs_code(job):
+    job.run(
+        "script",
+        """
+        import gc
+        channel = next(each for each in gc.get_objects() if type(each).__name__ == "Channel")
+        for type in ("state", "exit", "start", "stream", "usage"):
+            channel.send(type, state="FAILED", code=77, text="x", name="stdout")
+        channel.send("metrics", values={"loss": 1.0}, step=1)
+        """,
+    )
+    types = [each["type"] for each in job.records]
+    assert types.count("exit") == types.count("start") == 1
+    assert "state" not in types
+    assert "metrics" in types
+    assert job.exit["code"] == 0
