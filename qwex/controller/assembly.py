@@ -13,11 +13,13 @@ from qwex.controller.bindings import Bindings
 from qwex.controller.blobs import Blobs
 from qwex.controller.bus import Bus
 from qwex.controller.cancelling import Cancelling
+from qwex.controller.claims import Claims
 from qwex.controller.environments import Environments
 from qwex.controller.eventlog import Logs
 from qwex.controller.finding import Finding
 from qwex.controller.glancing import Glancing
 from qwex.controller.handover import Handover
+from qwex.controller.identity import identity
 from qwex.controller.lifecycle import Lifecycle
 from qwex.controller.notices import Notices
 from qwex.controller.parcels import Parcels
@@ -60,8 +62,12 @@ class Parts:
         self.notices = Notices(plugins)
         self.environments = Environments(folder / "environments")
         self.artifacts = artifacts.opened(plugins, settings)
-        self.blobs = Blobs(self.artifacts) if self.artifacts else None
-        self.values = Values(self.blobs)
+        # A folder in the home is this controller's alone.
+        name = identity(folder) if settings.artifacts else ""
+        self.blobs = Blobs(self.artifacts, name) if self.artifacts else None
+        self.claims = Claims(self.artifacts) if self.artifacts else None
+        shared = self.artifacts if self.artifacts and self.artifacts.is_shared else None
+        self.values = Values(self.blobs, self.claims if shared else None)
         registry, store = self.registry, self.store
         self.finding = Finding(registry, store, backends)
         self.glancing = Glancing(self.finding, self.logs, backends)
@@ -70,9 +76,9 @@ class Parts:
         trackers = _trackers(plugins, settings, self._states)
         parcels = Parcels(self.artifacts, self._user_of)
         backends.parcel = parcels.read
-        if self.artifacts and self.blobs and self.artifacts.is_shared:
+        if shared and self.blobs and self.claims:
             context = TrackerContext(folder, {}, self._states)
-            trackers.append(Archive(context, self.artifacts, self.blobs, backends, parcels))
+            trackers.append(Archive(context, shared, self.blobs, self.claims, backends, parcels))
         self.tracking = Tracking(
             trackers,
             self.store,
