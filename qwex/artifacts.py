@@ -132,6 +132,9 @@ class ArtifactStore(ABC):
         Whether the object is there is not looked at.
         """
 
+    async def tidy(self) -> None:  # noqa: B027 - a place may leave nothing
+        """Remove what was left of objects that somebody began to store a day ago or longer, and was killed."""
+
     async def put_files(self, files: Mapping[str, Path], *, replace: bool = False) -> set[str]:
         """``put`` many files; the keys of those that were written. What an earlier call stored is not sent again."""
         written = set()

@@ -271,4 +271,8 @@ class Backend(ABC, Generic[RequestT]):
         return None
 
     async def forget(self, native_id: str) -> None:
-        """The job is deleted from qwex: remove what is left of it. Safe to repeat."""
+        """The job has ended and is deleted from qwex: remove what is left of it. Safe to repeat.
+
+        Raises:
+            BackendUnavailable: it cannot be done now; qwex keeps the job and asks again.
+        """

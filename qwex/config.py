@@ -53,6 +53,7 @@ FIELDS = (
         "seconds for which what jobs are given to read and write in a bucket is signed; renewed while they wait",
         "controller",
     ),
+    Field("keep", str, "", "how long ended jobs are kept: 90d, 12h; empty means for ever", "controller"),
     Field("idle_timeout", float, 600.0, "seconds after which an idle controller of your own ends", "controller"),
     Field("max_body", int, 32_000_000, "bytes of one request's body", "controller"),
     Field("max_blob", int, 4_000_000_000, "bytes of one uploaded value", "controller"),

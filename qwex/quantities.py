@@ -9,6 +9,7 @@ __all__ = [
     "GpuRequest",
     "format_bytes",
     "format_duration",
+    "parse_age",
     "parse_cpu",
     "parse_duration",
     "parse_gpu",
@@ -66,6 +67,16 @@ def parse_duration(text: str | float) -> float:
         limits = "from a millisecond to ten years"
         raise ValueError(f"{text!r} is not a duration {limits}; write for example 90s, 15m, 1h30m or 2d")
     return total
+
+
+def parse_age(text: str) -> float:
+    """Seconds, as ``parse_duration``, but never without a unit: what is older goes, and 90 may have meant days."""
+    try:
+        if text.strip()[-1:].isalpha():
+            return parse_duration(text)
+    except ValueError:
+        pass
+    raise ValueError(f"{text!r} is not an age with its unit; write for example 90d, 12h or 30m")
 
 
 def format_duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from qwex.state import JobState, Why
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Glance", "JobFile", "JobRecord", "Metric", "TrackerStanding"]
+__all__ = ["Collected", "Glance", "JobFile", "JobRecord", "Metric", "Stays", "TrackerStanding"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,55 @@ class TrackerStanding:
     #: Why it cannot be reached, and since when in seconds since the epoch; empty and None when it can.
     problem: str = ""
     since: float | None = None
+
+
+@dataclass(frozen=True)
+class Stays:
+    """Jobs that are old enough to be removed, and are not."""
+
+    jobs: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What ``qwex gc`` has removed, or with ``dry_run`` would."""
+
+    dry_run: bool = False
+    jobs: int = 0
+    #: The ids of these, of the first thousand.
+    ids: tuple[str, ...] = ()
+    #: Of inputs, values and files in the artifact store.
+    blobs: int = 0
+    #: Logs that no job has any more.
+    logs: int = 0
+    #: Of all that; not of what backends have kept.
+    bytes: int = 0
+    #: Jobs that have not ended.
+    live: int = 0
+    #: Blobs that nobody needs and that a later collection removes, if that is so then.
+    waiting: int = 0
+    #: Jobs of other controllers in the same artifact store that have not said how they ended, and since when (seconds
+    #: since the epoch) the first of them: what they need stays.
+    elsewhere: int = 0
+    elsewhere_since: float | None = None
+    stay: tuple[Stays, ...] = ()
+    #: What kept blobs from being looked through.
+    problems: tuple[str, ...] = ()
+    #: It was still at it when this was said, and goes on.
+    unfinished: bool = False
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Collected:
+        """What an API answer says; unknown keys are left out."""
+        known = {each.name: raw[each.name] for each in fields(cls) if each.name in raw}
+        stay = tuple(Stays(each["jobs"], each["why"]) for each in known.get("stay", ()))
+        lists = {name: tuple(known.get(name, ())) for name in ("ids", "problems")}
+        return cls(**{**known, **lists, "stay": stay})
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain dictionary, ready for JSON."""
+        return asdict(self)
 
 
 _NAMES = tuple(f.name for f in fields(JobRecord))

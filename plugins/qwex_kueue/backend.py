@@ -337,6 +337,7 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def forget(self, native_id: str) -> None:
         """Remove what the cluster and the journal have of a job that has ended."""
+        await self._ready()
         run = self._runs.get(native_id)
         if run:
             await self._writer.delete(run.jobs.values())

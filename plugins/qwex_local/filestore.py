@@ -15,7 +15,7 @@ from qwex.artifacts import ArtifactStore, StoreContext, Stored, checked_key
 from qwex.errors import ConfigError, InvalidSpec, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
 __all__ = ["FileStore"]
 
@@ -84,9 +84,11 @@ class FileStore(ArtifactStore):
 
     async def delete(self, keys: Collection[str]) -> None:
         """Unlink the files; folders stay."""
-        for path in map(self._path, keys):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                await asyncio.to_thread(path.unlink)
+        await asyncio.to_thread(_unlink, [self._path(key) for key in keys])
+
+    async def tidy(self) -> None:
+        """Unlink the parts that are old."""
+        await asyncio.to_thread(self._drop_old_parts)
 
     async def url(self, key: str, seconds: float, method: str = "GET") -> str | None:
         """``file:///…`` to read; what is written to a file is not whole at every moment."""
@@ -107,10 +109,19 @@ class FileStore(ArtifactStore):
         probe = parts / secrets.token_hex(12)
         probe.touch(0o600)
         probe.unlink()
-        for path in parts.iterdir():
+        self._drop_old_parts()
+
+    def _drop_old_parts(self) -> None:
+        for path in (self.folder / _PARTS).iterdir():
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _STALE:
                     path.unlink()
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def _stored(key: str, path: Path) -> Stored:

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import secrets
 import threading
+import time
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,6 +25,8 @@ _CHUNK = 4 << 20
 _MARK = "qwex-store"
 #: Where objects are until they are whole; no key has a ``~``.
 _PARTS = "parts~"
+#: Seconds after which a part is what somebody left who was killed.
+_STALE = 86_400.0
 #: Looking whether a name is taken and taking it are two calls; of this process one does them at a time.
 _NAMING = threading.Lock()
 
@@ -94,6 +97,14 @@ class FsspecStore(ArtifactStore):
         """One after the other."""
         for key in keys:
             await self._call(self._removed, self._path(key))
+
+    async def tidy(self) -> None:
+        """Remove the parts that are old, where the file system tells their age."""
+        with suppress(NotFound):
+            found = await self._call(self._files.find, self._path(_PARTS), detail=True)
+            old = [path for path, info in found.items() if 0 < _stored(path, info).modified < time.time() - _STALE]
+            for path in old:
+                await self._call(self._removed, path)
 
     async def url(self, key: str, seconds: float, method: str = "GET") -> str | None:
         """Where the file system can sign; most cannot, and only to read."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import sys
+from gc import set_threshold
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _THRESHOLD = 100_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``qwex`` with these arguments (default: the process's own) and give its exit code."""
-    # Not list(argv): once qwex.cli.list is imported, that is what list means here.
+    # Not list(argv): once qwex.cli.list is imported, that is what list means here. The same holds for gc.
     argv = [*(sys.argv[1:] if argv is None else argv)]
     if argv in (["--version"], ["-V"]):
         import qwex
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"qwex {qwex.__version__}\n")
         return 0
     # Collecting garbage while modules load is a twentieth of a short command's time.
-    gc.set_threshold(_THRESHOLD)
+    set_threshold(_THRESHOLD)
     from qwex.cli.dispatch import run
 
     return run(argv)

@@ -31,6 +31,7 @@ NAMES = (
     "plugins",
     "config",
     "controller",
+    "gc",
     "demo",
 )
 

@@ -18,7 +18,7 @@ from qwex.client.listing import Page, query
 from qwex.client.session import Session
 from qwex.client.workdirs import send_along
 from qwex.errors import CaptureError, Damaged, InvalidSpec, NotFound
-from qwex.record import JobFile, JobRecord, TrackerStanding
+from qwex.record import Collected, JobFile, JobRecord, TrackerStanding
 from qwex.state import JobState
 
 if TYPE_CHECKING:
@@ -193,6 +193,15 @@ class AsyncClient:
     async def cancel(self, run_id: str) -> JobRecord:
         """Ask the job to end; no effect when it has."""
         return JobRecord.from_dict((await self.session.call("DELETE", _path(run_id))).json())
+
+    async def gc(self, *, older: str | None = None, dry_run: bool = False) -> Collected:
+        """Remove your jobs that ended as long ago as ``older`` says (``30d``, ``12h``), with their logs and values.
+
+        Without ``older`` those go that the controller's setting ``keep`` does not keep. In any case what nobody needs
+        any more goes from the artifact store. With ``dry_run`` nothing does.
+        """
+        body = {"older": older, "dry_run": dry_run}
+        return Collected.from_dict((await self.session.call("POST", "/gc", body)).json())
 
     async def resubmit(self, run_id: str, **changes: Any) -> AsyncJob:
         """The same job again, as a new one; ``changes`` are fields of its spec."""

@@ -93,6 +93,7 @@ class Client(Face):
     glance = blocking(AsyncClient.glance)
     elsewhere = blocking(AsyncClient.elsewhere)
     cancel = blocking(AsyncClient.cancel)
+    gc = blocking(AsyncClient.gc)
     why = blocking(AsyncClient.why)
     files = blocking(AsyncClient.files)
     add_file = blocking(AsyncClient.add_file)

@@ -34,7 +34,8 @@ class Adding:
         self._logs = logs
         self._blobs = blobs
         self._tracking = tracking
-        self._one_at_a_time = asyncio.Lock()
+        #: Held while what ended jobs have left is changed.
+        self.changing = asyncio.Lock()
 
     async def add(self, run_id: str, path: str, digest: str, caller: Caller) -> JobFile:
         """Add a file whose bytes were uploaded as a blob; one that was added before under that path is replaced.
@@ -44,7 +45,7 @@ class Adding:
             Conflict: the job has not ended, or left a file of that path itself.
         """
         _check(path)
-        async with self._one_at_a_time:
+        async with self.changing:
             job = await self._finding.own(run_id, caller)
             if not job.record.state.terminal:
                 raise Conflict(f"{run_id} has not ended; a job leaves files itself, in the folder $QWEX_FILES")

@@ -13,13 +13,22 @@ from starlette.routing import Route, Router
 
 from qwex.controller import problems
 from qwex.controller.auth import LOCAL, Tokens, local_caller
-from qwex.controller.bodies import BatchBody, FileBody, OriginBody, PreflightBody, ResubmitBody, SubmitBody
+from qwex.controller.bodies import (
+    BatchBody,
+    CollectBody,
+    FileBody,
+    OriginBody,
+    PreflightBody,
+    ResubmitBody,
+    SubmitBody,
+)
 from qwex.controller.operations import NOTEBOOK, OPERATIONS, YAML
 from qwex.controller.origin import Origin
 from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, run_ids_of, text_of, user_of
 from qwex.controller.submission import Entry
 from qwex.controller.web import Endless, Json, body, flag, limited, natural
 from qwex.errors import NotFound, QwexError
+from qwex.quantities import parse_age
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -174,6 +183,12 @@ class Api:
         asked = await body(request, PreflightBody, self._settings.max_body)
         expected, rendered = await self._service.preflight(asked.spec, caller_of(request), _origin(asked.origin))
         return Json({"why": expected.as_dict() if expected else None, "rendered": rendered})
+
+    async def gc(self, request: Request) -> Response:
+        asked = await body(request, CollectBody, self._settings.max_body)
+        older = parse_age(asked.older) if asked.older else None
+        found = await self._service.collect(caller_of(request), older, dry_run=asked.dry_run)
+        return Json(found.as_dict())
 
     async def counts(self, request: Request) -> Response:
         return Json(await self._service.counts(filter_of(request)))

@@ -1,55 +1,78 @@
 """What is left of a job in a shared artifact store: its log, its values and files, and last a manifest of them.
 
 It is told of jobs as a tracker is, so that what a store that is away has missed is stored later, also after a restart.
-``users/<user>/jobs/<run id>/events.jsonl`` is the event log; ``manifest.json`` beside it says that all is there.
+``users/<user>/jobs/<run id>/events.jsonl`` is the event log; ``manifest.json`` beside it says that all is there. Of a
+job that has not ended there is what ``claims`` says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qwex.backend import Capability
-from qwex.controller.blobs import home_of
+from qwex.controller.claims import INPUTS, MANIFEST, MANIFEST_VERSION, folder_of
 from qwex.controller.eventlog import stored
 from qwex.controller.records import find
-from qwex.errors import ArtifactsUnavailable, BackendUnavailable, ConfigError, InvalidSpec, NotFound
+from qwex.errors import (
+    ArtifactsUnavailable,
+    BackendUnavailable,
+    ConfigError,
+    InvalidSpec,
+    NotAuthorized,
+    NotFound,
+)
 from qwex.tracker import Tracked, TrackedJob, Tracker, TrackerContext, TrackerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from qwex.controller.artifacts import Artifacts
     from qwex.controller.backends import Backends
     from qwex.controller.blobs import Blobs
+    from qwex.controller.claims import Claims
     from qwex.controller.parcels import Parcels
     from qwex.events import Event
 
-__all__ = ["Archive"]
+__all__ = ["LOG", "Archive"]
 
-_VERSION = 1
+LOG = "events.jsonl"
+
+#: The fields of a record that a manifest has.
+_FACTS = ("name", "user", "state", "reason", "message", "exit_code", "attempt", "created_at", "started_at", "ended_at")
 
 
 class Archive(Tracker):
-    """Stores what ended jobs leave. Begins nothing, and gives jobs nothing."""
+    """Says what jobs need while they have not ended, and stores what they leave. Gives them nothing."""
 
     name: ClassVar[str] = "artifacts"
     types: ClassVar[frozenset[str]] = frozenset()
     keeps_files: ClassVar[bool] = True
 
     def __init__(
-        self, context: TrackerContext, artifacts: Artifacts, blobs: Blobs, backends: Backends, parcels: Parcels
+        self,
+        context: TrackerContext,
+        artifacts: Artifacts,
+        blobs: Blobs,
+        claims: Claims,
+        backends: Backends,
+        parcels: Parcels,
     ) -> None:
         super().__init__(context)
         self._artifacts = artifacts
         self._blobs = blobs
+        self._claims = claims
         self._backends = backends
         self._parcels = parcels
 
     async def begin(self, job: TrackedJob, *, again: bool) -> Tracked:
-        """Nothing to do yet."""
+        """Say which blobs it needs, so that no other controller removes them."""
+        if needed := {each["digest"] for each in _inputs(job)}:
+            with _told_later():
+                await self._claims.write(job.record.user, job.run_id, INPUTS, needed)
         return Tracked()
 
     async def record(self, job: TrackedJob, events: Sequence[Event]) -> None:
@@ -63,21 +86,24 @@ class Archive(Tracker):
         """
         assert job.log is not None
         values = await asyncio.to_thread(_values, job.log, job.attempt)
-        folder = f"{home_of(job.record.user)}/jobs/{job.run_id}"
-        try:
+        folder = folder_of(job.record.user, job.run_id)
+        with _told_later():
             if job.log.exists():
-                await self._artifacts.put_files({f"{folder}/events.jsonl": job.log}, replace=True)
+                await self._artifacts.put_files({f"{folder}/{LOG}": job.log}, replace=True)
             lost = [each["name"] for each in values if not await self._keep(job, each)]
             manifest = json.dumps(_manifest(job, values, lost), indent=2, ensure_ascii=False)
-            await self._artifacts.put(f"{folder}/manifest.json", _once(manifest.encode()), replace=True)
+            await self._artifacts.put(f"{folder}/{MANIFEST}", _once(manifest.encode()), replace=True)
+            await self._claims.drop(job.record.user, job.run_id)
             if self._is_fleeting(job.record.backend):
                 await self._parcels.remove(job.record.user, job.run_id)
-        except (ArtifactsUnavailable, BackendUnavailable, ConfigError) as error:
-            raise TrackerUnavailable(str(error)) from error
+
+    async def withdraw(self, job: TrackedJob) -> None:
+        """It needs nothing any more."""
+        await self._claims.drop(job.record.user, job.run_id)
 
     async def _keep(self, job: TrackedJob, value: dict[str, Any]) -> bool:
         """Whether the value is there now; False of one that nobody has any more, or whose bytes are others by now."""
-        if await self._blobs.exists(job.record.user, value["digest"]):
+        if await self._blobs.keeps(job.record.user, value["digest"]):
             return True  # whether its place can be asked or not
         backend = await self._backends.get(job.record.backend)
         try:
@@ -99,23 +125,12 @@ def _values(log: Path, attempt: int) -> list[dict[str, Any]]:
 
 def _manifest(job: TrackedJob, values: list[dict[str, Any]], lost: list[str]) -> dict[str, Any]:
     record, there = job.record, [value for value in values if value["name"] not in lost]
-    facts = (
-        "name",
-        "user",
-        "state",
-        "reason",
-        "message",
-        "exit_code",
-        "attempt",
-        "created_at",
-        "started_at",
-        "ended_at",
-    )
     return {
-        "version": _VERSION,
+        "version": MANIFEST_VERSION,
         "run_id": record.id,
-        **{name: getattr(record, name) for name in facts},
-        "log": "events.jsonl",
+        **{name: getattr(record, name) for name in _FACTS},
+        "log": LOG,
+        "inputs": _inputs(job),
         "files": sorted(
             ({key: value[key] for key in ("path", "size", "digest")} for value in there if "path" in value),
             key=lambda file: str(file["path"]),
@@ -127,6 +142,21 @@ def _manifest(job: TrackedJob, values: list[dict[str, Any]], lost: list[str]) ->
         ],
         "lost": lost,
     }
+
+
+def _inputs(job: TrackedJob) -> list[dict[str, Any]]:
+    """Those that lie in the store, by name."""
+    given = job.spec.inputs.items()
+    return [{"name": name, "size": each.size, "digest": each.digest} for name, each in given if not each.data]
+
+
+@contextmanager
+def _told_later() -> Iterator[None]:
+    """What keeps a store or a backend from being used is over some day."""
+    try:
+        yield
+    except (ArtifactsUnavailable, BackendUnavailable, ConfigError, NotAuthorized) as error:
+        raise TrackerUnavailable(str(error)) from error
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -72,6 +72,10 @@ class Artifacts:
         """An address of the object for those without credentials, where there is such a thing."""
         return await (await self._started()).url(checked_key(key), seconds, method)
 
+    async def tidy(self) -> None:
+        """Remove what those left who were killed while they stored something."""
+        await (await self._started()).tidy()
+
     async def put_files(self, files: Mapping[str, Path], *, replace: bool = False) -> set[str]:
         """Store many files; the keys of those that were not there yet."""
         for key in files:

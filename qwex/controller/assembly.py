@@ -13,24 +13,30 @@ from qwex.controller.bindings import Bindings
 from qwex.controller.blobs import Blobs
 from qwex.controller.bus import Bus
 from qwex.controller.cancelling import Cancelling
+from qwex.controller.claims import Claims
+from qwex.controller.collecting import Collecting
 from qwex.controller.environments import Environments
 from qwex.controller.eventlog import Logs
 from qwex.controller.finding import Finding
 from qwex.controller.glancing import Glancing
 from qwex.controller.handover import Handover
+from qwex.controller.identity import identity
 from qwex.controller.lifecycle import Lifecycle
 from qwex.controller.notices import Notices
 from qwex.controller.parcels import Parcels
 from qwex.controller.planning import Planner
 from qwex.controller.reading import Reading
+from qwex.controller.removing import Removing
 from qwex.controller.renewing import Renewing
 from qwex.controller.reserve import Reserve
 from qwex.controller.store import Store
 from qwex.controller.streams import Streams
 from qwex.controller.submission import Submission
+from qwex.controller.sweeping import Sweeping
 from qwex.controller.tracking import Tracking
 from qwex.controller.values import Values
-from qwex.errors import NotFound
+from qwex.errors import ConfigError, NotFound
+from qwex.quantities import parse_age
 from qwex.tracker import TrackerContext
 
 if TYPE_CHECKING:
@@ -50,7 +56,7 @@ class Parts:
     """Everything a service is made of; each part is told of those it needs, and of no other."""
 
     def __init__(self, settings: Settings, backends: Backends) -> None:
-        folder, plugins = settings.folder, backends.plugins
+        folder, plugins, keep = settings.folder, backends.plugins, _kept_for(settings)
         self.backends = backends
         self.registry = backends.registry
         self.reserve = Reserve(folder / "reserve")
@@ -60,8 +66,12 @@ class Parts:
         self.notices = Notices(plugins)
         self.environments = Environments(folder / "environments")
         self.artifacts = artifacts.opened(plugins, settings)
-        self.blobs = Blobs(self.artifacts) if self.artifacts else None
-        self.values = Values(self.blobs)
+        # A folder in the home is this controller's alone.
+        name = identity(folder) if settings.artifacts else ""
+        self.blobs = Blobs(self.artifacts, name) if self.artifacts else None
+        self.claims = Claims(self.artifacts) if self.artifacts else None
+        shared = self.artifacts if self.artifacts and self.artifacts.is_shared else None
+        self.values = Values(self.blobs, self.claims if shared else None)
         registry, store = self.registry, self.store
         self.finding = Finding(registry, store, backends)
         self.glancing = Glancing(self.finding, self.logs, backends)
@@ -70,9 +80,9 @@ class Parts:
         trackers = _trackers(plugins, settings, self._states)
         parcels = Parcels(self.artifacts, self._user_of)
         backends.parcel = parcels.read
-        if self.artifacts and self.blobs and self.artifacts.is_shared:
+        if shared and self.blobs and self.claims:
             context = TrackerContext(folder, {}, self._states)
-            trackers.append(Archive(context, self.artifacts, self.blobs, backends, parcels))
+            trackers.append(Archive(context, shared, self.blobs, self.claims, backends, parcels))
         self.tracking = Tracking(
             trackers,
             self.store,
@@ -105,6 +115,20 @@ class Parts:
         self.adding = Adding(self.finding, store, self.logs, self.blobs, self.tracking)
         self.streams = Streams(self.logs, self.bus, backends, self.reading.followed)
         backends.on_status = self.lifecycle.on_status
+        self.collecting = Collecting(
+            registry,
+            store,
+            self.logs,
+            Removing(store, self.logs, backends, self.tracking, shared, self.adding.changing),
+            self._sweeping(),
+            keep,
+            folder / "collected.json",
+        )
+
+    def _sweeping(self) -> Sweeping | None:
+        if self.artifacts is None or self.blobs is None or self.claims is None:
+            return None
+        return Sweeping(self.artifacts, self.blobs, self.claims)
 
     async def _states(self, run_ids: Sequence[str]) -> dict[str, str]:
         """The states of those of the jobs that there are."""
@@ -128,6 +152,7 @@ class Parts:
         kept = (self.artifacts,) if self.artifacts else ()
         last = (self.lifecycle, self.reading, self.backends, self.tracking, self.notices, *kept, self.store)
         for close in (
+            self.collecting.close,
             self.backends.watch_no_more,
             self.renewing.close,
             self.handover.close,
@@ -138,6 +163,18 @@ class Parts:
                 await close()
             except Exception:
                 log.exception("%s", close.__qualname__)
+
+
+def _kept_for(settings: Settings) -> float | None:
+    """How long ended jobs are kept, in seconds; None for ever.
+
+    Raises:
+        ConfigError: the setting is no age.
+    """
+    try:
+        return parse_age(settings.keep) if settings.keep else None
+    except ValueError as error:
+        raise ConfigError(f"{settings.values['keep'].origin}: keep: {error}") from None
 
 
 def _trackers(plugins: Plugins, settings: Settings, states: States) -> list[Tracker]:

@@ -11,15 +11,18 @@ import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from qwex.controller.garbage import Garbage
+from qwex.controller.uses import Uses
 from qwex.errors import Damaged, InvalidSpec, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
+    from qwex.artifacts import Stored
     from qwex.backend import Backend
     from qwex.controller.artifacts import Artifacts
 
-__all__ = ["Blobs", "home_of"]
+__all__ = ["Blobs", "home_of", "key_of"]
 
 #: Bytes from which on a value does not go through the controller, and seconds that it may take past it.
 _LARGE, _SENDING = 4 << 20, 3600.0
@@ -27,30 +30,49 @@ _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
 
 class Blobs:
-    """Content-addressed bytes; what does not match its name is neither stored nor given."""
+    """Content-addressed bytes; what does not match its name is neither stored nor given.
 
-    def __init__(self, artifacts: Artifacts) -> None:
+    ``controller`` is the name of this one where others may use the same place, and empty where none can.
+    """
+
+    def __init__(self, artifacts: Artifacts, controller: str = "") -> None:
         self._artifacts = artifacts
+        self._controller = controller
+        self._signed = False
+        self.uses = Uses()
+        self.garbage = Garbage(artifacts, controller if self._artifacts.is_shared else "")
         #: Keys under which there are other bytes: they are not there for those who ask, and written over.
         self._damaged: set[str] = set()
 
     async def _address(self, user: str, digest: str) -> str:
         """Where a place elsewhere puts the blob; empty where there is no such address."""
-        url = await self._artifacts.url(_key(user, digest), _SENDING, "PUT") if self._artifacts.is_shared else None
+        url = await self._artifacts.url(key_of(user, digest), _SENDING, "PUT") if self._artifacts.is_shared else None
         return url if url and url.startswith(("http://", "https://")) else ""
 
-    async def exists(self, user: str, digest: str, size: int = -1) -> bool:
-        """Whether the user has the blob, whole: with as many bytes as it should have, where that is known."""
-        key = _key(user, digest)
-        stored = await self._artifacts.stat(key)
-        if stored and size not in (-1, stored.size):
+    async def exists(self, user: str, digest: str) -> bool:
+        """Whether the user has the blob, whole."""
+        return await self._stat(key_of(user, digest)) is not None
+
+    async def holds(self, user: str, digest: str, size: int = -1) -> bool:
+        """The same, for one who can send it: False also where somebody is going to remove it.
+
+        And where it has not as many bytes as it should, which are ``size`` where that is not -1.
+        """
+        key = key_of(user, digest)
+        found = await self._stat(key)
+        if found and size not in (-1, found.size):
             self._damaged.add(key)
-        return stored is not None and key not in self._damaged
+            return False
+        return found is not None and not await self.garbage.has(home_of(user), key, found)
+
+    async def keeps(self, user: str, digest: str) -> bool:
+        """The same, for one who cannot: what somebody is going to remove is written anew, and stays."""
+        return await self._kept(user, digest) is not None
 
     async def size(self, user: str, digest: str) -> int | None:
-        """Its bytes; None where the user does not have it."""
-        stored = await self._artifacts.stat(_key(user, digest))
-        return stored.size if stored else None
+        """Its bytes, which are kept; None where the user does not have it."""
+        kept = await self._kept(user, digest)
+        return kept.size if kept else None
 
     async def put(self, user: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the blob; after return it is whole and durable, after a raise it is not there unless it was before.
@@ -58,15 +80,18 @@ class Blobs:
         Raises:
             InvalidSpec: the bytes do not have that digest.
         """
-        key, checked = _key(user, digest), _checked(digest, chunks)
-        there = await self._artifacts.stat(key)
-        if there and key not in self._damaged:
+        key, checked = key_of(user, digest), _checked(digest, chunks)
+        found = await self._stat(key)
+        if await self.garbage.has(home_of(user), key, found):
+            await self._renew(user, key, checked)
+        elif found is None:
+            await self._artifacts.put(key, checked, replace=key in self._damaged)
+            self._damaged.discard(key)
+        else:
             # Who sends it all the same is told whether it is what it should be.
             async for _ in checked:
                 pass
-            return
-        await self._artifacts.put(key, checked, replace=there is not None)
-        self._damaged.discard(key)
+        await self.uses.note(key)
 
     async def get(self, user: str, digest: str) -> AsyncIterator[bytes]:
         """The blob's bytes. The last ones come once all of them are known to be the right ones.
@@ -75,7 +100,7 @@ class Blobs:
             NotFound: no such blob.
             Damaged: other bytes have its name; what came of them is not to be used.
         """
-        key = _key(user, digest)
+        key = key_of(user, digest)
         seen, held = hashlib.sha256(), b""
         async with aclosing(self._artifacts.get(key)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
@@ -99,9 +124,9 @@ class Blobs:
             NotFound: no such blob.
             InvalidSpec: the store has no addresses.
         """
-        if not await self.exists(user, digest):
+        if not await self.keeps(user, digest):
             raise NotFound(f"no blob {digest}. Upload it first.")
-        url = await self._artifacts.url(_key(user, digest), seconds)
+        url = await self._artifacts.url(key_of(user, digest), seconds)
         if url is None:
             raise InvalidSpec.of(
                 "inputs", f"jobs cannot read from {self._artifacts.place}; have 'artifacts' name a folder or a bucket"
@@ -117,21 +142,55 @@ class Blobs:
             BackendUnavailable, ArtifactsUnavailable: not now.
         """
         digest, where = value["digest"], (native_id, value["attempt"], value["name"])
-        if await self.exists(user, digest):
+        if await self.keeps(user, digest):
             return
         url = await self._address(user, digest) if value["size"] >= _LARGE else ""
         if url and await backend.send(*where, url):
             # Here its bytes are counted; whoever reads it checks them.
             if await self.size(user, digest) == value["size"]:
                 return
-            await self._artifacts.delete([_key(user, digest)])
+            await self._artifacts.delete([key_of(user, digest)])
         await self.put(user, digest, backend.value(*where))
 
     async def share(self, owner: str, user: str, digests: Iterable[str]) -> None:
         """Give the user what the owner has of these."""
         for digest in digests:
-            if owner != user and not await self.exists(user, digest) and await self.exists(owner, digest):
+            if owner != user and not await self.keeps(user, digest) and await self.exists(owner, digest):
                 await self.put(user, digest, self.get(owner, digest))
+
+    async def strangers(self) -> list[str]:
+        """The notes of other controllers that use the same folder."""
+        if self._artifacts.is_shared or not self._controller:
+            return []
+        return [each.key async for each in self._artifacts.list("controllers") if each.key != self._signature]
+
+    @property
+    def _signature(self) -> str:
+        return f"controllers/{self._controller}"
+
+    async def _stat(self, key: str) -> Stored | None:
+        """The blob, which is not removed for a while from now on; None also of one that is known to be damaged."""
+        if self._controller and not self._artifacts.is_shared and not self._signed:
+            await self._artifacts.put(self._signature, _once(b"This controller keeps blobs here.\n"))
+            self._signed = True
+        await self.uses.note(key)
+        return None if key in self._damaged else await self._artifacts.stat(key)
+
+    async def _kept(self, user: str, digest: str) -> Stored | None:
+        key = key_of(user, digest)
+        found = await self._stat(key)
+        if found and await self.garbage.has(home_of(user), key, found):
+            await self._renew(user, key, self.get(user, digest))
+        return found
+
+    async def _renew(self, user: str, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Write what somebody is going to remove anew, which keeps it.
+
+        Raises:
+            ArtifactsUnavailable: it is being removed at this moment.
+        """
+        await self._artifacts.put(key, chunks, replace=True)
+        await self.garbage.outlived(home_of(user), key)
 
 
 def home_of(user: str) -> str:
@@ -146,7 +205,12 @@ def _quoted(letter: str) -> str:
     return letter if plain else "".join(f"={byte:02x}" for byte in letter.encode("utf-8", "surrogatepass"))
 
 
-def _key(user: str, digest: str) -> str:
+def key_of(user: str, digest: str) -> str:
+    """Where a user's blob lies.
+
+    Raises:
+        InvalidSpec: that is no digest.
+    """
     match = _DIGEST.fullmatch(digest)
     if not match:
         raise InvalidSpec.of("digest", f"{digest[:80]!r} is not of the form sha256:<64 hexadecimal digits>")
@@ -161,3 +225,7 @@ async def _checked(digest: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[b
         yield chunk
     if f"sha256:{seen.hexdigest()}" != digest:
         raise InvalidSpec.of("digest", f"the bytes have sha256:{seen.hexdigest()}, not {digest}")
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field
 
+from qwex.quantities import parse_age
 from qwex.spec import MANY, RUN_ID, EnvironmentName, JobSpec, Plain, Word
 
-__all__ = ["BatchBody", "BatchEntry", "FileBody", "OriginBody", "PreflightBody", "ResubmitBody", "SubmitBody"]
+__all__ = [
+    "BatchBody",
+    "BatchEntry",
+    "CollectBody",
+    "FileBody",
+    "OriginBody",
+    "PreflightBody",
+    "ResubmitBody",
+    "SubmitBody",
+]
 
 _RUN_ID = Field(
     None, pattern=f"^{RUN_ID.pattern}$", description="minted by the client, so that asking twice is one job"
@@ -64,6 +74,21 @@ class FileBody(_Body):
 
     path: Plain = Field(description="within the folder of its files, with slashes")
     digest: str = Field(description="``sha256:…`` of its bytes, which were uploaded with ``PUT /blobs/{digest}``")
+
+
+def _as_age(text: str | None) -> str | None:
+    if text is not None:
+        parse_age(text)
+    return text
+
+
+class CollectBody(_Body):
+    """What may be removed."""
+
+    older: Annotated[str | None, AfterValidator(_as_age)] = Field(
+        None, description="jobs that ended so long ago: 30d, 12h; without it, those that the setting keep does not keep"
+    )
+    dry_run: bool = Field(False, description="only say what would be removed")
 
 
 class ResubmitBody(_Body):

@@ -129,7 +129,7 @@ async def _serve(
         gc.enable()
         on_ready()
 
-    idle = Idle(settings.idle_timeout, lambda: service.live > 0, lambda: server.stop())
+    idle = Idle(settings.idle_timeout, lambda: service.is_working, lambda: server.stop())
     service.on_end = idle.touch
     server = Server(App(service, settings, idle, tokens), ready, service.close_streams)
     idle.start()

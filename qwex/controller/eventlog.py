@@ -11,6 +11,7 @@ goes to disk with the next record that does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 from bisect import bisect_left, bisect_right
@@ -235,6 +236,26 @@ class Logs:
             if self._open.get(log.path.stem) is log:
                 del self._open[log.path.stem]
 
+    def remove(self, run_id: str) -> int:
+        """Remove the log of a job that has ended; how many bytes that were. Who reads it has it to its end. Blocks."""
+        size = self.size(run_id)
+        self.path(run_id).unlink(missing_ok=True)
+        return size
+
+    def size(self, run_id: str) -> int:
+        """Bytes of a job's log on disk. Blocks."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.path(run_id).stat().st_size
+        return 0
+
+    def all(self) -> dict[str, float]:
+        """Every job that has a log on disk, by its run id, and when that was last written to. Blocks."""
+        found = {}
+        for path in self._folder.glob("*/*.jsonl"):
+            with contextlib.suppress(FileNotFoundError):
+                found[path.stem] = path.stat().st_mtime
+        return found
+
     def wake_all(self) -> None:
         """Wake every reader of a job that has not ended."""
         for log in self._open.values():
@@ -242,7 +263,9 @@ class Logs:
 
     @staticmethod
     async def _load(log: EventLog) -> None:
-        size = log.path.stat().st_size if log.path.exists() else 0
+        size = 0
+        with contextlib.suppress(FileNotFoundError):  # a job that never started, or that was just removed
+            size = log.path.stat().st_size
         if size > _SMALL:
             await asyncio.to_thread(log.load, writable=False)
         else:

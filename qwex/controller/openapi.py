@@ -12,14 +12,14 @@ from pydantic.json_schema import models_json_schema
 
 from qwex.controller import answers
 from qwex.controller.operations import OPERATIONS, Operation, Parameter
-from qwex.record import JobRecord
+from qwex.record import Collected, JobRecord
 from qwex.spec import JobSpec
 from qwex.state import Why
 
 __all__ = ["describe", "text"]
 
 _REF = "#/components/schemas/{model}"
-_MODELS: dict[str, Any] = {"JobRecord": JobRecord, "JobSpec": JobSpec, "Why": Why}
+_MODELS: dict[str, Any] = {"Collected": Collected, "JobRecord": JobRecord, "JobSpec": JobSpec, "Why": Why}
 _MODELS |= {name: getattr(answers, name) for name in answers.__all__}
 
 

@@ -27,7 +27,7 @@ class Operation:
     name: str
     summary: str
     body: type | None = None
-    #: Name of a class in ``answers``, ``JobRecord``, ``Why`` or ``JobSpec``; empty for an answer without JSON.
+    #: Name of a class in ``answers``, or ``JobRecord``, ``Collected``, ``Why``, ``JobSpec``; empty without JSON.
     answer: str = ""
     media: str = "application/json"
     #: The media type of the same as text, for those who accept it.
@@ -125,6 +125,7 @@ OPERATIONS = (
     Operation("GET", "/counts", "counts", "How many jobs are in each state", None, "Counts", parameters=_FILTER),
     Operation("GET", "/glance", "glance", "Last line, progress and why of jobs", None, "Glances", parameters=_GLANCED),
     Operation("GET", "/elsewhere", "elsewhere", "Jobs of other controllers", None, "JobList", parameters=_FILTER),
+    Operation("POST", "/gc", "gc", "Remove old jobs, and blobs that nobody needs", bodies.CollectBody, "Collected"),
     Operation("GET", "/queues", "queues", "The queues", None, "Queues"),
     Operation("GET", "/backends", "backends", "The backends", None, "Backends"),
     Operation("GET", "/trackers", "trackers", "How far trackers are behind", None, "Trackers", parameters=_BEHIND),

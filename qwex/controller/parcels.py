@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from qwex.controller.blobs import home_of
+from qwex.controller.claims import folder_of
 from qwex.errors import NotFound, QwexError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from qwex.controller.artifacts import Artifacts
 
-__all__ = ["Parcels"]
+__all__ = ["Parcels", "parcel_name"]
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Parcels:
         if self._artifacts is None or not await self._artifacts.started(_SECONDS):
             return ""
         try:
-            url = await self._artifacts.url(f"{_folder(user, run_id)}/{_name(attempt)}", seconds, "PUT") or ""
+            url = await self._artifacts.url(f"{folder_of(user, run_id)}/{parcel_name(attempt)}", seconds, "PUT") or ""
         except QwexError as error:
             log.warning("%s has nowhere to leave what nobody comes for: %s", run_id, error)
             return ""
@@ -68,14 +68,11 @@ class Parcels:
     async def _of(self, user: str, run_id: str) -> dict[int, str]:
         """Keys by attempt."""
         assert self._artifacts is not None
-        prefix = f"{_folder(user, run_id)}/{_name('')}"
-        found = [stored.key async for stored in self._artifacts.list(_folder(user, run_id))]
+        prefix = f"{folder_of(user, run_id)}/{parcel_name('')}"
+        found = [stored.key async for stored in self._artifacts.list(folder_of(user, run_id))]
         return {int(key[len(prefix) :]): key for key in found if key.startswith(prefix)}
 
 
-def _folder(user: str, run_id: str) -> str:
-    return f"{home_of(user)}/jobs/{run_id}"
-
-
-def _name(attempt: int | str) -> str:
+def parcel_name(attempt: int | str) -> str:
+    """Of an attempt's, in its job's folder."""
     return f"parcel-{attempt}"

@@ -13,13 +13,14 @@ from qwex.state import Position
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DROPPABLE", "are_streams", "damaged", "find", "last_position", "lines_of", "type_of"]
+__all__ = ["DROPPABLE", "are_streams", "damaged", "digests_in", "find", "last_position", "lines_of", "type_of"]
 
 #: Output that a full log or disk may lose; all other records are part of the job's state.
 DROPPABLE = frozenset(type.encode() for type in OUTPUT_TYPES - {"error"})
 
 _POSITION = re.compile(rb'\{"type":"[^"]*","ts":[^,]*,"attempt":(\d+),"seq":(\d+)')
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _HEAD = b'{"type":"'
 _STREAM = _HEAD + b'stream"'
@@ -41,6 +42,11 @@ def damaged(number: int) -> bytes:
     """What stands for a line that is no record."""
     message = f"record {number} of the job's log is damaged and cannot be shown"
     return encode("notice", 0.0, 1, level="warning", code="damaged", message=message)[:-1]
+
+
+def digests_in(text: str) -> set[str]:
+    """Every digest that stands there, wherever."""
+    return set(_DIGEST.findall(text))
 
 
 def find(lines: bytes, *types: str) -> Iterator[dict[str, Any]]:

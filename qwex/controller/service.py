@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from qwex.controller.job import LiveJob
     from qwex.controller.store import Filter
     from qwex.controller.submission import Submitted
-    from qwex.record import Glance, JobRecord, Metric, TrackerStanding
+    from qwex.record import Collected, Glance, JobRecord, Metric, TrackerStanding
     from qwex.state import QueueInfo, Why
     from qwex.tracker import Found
 
@@ -79,6 +79,7 @@ class Service:
         parts.environments.collect({*parts.registry.environments, *parts.tracking.environments})
         work = adoption.adopt(parts.registry, parts.backends, parts.handover, parts.lifecycle)
         self._adopting = asyncio.create_task(work)
+        parts.collecting.start()
 
     def close_streams(self) -> None:
         """End every stream."""
@@ -95,6 +96,11 @@ class Service:
     def live(self) -> int:
         """Jobs that have not ended."""
         return len(self._parts.registry)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether something is left to do, though nobody asks."""
+        return self.live > 0 or self._parts.collecting.is_busy
 
     async def submit(
         self,
@@ -170,6 +176,10 @@ class Service:
             await self._parts.blobs.share(job.record.user, caller.user, inputs)
         environment = self._parts.environments.find(job.environment) if caller.is_local else None
         return (await self.submit([Entry(spec)], caller, Origin(environment)))[0]
+
+    async def collect(self, caller: Caller, older: float | None, *, dry_run: bool) -> Collected:
+        """Remove the caller's jobs that ended so many seconds ago, and what nobody needs of their blobs."""
+        return await self._parts.collecting.ask(caller, older, dry_run=dry_run)
 
     async def events(self, run_id: str, wanted: Wanted, caller: Caller) -> AsyncIterator[bytes]:
         """A job's records as server-sent events."""
@@ -303,7 +313,7 @@ class Service:
 
     async def has_blob(self, digest: str, caller: Caller, size: int = -1) -> bool:
         """Whether the caller's bytes are stored whole; ``size`` of them, where it is not -1."""
-        return self._parts.blobs is not None and await self._parts.blobs.exists(caller.user, digest, size)
+        return self._parts.blobs is not None and await self._parts.blobs.holds(caller.user, digest, size)
 
     async def put_blob(self, digest: str, chunks: AsyncIterator[bytes], caller: Caller) -> None:
         """Store bytes as the caller's; they are whole and durable when this returns.

@@ -8,17 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, func, literal, or_, select, tuple_
+from sqlalchemy import Select, Text, cast, func, literal, or_, select, tuple_
 
 from qwex.controller import database
 from qwex.controller.problems import StoreUnavailable
+from qwex.controller.records import digests_in
 from qwex.controller.tables import END, RECORD, jobs
 from qwex.controller.writer import Writer
 from qwex.errors import InvalidSpec
 from qwex.state import TERMINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -35,6 +36,10 @@ T = TypeVar("T")
 
 _LIVE = jobs.c.state.not_in([state.value for state in TERMINAL])
 _SHOWN = [jobs.c[name] for name in RECORD]
+#: What names blobs, as text: there may be megabytes of it, and none of it is looked at but for these.
+_NAMING = (jobs.c.id, jobs.c.spec, cast(jobs.c.produced, Text))
+#: Rows that are in memory at once where all are read.
+_AT_ONCE = 500
 #: All but the specs, which may be large.
 _KEPT = [column for column in jobs.c if column.name not in ("spec",)]
 
@@ -130,6 +135,30 @@ class Store:
         """Jobs that have ended, and whose trackers do not know it yet. Blocks; for the start."""
         return self._at_start(select(*_KEPT).where(~_LIVE, jobs.c.settled.is_(False)).order_by(jobs.c.seq))
 
+    async def ended(self, user: str | None, before: float, after: int, limit: int) -> list[dict[str, Any]]:
+        """Jobs (of ``user``) that ended before then and whose trackers know it, in order from number ``after`` on."""
+        query = _ended(select(*_KEPT), user, before).where(jobs.c.settled.is_(True), jobs.c.seq > after)
+        return await self._read(lambda connection: _rows(connection, query.order_by(jobs.c.seq).limit(limit)))
+
+    async def untold(self, user: str | None, before: float) -> int:
+        """How many jobs (of ``user``) ended before then, and some tracker does not know it yet."""
+        query = _ended(select(func.count()).select_from(jobs), user, before).where(jobs.c.settled.is_(False))
+        return int(await self._read(lambda connection: connection.execute(query).scalar_one()))
+
+    async def users(self) -> list[str]:
+        """Whoever has jobs."""
+        query = select(jobs.c.user).distinct().order_by(jobs.c.user)
+        return list(await self._read(lambda connection: connection.execute(query).scalars().all()))
+
+    async def named(self, user: str, leaving: Collection[str] = ()) -> tuple[set[str], set[str]]:
+        """The ids of the user's jobs, and every digest that stands in the spec or the values of one not ``leaving``."""
+        query = select(*_NAMING).where(jobs.c.user == user)
+        return await self._read(lambda connection: _named(connection, query, leaving))
+
+    async def ids(self) -> set[str]:
+        """Of all jobs."""
+        return set(await self._read(lambda connection: connection.execute(select(jobs.c.id)).scalars().all()))
+
     async def page(self, wanted: Filter, limit: int, cursor: str | None, order: str = "created") -> Page:
         """Some of the jobs that match, in one of ``ORDERS``.
 
@@ -175,6 +204,21 @@ class Store:
 
 def _rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _ended(query: Select[Any], user: str | None, before: float) -> Select[Any]:
+    query = query.where(~_LIVE, jobs.c.ended_at < before)
+    return query if user is None else query.where(jobs.c.user == user)
+
+
+def _named(connection: Connection, query: Select[Any], leaving: Collection[str]) -> tuple[set[str], set[str]]:
+    ids: set[str] = set()
+    digests: set[str] = set()
+    for run_id, spec, produced in connection.execution_options(yield_per=_AT_ONCE).execute(query):
+        ids.add(run_id)
+        if run_id not in leaving:
+            digests |= digests_in(spec) | digests_in(produced or "")
+    return ids, digests
 
 
 def _page(connection: Connection, matching: Select[Any], counting: Select[Any], limit: int) -> Page:

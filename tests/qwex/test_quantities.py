@@ -10,6 +10,7 @@ from qwex.quantities import (
     GpuRequest,
     format_bytes,
     format_duration,
+    parse_age,
     parse_cpu,
     parse_duration,
     parse_gpu,
@@ -67,6 +68,14 @@ def test_duration(text: str | float, seconds: float) -> None:
 )
 def test_gpu(text: str | int, request_: GpuRequest) -> None:
     assert parse_gpu(text) == request_
+
+
+def test_an_age_has_a_unit() -> None:
+    assert parse_age("90d") == 90 * 86400
+    assert parse_age("1h30m") == 5400
+    for text in ("90", "1.5", "", " ", "soon", "-1d", "1h30", "d"):
+        with pytest.raises(ValueError, match="is not an age with its unit; write for example 90d"):
+            parse_age(text)
 
 
 @pytest.mark.parametrize("parse", [parse_cpu, parse_memory, parse_duration, parse_gpu])

@@ -245,3 +245,15 @@ async def test_jobs_that_are_in_the_cluster_are_not_forgotten(server, tmp_path, 
     server.answers.set()
     async with started(tmp_path):
         assert await asyncio.wait_for(forgotten.get(), 10) == {"train-abc"}
+
+
+async def test_a_job_is_forgotten_once_it_is_known_what_the_cluster_has_of_it(server, tmp_path, monkeypatch):
+    async with started(tmp_path) as backend:
+        server.there["/jobs"] = [raw_job(backend._controller)]
+        with pytest.raises(BackendUnavailable):
+            await backend.forget("train-abc")
+        assert server.deleted == []
+        monkeypatch.setattr(backend_module, "_FIRST_LOOK", 10.0)
+        server.answers.set()
+        await backend.forget("train-abc")
+        assert server.deleted == ["/jobs/train-abc"]

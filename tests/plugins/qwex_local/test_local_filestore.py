@@ -57,6 +57,9 @@ async def test_what_a_killed_process_left_goes_when_it_is_old(tmp_path):
     await made(tmp_path).start()
     assert files(tmp_path) == ["parts~/new"]
     assert [found async for found in store.list()] == []
+    os.utime(tmp_path / "parts~" / "new", (time.time() - 90_000,) * 2)
+    await store.tidy()
+    assert files(tmp_path) == []
 
 
 async def test_where_there_are_no_links_a_taken_name_is_found_all_the_same(tmp_path, monkeypatch):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 
 import pytest
 from qwex_s3.fsspecstore import FsspecStore
@@ -67,3 +69,16 @@ async def test_where_an_object_is(tmp_path, monkeypatch, kind, url, settings, ad
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     assert (await made(kind, url, tmp_path, **settings).url("x", 60)).startswith(address)
+
+
+@pytest.mark.anyio
+async def test_what_a_killed_process_left_goes_when_it_is_old(tmp_path):
+    store = made(FsspecStore, f"local://{tmp_path}/store", tmp_path)
+    await store.start()
+    await store.tidy()
+    for name, age in (("old", 90_000), ("new", 0)):
+        part = tmp_path / "store" / "parts~" / name
+        part.write_bytes(b"half")
+        os.utime(part, (time.time() - age,) * 2)
+    await store.tidy()
+    assert [path.name for path in (tmp_path / "store" / "parts~").iterdir()] == ["new"]

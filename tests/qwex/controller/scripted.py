@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -97,6 +98,12 @@ class ScriptedBackend(Backend[dict]):
             yield (self._script(native_id).folder / f"value-{name}").read_bytes()
         except FileNotFoundError:
             raise NotFound(name) from None
+
+    async def forget(self, native_id):
+        script = self._script(native_id)
+        if script.folder.exists():
+            script.check("forget")
+            shutil.rmtree(script.folder)
 
     async def elsewhere(self):
         note = self.context.folder / "elsewhere.json"

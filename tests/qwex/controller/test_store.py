@@ -129,3 +129,30 @@ async def test_a_store_of_the_first_schema_is_brought_up_to_date(store, url):
             connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         database.prepare(engine)
     engine.dispose()
+
+
+async def test_jobs_that_ended_before_then_and_of_which_all_is_told(store):
+    ended = {"state": "FAILED", "ended_at": 100.0}
+    rows = [job("a", **ended), job("untold", **ended), job("hers", **ended, user="ada"), job("b", **ended)]
+    rows += [job("live"), job("late", "FAILED", ended_at=300.0)]
+    await insert(store, *({**row, "settled": row["id"] != "untold"} for row in rows))
+    first = await store.ended(None, 200.0, 0, 2)
+    assert [row["id"] for row in first] == ["a", "hers"]
+    assert [row["id"] for row in await store.ended(None, 200.0, first[-1]["seq"], 2)] == ["b"]
+    assert [row["id"] for row in await store.ended("ada", 200.0, 0, 9)] == ["hers"]
+    assert [await store.untold(user, 200.0) for user in (None, "me", "ada")] == [1, 1, 0]
+    assert await store.users() == ["ada", "me"]
+    assert await store.ids() == {row["id"] for row in rows}
+
+
+async def test_what_jobs_name_of_the_artifact_store(store):
+    given, back, hers = (f"sha256:{sign * 64}" for sign in "abc")
+    rows = [
+        {**job("one"), "spec": f'{{"inputs": {{"x": {{"digest": "{given}"}}}}}}'},
+        {**job("two"), "produced": {"y": {"digest": back}}},
+        {**job("three", user="ada"), "spec": f'{{"digest": "{hers}"}}'},
+    ]
+    await insert(store, *rows)
+    assert await store.named("me") == ({"one", "two"}, {given, back})
+    assert await store.named("me", {"two"}) == ({"one", "two"}, {given})
+    assert await store.named("bob") == (set(), set())
