@@ -11,7 +11,8 @@ Common keys: ``type``, ``ts`` (seconds since the epoch, UTC), ``attempt`` (from 
 type               further keys (output types carry nbformat 4's fields)
 =================  =====================================================================================
 ``state``          state, reason, message, exit_code; of a retry: failures and losses, those of its budget so far
-``start``          pid, start_time, python (path), version (of it), host: the process that runs the attempt
+``start``          pid, start_time, python (path), version (of it), host: the process that runs the attempt; of a pod
+                   image: what it runs in, with its digest
 ``stream``         name ("stdout" | "stderr"), text
 ``display``        data, metadata, transient (display_id)
 ``update_display`` data, metadata, transient

@@ -113,7 +113,7 @@ class Tracker(ABC):
     #: The section of the configuration that has its name, as a model; see ``Backend.Settings``.
     Settings: ClassVar[type[BaseModel] | None] = None
     #: Types of records that ``record`` is told of; others are not even parsed.
-    types: ClassVar[frozenset[str]] = frozenset({"state", "start", "metrics", "usage", "packages", "exit"})
+    types: ClassVar[frozenset[str]] = frozenset({"state", "start", "cell", "metrics", "usage", "packages", "exit"})
     #: Python source (standard library only, from 3.9 on) that every Python process of a job runs before its own code,
     #: also where neither qwex nor the tracker is installed. ``QWEX_LATER`` names the JSON file with the variables of
     #: ``Tracked.environment``, which may come later than the process; ``{}`` says that there are none for now.

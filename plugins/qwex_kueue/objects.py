@@ -46,6 +46,8 @@ class Container(NamedTuple):
     #: Reason and message of the time before, when it was started again.
     last_reason: str = ""
     last_message: str = ""
+    #: The image as it was pulled, with its digest.
+    image: str = ""
 
     @classmethod
     def _of(cls, raw: Mapping[str, Any]) -> Container:
@@ -58,6 +60,7 @@ class Container(NamedTuple):
             said.get("exitCode"),
             before.get("reason") or "",
             before.get("message") or "",
+            sys.intern(raw.get("imageID") or ""),
         )
 
 

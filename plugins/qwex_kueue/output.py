@@ -58,6 +58,7 @@ class Output:
                     numbered = _ATTEMPT.sub(rb"\g<1>%d" % attempt, lines)
                     if start := _start(numbered):
                         self._runs.started(pod, start)
+                        numbered = _with_image(numbered, run.pod(attempt) or pod)
                     seq, failures = _last_seq(numbered, seq), 0
                     if exit := _exit(numbered):
                         self._runs.ended(run, attempt, exit)
@@ -238,6 +239,15 @@ def _waits_for_its_job(pod: Pod) -> bool:
 def _has_left(pod: Pod) -> bool:
     """Whether the agent is gone for good; while the job's container runs it would be started again."""
     return all((each := pod.containers.get(name)) and each.state == "terminated" for name in (names.AGENT, names.JOB))
+
+
+def _with_image(lines: bytes, pod: Pod) -> bytes:
+    """With what the job runs in, which nothing within the pod knows, in the start record."""
+    main = pod.containers.get(names.JOB)
+    if main is None or not main.image:
+        return lines
+    start, newline, rest = lines.partition(b"\n")
+    return b'%b,"image":%b}' % (start[:-1], json.dumps(main.image).encode()) + newline + rest
 
 
 def _start(lines: bytes) -> dict[str, Any] | None:

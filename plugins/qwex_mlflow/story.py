@@ -49,7 +49,11 @@ class Story:
         self.state = JobState(event["state"])
 
     def _start(self, event: Event) -> None:
-        given = {"qwex.host": event.get("host"), "qwex.python": event.get("version")}
+        given = {
+            "qwex.host": event.get("host"),
+            "qwex.python": event.get("version"),
+            "qwex.image_digest": event.get("image"),
+        }
         self.tags |= {key: str(value) for key, value in given.items() if value}
 
     def _metrics(self, event: Event) -> None:
@@ -68,6 +72,11 @@ class Story:
         step = int(event.get("step", 0))
         self.metrics += [limits.metric(key, float(value), event.ts, step) for key, value in found.items()]
 
+    def _cell(self, event: Event) -> None:
+        """How far a notebook has come, whose cells are its steps."""
+        done = 100.0 * (event["number"] - 1) / event["total"]
+        self.metrics.append(limits.metric("system/progress_percentage", done, event.ts, event["number"] - 1))
+
     def _packages(self, event: Event) -> None:
         lines = [f"{name}=={version}\n" for name, version in sorted(event["packages"].items())]
         self.files["environment/requirements.txt"] = "".join(lines).encode()
@@ -76,6 +85,7 @@ class Story:
 _FOLDS = {
     "state": Story._state,
     "start": Story._start,
+    "cell": Story._cell,
     "metrics": Story._metrics,
     "usage": Story._usage,
     "packages": Story._packages,

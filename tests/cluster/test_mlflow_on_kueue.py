@@ -69,6 +69,7 @@ def test_the_pod_knows_its_run_and_nothing_more(client, server):
     assert printed(job).split() == [run.id, server.uri, run.experiment]
     wait_until(lambda: "logs/output.txt" in server.files(run), "its output")
     assert run.tags["qwex.backend"] == "kueue"
+    assert "sha256:" in server.run_of(job.id).tags["qwex.image_digest"]
 
 
 def test_mlflow_comes_back_while_the_job_waits(client, server, cluster, namespace, cluster_queue):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from objects_as_the_api_has_them import RUNNING, condition, job, pod, terminated
@@ -153,6 +154,17 @@ async def test_what_is_in_the_artifact_store_goes_before_what_the_pods_own_log_h
     assert b"".join([chunk async for chunk in output.value("train-abc", 1, None, "x")]) == b"value"
     with pytest.raises(NotFound):
         [chunk async for chunk in output.value("train-abc", 1, None, "y")]
+
+
+async def test_a_start_says_what_image_the_job_runs_in(runs):
+    start = b'{"type":"start","ts":1.0,"attempt":1,"seq":1,"pid":7}\n' + RECORDS.replace(b'"seq":2', b'"seq":3')
+    raw = pod(state=GONE, agent=GONE)
+    main = raw.containers["job"]
+    runs.pod_changed(None, replace(raw, containers={**raw.containers, "job": main._replace(image="x@sha256:1")}))
+    output = Output(Server(), runs, Parcels(parcel({}, records=start)))
+    got = b"".join([lines async for lines in output.records(runs.get("train-abc"), 1, 0)])
+    assert json.loads(got.splitlines()[0])["image"] == "x@sha256:1"
+    assert got.count(b"\n") == 3
 
 
 async def test_nothing_is_given_when_nothing_is_left_that_was_not_seen(runs, tmp_path):
