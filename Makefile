@@ -86,7 +86,7 @@ cluster-up: .venv/.test  ## start that cluster and leave it running; CLUSTER=nam
 cluster-down: .venv/.test  ## end it
 	@$(HARNESS) down --name $(CLUSTER)
 
-s3-build: .venv/.test  ## build an S3 server from its Go module, once; about two minutes
+s3-build: .venv/.test  ## build an S3 server from its Go module, once; two to five minutes
 	$(SAY) 'the S3 server of the tests'
 	@$(S3) build
 
