@@ -12,7 +12,7 @@ import contextlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +20,7 @@ from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
 from qwex.state import JobState, JobStatus, Position, QueueInfo, Reason, Why
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from qwex.record import JobRecord
@@ -35,6 +35,7 @@ __all__ = [
     "InvalidSpec",
     "JobState",
     "JobStatus",
+    "ParcelReader",
     "Plan",
     "Position",
     "QueueInfo",
@@ -82,10 +83,31 @@ class Plan:
     later: Path | None = None
     #: Python files that every Python process of the job runs first; see ``qwex.tracker.Tracker.startup``.
     startup: tuple[Path, ...] = ()
-    #: Where an attempt that nobody comes for may leave all that it said and gave: an address that takes one object with
-    #: PUT and needs no credentials; ``BackendContext.parcel`` reads it again. Empty where there is none, as without a
-    #: bucket.
-    parcel: str = ""
+    #: Where an attempt that nobody comes for may leave all that it said and gave: addresses that each take one object
+    #: with PUT and need no credentials, for the attempts that a backend makes of this one by itself;
+    #: ``BackendContext.parcels`` reads them again. Empty where there are none, as without a bucket.
+    parcel: tuple[str, ...] = ()
+
+
+class ParcelReader(Protocol):
+    """What attempts that nobody came for have left in a shared artifact store."""
+
+    async def names(self, run_id: str) -> list[str]:
+        """Of all parcels of a job, in the order in which their addresses were given.
+
+        Raises:
+            ArtifactsUnavailable: the store cannot be reached now.
+        """
+        ...
+
+    def read(self, run_id: str, name: str, start: int) -> AsyncIterator[bytes]:
+        """The bytes of one from ``start`` on.
+
+        Raises:
+            NotFound: it is gone.
+            ArtifactsUnavailable: the store cannot be reached now.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -96,9 +118,8 @@ class BackendContext:
     folder: Path
     #: The section of the configuration that has the backend's name, unchecked.
     settings: Mapping[str, Any] = field(default_factory=dict)
-    #: The bytes, from an offset on, of what an attempt left at ``Plan.parcel``, or one before it: by the job's run id,
-    #: the attempt's number and the offset. ``NotFound`` where nothing was left.
-    parcel: Callable[[str, int, int], AsyncIterator[bytes]] | None = None
+    #: What attempts have left at ``Plan.parcel``; None where nothing can be left.
+    parcels: ParcelReader | None = None
 
 
 RequestT = TypeVar("RequestT")

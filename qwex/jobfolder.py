@@ -95,7 +95,7 @@ def describe(plan: Plan, *, limits: dict[str, Any] | None = None) -> dict[str, A
         "limits": {"timeout": spec.timeout, "grace": spec.grace, **(limits or {})},
         **({"later": str(plan.later)} if plan.later else {}),
         **({"startup": [str(path) for path in plan.startup]} if plan.startup else {}),
-        **({"parcel": plan.parcel} if plan.parcel else {}),
+        **({"parcel": list(plan.parcel)} if plan.parcel else {}),
     }
 
 

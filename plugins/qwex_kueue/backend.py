@@ -32,7 +32,7 @@ from qwex_kueue.journal import Journal
 from qwex_kueue.manifests import KueueRequest
 from qwex_kueue.objects import Job, LocalQueue, Pod, Workload
 from qwex_kueue.output import Output
-from qwex_kueue.parcels import Parcels
+from qwex_kueue.parcels import LeftParcels
 from qwex_kueue.reflector import Reflector
 from qwex_kueue.runs import Runs
 from qwex_kueue.writer import Writer
@@ -114,12 +114,18 @@ class KueueBackend(Backend[KueueRequest]):
         self._writer = Writer(self._server, self._runner, self._zipapp, self._controller)
         self._journal = Journal(self.context.folder / "kueue.db")
         self._closing.callback(self._journal.close)
-        self._runs = Runs(self._journal, self._settings, self._controller, self._changes.tell)
+        self._parcels = LeftParcels(self.context.parcels, self._journal.numbers)
+        self._runs = Runs(
+            self._journal,
+            self._settings,
+            self._controller,
+            self._changes.tell,
+            leaves=self._parcels.any_can_be,
+        )
         self._closing.callback(self._runs.close)
-        self._inquiries = Inquiries(self._server, self._runs, self._writer, self._spawn)
+        self._inquiries = Inquiries(self._server, self._runs, self._writer, self._parcels, self._spawn)
         self._runs.hopeless = self._inquiries.give_up
         self._runs.puzzles = self._inquiries.look_into
-        self._parcels = Parcels(self.context.parcel)
         self._output = Output(self._server, self._runs, self._parcels)
         self._runs.ending = lambda run, pod: self._spawn(self._output.see_the_end(run, pod))
         self._runs.again = lambda run: self._spawn(self._writer.number_next(run))
@@ -205,11 +211,9 @@ class KueueBackend(Backend[KueueRequest]):
         self._runs.look(run)
 
     async def status(self, native_ids: Sequence[str]) -> dict[str, JobStatus]:
-        """From what the watches have shown, and from what agents left of jobs that the cluster has cleared away."""
+        """From what the watches have shown."""
         await self._ready()
-        found = {native_id: status for native_id in native_ids if (status := self._runs.status(native_id))}
-        unseen = {id: status for id, status in found.items() if self._runs.is_unseen(id)}
-        return {**found, **{id: await self._end_of(id, status) for id, status in unseen.items()}}
+        return {native_id: status for native_id in native_ids if (status := self._runs.status(native_id))}
 
     def watch(self) -> AsyncIterator[tuple[str, JobStatus]]:
         """Every change, from this call on."""
@@ -355,13 +359,6 @@ class KueueBackend(Backend[KueueRequest]):
         """
         await asyncio.gather(*(reflector.ready(_FIRST_LOOK) for reflector in self._reflectors))
         self._runs.complete()
-
-    async def _end_of(self, run_id: str, status: JobStatus) -> JobStatus:
-        """How a job ended of which the cluster has nothing more, and whose end nobody saw."""
-        end = await self._parcels.end(run_id, status.attempt or 1)
-        if end:
-            self._journal.ends(run_id, end)
-        return end or status
 
     async def _seen_workload(self, run: Run, job: Job) -> Workload | None:
         """Kueue's object of the job; a new Job's is there, and looked at, in a moment."""

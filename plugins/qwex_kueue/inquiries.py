@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import logging
 from typing import TYPE_CHECKING, Any
 
+from qwex.errors import BackendUnavailable
 from qwex.state import Reason
 from qwex_kueue import manifests, podevents, preflight
 from qwex_kueue.errors import Missing
@@ -14,29 +18,48 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from qwex_kueue.apiserver import ApiServer
+    from qwex_kueue.parcels import LeftParcels
     from qwex_kueue.run import Run
     from qwex_kueue.runs import Runs
     from qwex_kueue.writer import Writer
 
 __all__ = ["Inquiries"]
 
+log = logging.getLogger(__name__)
+
+#: Seconds before each further try of an artifact store that does not answer; the last one again and again.
+_STORE_AGAIN = (1.0, 5.0, 15.0, 60.0)
+
 
 class Inquiries:
     """Each is a task of its own, begun with ``spawn``; what comes of it, ``runs`` is told."""
 
     def __init__(
-        self, server: ApiServer, runs: Runs, writer: Writer, spawn: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        server: ApiServer,
+        runs: Runs,
+        writer: Writer,
+        parcels: LeftParcels,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._server = server
         self._runs = runs
         self._writer = writer
+        self._parcels = parcels
         self._spawn = spawn
+        #: Run ids of jobs whose ends are looked for in the artifact store.
+        self._looked_for: set[str] = set()
         #: Run ids and attempts that are being given up.
         self._given_up: set[tuple[str, int]] = set()
 
     def look_into(self, run: Run, puzzle: Puzzle) -> None:
         """Find out what does not go on."""
-        ways = {Puzzle.UNNOTICED: self._find_out, Puzzle.UNMADE: self._find_trouble, Puzzle.UNEXPLAINED: self._verify}
+        ways = {
+            Puzzle.UNNOTICED: self._find_out,
+            Puzzle.UNMADE: self._find_trouble,
+            Puzzle.UNEXPLAINED: self._verify,
+            Puzzle.VANISHED: self._look_for,
+        }
         self._spawn(ways[puzzle](run))
 
     def give_up(self, run: Run) -> None:
@@ -74,6 +97,34 @@ class Inquiries:
             now = await self._now(f"{self._server.core}/pods/{pod.name}", pod.uid)
             self._runs.pod_changed(pod, Pod.of(now) if now else None)
             self._runs.verified(run)
+
+    async def _look_for(self, run: Run) -> None:
+        """How a job ended that the cluster has cleared away: its agent may have left that, all else is a deletion."""
+        if run.run_id in self._looked_for:
+            return
+        self._looked_for.add(run.run_id)
+        try:
+            exit, attempt = await self._left_by(run)
+        finally:
+            self._looked_for.discard(run.run_id)
+        run.unasked = False
+        if exit:
+            self._runs.ended(run, attempt, exit)
+        else:
+            self._runs.look(run)
+        if run.is_over:
+            self._runs.forget(run.run_id)
+
+    async def _left_by(self, run: Run) -> tuple[dict[str, Any] | None, int]:
+        """The exit record that its present attempt left, and which attempt that is; however long the store is away."""
+        for pause in itertools.chain(_STORE_AGAIN, itertools.repeat(_STORE_AGAIN[-1])):
+            attempt = run.attempt
+            try:
+                return await self._parcels.exit(run.run_id, attempt), attempt
+            except BackendUnavailable as error:
+                log.warning("it cannot be told yet how %s ended: %s", run.run_id, error)
+            await asyncio.sleep(pause)
+        raise AssertionError
 
     async def _now(self, path: str, uid: str) -> dict[str, Any] | None:
         """An object as the cluster has it; None when it is gone."""

@@ -131,6 +131,10 @@ class Journal:
         """Uid and attempt of a job's pods, and the generation of the Job that made it, 0 if not known."""
         return self._db.execute("SELECT uid, attempt, generation FROM pod WHERE run_id=?", (run_id,)).fetchall()
 
+    def numbers(self, run_id: str) -> dict[str, int]:
+        """Which attempt a job's pods are, by uid."""
+        return {uid: attempt for uid, attempt, _ in self.pods(run_id)}
+
     def pod(self, run_id: str, uid: str, attempt: int) -> None:
         """A pod is that attempt of a job, which is no longer at one before."""
         self._note(

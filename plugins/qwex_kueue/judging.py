@@ -54,6 +54,8 @@ class Puzzle(Enum):
     UNMADE = "unmade"
     #: The pod was told to end, and what is known of it and of its Job does not say by whom.
     UNEXPLAINED = "unexplained"
+    #: The cluster has nothing more of it, and nobody saw its end: its agent may have left that elsewhere.
+    VANISHED = "vanished"
 
 
 class Judgement(NamedTuple):
@@ -153,7 +155,12 @@ def _withdrawn(run: Run, job: Job | None, pod: Pod | None, end: _End | None) -> 
     """Someone deleted its Job: there will be no further pod, and the one there is may still run."""
     if end is None and (pod or job) and not _is_unreachable(pod):
         return Judgement(as_it_stands(pod, run.attempt) if pod else None)
-    return Judgement((_said_by(job, end, run.attempt) if job else None) or deleted(run.attempt))
+    if said := _said_by(job, end, run.attempt) if job else None:
+        return Judgement(said)
+    if run.unasked and not (end and end.exit):
+        stands = run.told or JobStatus(JobState.RUNNING, attempt=run.attempt)
+        return Judgement(stands, puzzle=Puzzle.VANISHED)
+    return Judgement(deleted(run.attempt))
 
 
 def _from_outside(run: Run, job: Job, pod: Pod | None, end: _End, workloads: Mapping[str, Workload]) -> Judgement:

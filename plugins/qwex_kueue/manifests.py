@@ -247,6 +247,7 @@ def _agent_container(spec: JobSpec, settings: KueueSettings) -> dict[str, Any]:
         **_image(spec, settings),
         "restartPolicy": "Always",
         "command": [*_runner(spec, settings, "agent"), "--port", str(PORT), "--linger", str(round(settings.linger))],
+        "env": [{"name": "QWEX_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}],
         "resources": {
             "requests": {"cpu": f"{_agents_millicores(spec)}m", "memory": "0"},
             "limits": {"memory": "256Mi"},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qwex.state import Position
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.objects import Pod
-    from qwex_kueue.parcels import Parcels
+    from qwex_kueue.parcels import LeftParcels
     from qwex_kueue.run import Run
     from qwex_kueue.runs import Runs
 
@@ -42,7 +42,7 @@ _ATTEMPT = re.compile(rb'^(\{"type":"[^"]*","ts":[^,]*,"attempt":)\d+', re.MULTI
 class Output:
     """Reads pods; an attempt's ``exit`` record goes to ``runs`` as soon as it is seen."""
 
-    def __init__(self, server: ApiServer, runs: Runs, parcels: Parcels) -> None:
+    def __init__(self, server: ApiServer, runs: Runs, parcels: LeftParcels) -> None:
         self._server = server
         self._runs = runs
         self._parcels = parcels
@@ -77,7 +77,7 @@ class Output:
         """The records after number ``seq`` of an attempt that the cluster has nothing of, if it left them."""
         with contextlib.suppress(NotFound):
             async for lines in self._parcels.records(run_id, attempt):
-                if after := _after(lines, seq):
+                if after := _after(_ATTEMPT.sub(rb"\g<1>%d" % attempt, lines), seq):
                     yield after
 
     async def last(self, pod: Pod) -> int:

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qwex import jobfolder
 from qwex.errors import BackendUnavailable, NotFound, QwexError
 from qwex.runner import parcel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
-    from qwex.state import JobStatus
+    from qwex.backend import ParcelReader
 
-__all__ = ["Parcels"]
+__all__ = ["LeftParcels"]
 
 #: Bytes that a parcel's first line may have: the names and sizes of all that a job may leave.
 _LONGEST_LINE = 1 << 20
+#: Jobs of which it is remembered what was found.
+_MANY = 16
 
 
-class Parcels:
-    """``read`` is that of the backend's context."""
+class _Left(NamedTuple):
+    name: str
+    contents: parcel.Contents
 
-    def __init__(self, read: Callable[[str, int, int], AsyncIterator[bytes]] | None) -> None:
-        self._read = read
+
+class LeftParcels:
+    """Each attempt's. ``reader`` is that of the backend's context; ``numbers`` tells which attempt a job's pods are."""
+
+    def __init__(self, reader: ParcelReader | None, numbers: Callable[[str], Mapping[str, int]]) -> None:
+        self._reader = reader
+        self._numbers = numbers
+        self._found: dict[str, list[_Left]] = {}
+
+    @property
+    def any_can_be(self) -> bool:
+        """Whether agents can leave anything at all."""
+        return self._reader is not None
 
     async def records(self, run_id: str, attempt: int) -> AsyncIterator[bytes]:
-        """Whole lines.
+        """Whole lines, as the pod numbered them.
 
         Raises:
             NotFound: that attempt left nothing.
             BackendUnavailable: what it left cannot be read now.
         """
-        rest = b""
-        async for chunk in self._slice(run_id, attempt, *(await self._contents(run_id, attempt)).records):
+        left, rest = await self._of(run_id, attempt), b""
+        async for chunk in self._slice(run_id, left.name, *left.contents.records):
             whole, newline, tail = chunk.rpartition(b"\n")
             if newline:
                 yield rest + whole + newline
@@ -49,54 +64,93 @@ class Parcels:
             NotFound: that attempt left none of that name.
             BackendUnavailable: what it left cannot be read now.
         """
-        values = (await self._contents(run_id, attempt)).values
-        if name not in values:
+        left = await self._of(run_id, attempt)
+        if name not in left.contents.values:
             raise NotFound(f"the attempt {attempt} of {run_id} left no value {name!r}")
-        async for chunk in self._slice(run_id, attempt, *values[name]):
+        async for chunk in self._slice(run_id, left.name, *left.contents.values[name]):
             yield chunk
 
-    async def end(self, run_id: str, attempt: int) -> JobStatus | None:
-        """How the job ended, where that attempt was its last; None where that is not known from here."""
-        exit: dict[str, Any] | None = None
-        try:
-            async for lines in self.records(run_id, attempt):
-                last = lines.rstrip(b"\n").rpartition(b"\n")[2]
-                exit = jobfolder.exit_of(last)
-        except (NotFound, BackendUnavailable):
-            return None
-        status = jobfolder.ended(exit, attempt) if exit else None
-        return status if status and status.state.terminal else None
+    async def exit(self, run_id: str, attempt: int) -> dict[str, Any] | None:
+        """The last record of an attempt, where it left that.
 
-    async def _contents(self, run_id: str, attempt: int) -> parcel.Contents:
-        line = b""
-        async for chunk in self._from(run_id, attempt, 0):
-            line += chunk
-            if b"\n" in line or len(line) > _LONGEST_LINE:
-                break
+        Raises:
+            BackendUnavailable: that cannot be told now.
+        """
         try:
-            found = parcel.contents(line[: line.index(b"\n") + 1])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise NotFound(f"what {run_id} left in the artifact store cannot be used: {error}") from error
-        if found.attempt != attempt:
-            raise NotFound(f"what is in the artifact store of {run_id} is of its attempt {found.attempt}")
+            said = (await self._of(run_id, attempt)).contents.exit
+        except NotFound:
+            return None
+        exit = jobfolder.exit_of(json.dumps(said, separators=(",", ":")).encode())
+        return {**exit, "attempt": attempt} if exit else None
+
+    async def _of(self, run_id: str, attempt: int) -> _Left:
+        """What the attempt left. A pod that nobody has seen is the one that it says, or the next after those before.
+
+        Raises:
+            NotFound: nothing.
+            BackendUnavailable: not now.
+        """
+        found = await self._all(run_id) if self._reader else []
+        known, last = self._numbers(run_id), 0
+        for left in found:
+            last = known.get(left.contents.pod) or max(left.contents.attempt, last + 1)
+            if last == attempt:
+                return left
+        raise NotFound(f"the attempt {attempt} of {run_id} left nothing in the artifact store")
+
+    async def _all(self, run_id: str) -> list[_Left]:
+        before = {left.name: left for left in self._found.pop(run_id, ())}
+        found: list[_Left] = []
+        for name in await self._names(run_id):
+            if name in before:
+                found.append(before[name])
+            elif contents := await self._contents(run_id, name):
+                found.append(_Left(name, contents))
+        self._found[run_id] = found
+        while len(self._found) > _MANY:
+            del self._found[next(iter(self._found))]
         return found
 
-    async def _slice(self, run_id: str, attempt: int, start: int, size: int) -> AsyncIterator[bytes]:
+    async def _names(self, run_id: str) -> list[str]:
+        assert self._reader is not None
+        try:
+            return await self._reader.names(run_id)
+        except NotFound:
+            return []
+        except QwexError as error:
+            raise _away(run_id, error) from error
+
+    async def _contents(self, run_id: str, name: str) -> parcel.Contents | None:
+        """None of one that cannot be used, or is gone."""
+        line = b""
+        try:
+            async for chunk in self._from(run_id, name, 0):
+                line += chunk
+                if b"\n" in line or len(line) > _LONGEST_LINE:
+                    break
+            return parcel.contents(line[: line.index(b"\n") + 1])
+        except (NotFound, ValueError, LookupError, TypeError, AttributeError):
+            return None
+
+    async def _slice(self, run_id: str, name: str, start: int, size: int) -> AsyncIterator[bytes]:
         if size:
-            async for chunk in self._from(run_id, attempt, start):
+            async for chunk in self._from(run_id, name, start):
                 yield chunk[:size]
                 size -= len(chunk)
                 if size <= 0:
                     return
 
-    async def _from(self, run_id: str, attempt: int, start: int) -> AsyncIterator[bytes]:
-        if self._read is None:
-            raise NotFound("there is no artifact store to leave anything in")
+    async def _from(self, run_id: str, name: str, start: int) -> AsyncIterator[bytes]:
+        assert self._reader is not None
         try:
-            async with aclosing(self._read(run_id, attempt, start)) as chunks:  # type: ignore[type-var]
+            async with aclosing(self._reader.read(run_id, name, start)) as chunks:  # type: ignore[type-var]
                 async for chunk in chunks:
                     yield chunk
         except (NotFound, BackendUnavailable):
             raise
         except QwexError as error:
-            raise BackendUnavailable(f"what {run_id} left in the artifact store cannot be read now: {error}") from error
+            raise _away(run_id, error) from error
+
+
+def _away(run_id: str, error: Exception) -> BackendUnavailable:
+    return BackendUnavailable(f"what {run_id} left in the artifact store cannot be read now: {error}")

@@ -24,6 +24,7 @@ class Run:
     __slots__ = (
         "_generations",
         "_journal",
+        "_leaves",
         "_unknown",
         "attempt",
         "changed",
@@ -39,11 +40,12 @@ class Run:
         "stuck",
         "timer",
         "told",
+        "unasked",
         "vanished",
         "verified",
     )
 
-    def __init__(self, run_id: str, attempt: int, journal: Journal) -> None:
+    def __init__(self, run_id: str, attempt: int, journal: Journal, *, leaves: bool = False) -> None:
         handed = journal.handed(run_id)
         self._journal = journal
         self.run_id = run_id
@@ -65,6 +67,8 @@ class Run:
         #: The present attempt; not one that is only about to be handed over.
         known = handed.attempt if handed and handed.created else 1
         self.attempt = max(attempt, known, *self.numbers.values())
+        #: Whether its agent may have left elsewhere how the present attempt ended, and that was not asked for yet.
+        self.unasked = self._leaves = leaves
         #: Exit records that were read, by attempt.
         self.exits: dict[int, dict[str, Any]] = {}
         #: Reason and message why it can never start, once that is known.
@@ -164,6 +168,7 @@ class Run:
     def _turn_to(self, attempt: int) -> None:
         self.attempt, self.vanished, self.stuck = attempt, 0.0, 0.0
         self.verified, self.puzzle, self.refused = False, None, None
+        self.unasked = self._leaves
 
     def _number(self, pod: Pod, owner: Job | None) -> None:
         """A pod that is new is the present attempt, or the next one if that has had its pod."""

@@ -34,11 +34,15 @@ class Runs:
         settings: KueueSettings,
         controller: str,
         tell: Callable[[str, JobStatus], None],
+        *,
+        leaves: bool = False,
     ) -> None:
         self._journal = journal
         self._settings = settings
         self._controller = controller
         self._tell = tell
+        #: Whether agents leave somewhere else than in the cluster what nobody came for.
+        self._leaves = leaves
         self._runs: dict[str, Run] = {}
         #: By the uid of the Job they are for.
         self._workloads: dict[str, Workload] = {}
@@ -199,15 +203,14 @@ class Runs:
             return run.told
         if handed is None or not (handed.created or handed.stop):
             return None
+        if handed.end is None and not handed.stop and self._leaves:
+            # Its agent may have left how it ended.
+            run = self._run(run_id, handed.attempt)
+            self.look(run)
+            return run.told
         if handed.end or not handed.stop:
             return handed.end or deleted(handed.attempt)
         return JobStatus(JobState.CANCELLED, handed.stop, handed.stop_message, None, handed.attempt)
-
-    def is_unseen(self, run_id: str) -> bool:
-        """Whether the cluster has nothing more of a job whose end nobody saw."""
-        run, handed = self._runs.get(run_id), self._journal.handed(run_id)
-        gone = run is None or not (run.told or run.jobs or run.pods)
-        return gone and handed is not None and handed.created and not (handed.end or handed.stop)
 
     def told_to_end(self, run_id: str) -> JobStatus | None:
         """Where a job stands that was told to end, before or after its present hand-over; None if it was not."""
@@ -285,7 +288,7 @@ class Runs:
     def _run(self, run_id: str, attempt: int) -> Run:
         run = self._runs.get(run_id)
         if run is None:
-            run = self._runs[run_id] = Run(run_id, attempt, self._journal)
+            run = self._runs[run_id] = Run(run_id, attempt, self._journal, leaves=self._leaves)
         return run
 
     def _note_admission(self, before: Workload | None, now: Workload | None) -> None:

@@ -39,12 +39,12 @@ class Addresses:
                 urls[value.digest] = await self._input(name, value.digest, job.record.user)
         return urls
 
-    async def parcel(self, job: LiveJob) -> str:
+    async def parcel(self, job: LiveJob) -> tuple[str, ...]:
         """Where the present attempt may leave what nobody comes for; empty where its place keeps that by itself."""
         kind = self._plugins.backends.get(job.record.backend)
         if kind is None or Capability.FLEETING not in kind.capabilities:
-            return ""
-        return await self._parcels.address(job.record.user, job.id, job.record.attempt, self._lifetime)
+            return ()
+        return await self._parcels.addresses(job.record.user, job.id, job.record.attempt, self._lifetime)
 
     async def _input(self, name: str, digest: str, user: str) -> str:
         field = f"inputs.{name}.digest"

@@ -94,7 +94,9 @@ class Archive(Tracker):
             manifest = json.dumps(_manifest(job, values, lost), indent=2, ensure_ascii=False)
             await self._artifacts.put(f"{folder}/{MANIFEST}", _once(manifest.encode()), replace=True)
             await self._claims.drop(job.record.user, job.run_id)
-            if self._is_fleeting(job.record.backend):
+            # What was not read, or not all of it, may be all that there is.
+            was_read = not lost and await asyncio.to_thread(_has_end, job.log, job.attempt)
+            if was_read and self._is_fleeting(job.record.backend):
                 await self._parcels.remove(job.record.user, job.run_id)
 
     async def withdraw(self, job: TrackedJob) -> None:
@@ -121,6 +123,11 @@ def _values(log: Path, attempt: int) -> list[dict[str, Any]]:
     """By their names the last ones: a file that was added may replace one."""
     found = (value for lines in stored(log) for value in find(lines, "value") if value["attempt"] == attempt)
     return list({value["name"]: value for value in found}.values())
+
+
+def _has_end(log: Path, attempt: int) -> bool:
+    """Whether the attempt's last record was read."""
+    return any(exit.get("attempt") == attempt for lines in stored(log) for exit in find(lines, "exit"))
 
 
 def _manifest(job: TrackedJob, values: list[dict[str, Any]], lost: list[str]) -> dict[str, Any]:

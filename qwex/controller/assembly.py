@@ -79,7 +79,7 @@ class Parts:
         self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, reading)
         trackers = _trackers(plugins, settings, self._states)
         parcels = Parcels(self.artifacts, self._user_of)
-        backends.parcel = parcels.read
+        backends.parcels = parcels if self.artifacts and self.artifacts.is_shared else None
         if shared and self.blobs and self.claims:
             context = TrackerContext(folder, {}, self._states)
             trackers.append(Archive(context, shared, self.blobs, self.claims, backends, parcels))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from qwex.backend import Backend, BackendContext, Capability
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
+    from qwex.backend import ParcelReader
     from qwex.config import Settings
     from qwex.controller.job import LiveJob
     from qwex.controller.registry import Registry
@@ -49,8 +50,8 @@ class Backends:
         #: Why a backend could not be started, by name, for as long as it is so.
         self.unavailable: dict[str, str] = {}
         self.on_status: Callable[[LiveJob, JobStatus], None] = lambda job, status: None
-        #: What backends read parcels with, see ``BackendContext``; set before the first is made.
-        self.parcel: Callable[[str, int, int], AsyncIterator[bytes]] | None = None
+        #: See ``BackendContext``; set before the first is made.
+        self.parcels: ParcelReader | None = None
 
     async def get(self, name: str | None) -> Backend[Any]:
         """The backend, started; without a name the one of the settings.
@@ -138,7 +139,7 @@ class Backends:
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         if kind.Settings:
             self._settings.check(name, list(kind.Settings.model_fields))
-        backend = kind(BackendContext(folder, self._settings.section(name), self.parcel))
+        backend = kind(BackendContext(folder, self._settings.section(name), self.parcels))
         try:
             await backend.start()
         except BaseException:

@@ -1,12 +1,14 @@
 """What attempts that nobody came for have left in a shared artifact store.
 
-``users/<user>/jobs/<run id>/parcel-<attempt>``: the attempt that was handed over, of which a backend may have made
-further ones by itself. The first line of a parcel says whose it is; see ``qwex.runner.parcel``.
+``users/<user>/jobs/<run id>/parcel-<attempt>-<n>``: the attempt that was handed over, of which a backend may make
+further ones by itself; each pod takes the first of the places that is free. A parcel's first line says whose it is;
+see ``qwex.runner.parcel``.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from qwex.controller.claims import folder_of
@@ -17,12 +19,15 @@ if TYPE_CHECKING:
 
     from qwex.controller.artifacts import Artifacts
 
-__all__ = ["Parcels", "parcel_name"]
+__all__ = ["Parcels", "parcel_names"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a job waits for its address, the first one; a store that is away is not waited for.
+#: Seconds that a job waits for its addresses, the first one; a store that is away is not waited for.
 _SECONDS = 1.0
+#: Places for each attempt that is handed over.
+_PLACES = 4
+_NAME = re.compile(r"parcel-(\d+)-(\d+)")
 
 
 class Parcels:
@@ -32,47 +37,41 @@ class Parcels:
         self._artifacts = artifacts if artifacts and artifacts.is_shared else None
         self._user_of = user_of
 
-    async def address(self, user: str, run_id: str, attempt: int, seconds: float) -> str:
+    async def addresses(self, user: str, run_id: str, attempt: int, seconds: float) -> tuple[str, ...]:
         """Where the attempt may leave one, for so long; empty where there is no such place, or not now."""
         if self._artifacts is None or not await self._artifacts.started(_SECONDS):
-            return ""
+            return ()
+        folder = folder_of(user, run_id)
         try:
-            url = await self._artifacts.url(f"{folder_of(user, run_id)}/{parcel_name(attempt)}", seconds, "PUT") or ""
+            urls = [await self._artifacts.url(f"{folder}/{name}", seconds, "PUT") for name in parcel_names(attempt)]
         except QwexError as error:
             log.warning("%s has nowhere to leave what nobody comes for: %s", run_id, error)
-            return ""
-        return url if url.startswith(("http://", "https://")) else ""
+            return ()
+        return tuple(url for url in urls if url and url.startswith(("http://", "https://")))
 
-    async def read(self, run_id: str, attempt: int, start: int) -> AsyncIterator[bytes]:
-        """The newest parcel of that attempt or one before it, from byte ``start`` on.
+    async def names(self, run_id: str) -> list[str]:
+        """See ``qwex.backend.ParcelReader``."""
+        return await self._names(await self._user_of(run_id), run_id) if self._artifacts else []
 
-        Raises:
-            NotFound: there is none.
-            ArtifactsUnavailable: the store cannot be reached.
-        """
-        key = await self._newest(run_id, attempt)
-        if self._artifacts is None or key is None:
-            raise NotFound(f"{run_id} left nothing in the artifact store")
-        async for chunk in self._artifacts.get(key, start):
+    async def read(self, run_id: str, name: str, start: int) -> AsyncIterator[bytes]:
+        """See ``qwex.backend.ParcelReader``."""
+        if self._artifacts is None or not _NAME.fullmatch(name):
+            raise NotFound(f"{run_id} left no {name} in the artifact store")
+        async for chunk in self._artifacts.get(f"{folder_of(await self._user_of(run_id), run_id)}/{name}", start):
             yield chunk
 
     async def remove(self, user: str, run_id: str) -> None:
         """All of the job: what they hold is kept elsewhere."""
-        if self._artifacts and (keys := await self._of(user, run_id)):
-            await self._artifacts.delete(keys.values())
+        if self._artifacts and (names := await self._names(user, run_id)):
+            await self._artifacts.delete([f"{folder_of(user, run_id)}/{name}" for name in names])
 
-    async def _newest(self, run_id: str, attempt: int) -> str | None:
-        found = await self._of(await self._user_of(run_id), run_id) if self._artifacts else {}
-        return found[max(numbers)] if (numbers := [number for number in found if number <= attempt]) else None
-
-    async def _of(self, user: str, run_id: str) -> dict[int, str]:
-        """Keys by attempt."""
+    async def _names(self, user: str, run_id: str) -> list[str]:
         assert self._artifacts is not None
-        prefix = f"{folder_of(user, run_id)}/{parcel_name('')}"
-        found = [stored.key async for stored in self._artifacts.list(folder_of(user, run_id))]
-        return {int(key[len(prefix) :]): key for key in found if key.startswith(prefix)}
+        found = [stored.key.rpartition("/")[2] async for stored in self._artifacts.list(folder_of(user, run_id))]
+        matches = [match for name in found if (match := _NAME.fullmatch(name))]
+        return [match[0] for match in sorted(matches, key=lambda match: (int(match[1]), int(match[2])))]
 
 
-def parcel_name(attempt: int | str) -> str:
-    """Of an attempt's, in its job's folder."""
-    return f"parcel-{attempt}"
+def parcel_names(attempt: int) -> list[str]:
+    """Of all that an attempt may leave, in its job's folder."""
+    return [f"parcel-{attempt}-{number}" for number in range(1, _PLACES + 1)]

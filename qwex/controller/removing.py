@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qwex.controller.archive import LOG
 from qwex.controller.claims import INPUTS, MANIFEST, VALUES, folder_of
-from qwex.controller.parcels import parcel_name
+from qwex.controller.parcels import parcel_names
 from qwex.errors import BackendUnavailable, QwexError
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ async def _trouble(backend: Backend[Any], job: LiveJob, away: dict[str, str]) ->
 
 def _keys(record: JobRecord) -> Iterator[str]:
     """All that a job may have there."""
-    parcels = (parcel_name(attempt) for attempt in range(1, record.attempt + 1))
+    parcels = (name for attempt in range(1, record.attempt + 1) for name in parcel_names(attempt))
     for name in (LOG, INPUTS, VALUES, MANIFEST, *parcels):
         yield f"{folder_of(record.user, record.id)}/{name}"
 

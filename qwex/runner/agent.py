@@ -64,8 +64,10 @@ _TOO_MANY = packed(503, f"there are {_MOST_CONNECTIONS} readers already", connec
 _CHUNK, _SMALL = 1 << 20, 1 << 14
 #: Seconds that answers have to get out of the pod when there is nothing left to wait for.
 _LAST_ANSWER = 0.2
-#: Seconds in which somebody has to come where all can be left in an artifact store.
+#: Seconds without a reader after which all is left in an artifact store, where it can be.
 _PARCEL_AFTER = 30.0
+#: How often the time to linger readers have at most.
+_READERS = 4
 #: Seconds between attempts to write the exit record on a disk without any space.
 _RETRY_EVERY = 1.0
 #: Systems differ in how long a poll may wait.
@@ -88,34 +90,22 @@ def serve(folder: str, description: str, port: int, linger: float, keep: int) ->
         return 1
     agent = _Agent(folder, wakeup, listener, linger)
     leave_note(os.path.join(folder, "agent-port"), str(listener.getsockname()[1]))
-    if not (agent.run(_PARCEL_AFTER) if _parcel_of(description) else agent.run()):
-        _leave(agent, folder, description, keep)
+    soon = agent.run(_PARCEL_AFTER) if _parcel_of(description) else agent.run()
+    if not (soon or agent.leave(_parcel_of(description)) or agent.run()):
+        try:
+            leftovers.write(1, folder, agent.story, keep)
+        except OSError as error:
+            _complain(f"what nobody fetched could not be left here: {error}")
     return 0
 
 
-def _leave(agent: _Agent, folder: str, description: str, keep: int) -> None:
-    """Nobody came for what the attempt said and gave."""
-    if (url := _parcel_of(description)) and not agent.never_began:
-        try:
-            parcel.send(url, folder, agent.story)
-            return
-        except OSError as error:
-            _complain(f"what nobody fetched could not be left in the artifact store: {error}")
-        if agent.run():
-            return
-    try:
-        leftovers.write(1, folder, agent.story, keep)
-    except OSError as error:
-        _complain(f"what nobody fetched could not be left here: {error}")
-
-
-def _parcel_of(description: str) -> str:
-    """The address as it is now: the controller renews it before it expires."""
+def _parcel_of(description: str) -> list[str]:
+    """The addresses as they are now: the controller renews them before they expire."""
     try:
         with open(os.path.join(description, "job.json"), "rb") as file:
-            return str(json.load(file).get("parcel") or "")
+            return [str(url) for url in json.load(file).get("parcel") or ()]
     except (OSError, ValueError):
-        return ""
+        return []
 
 
 class _Agent:
@@ -132,7 +122,8 @@ class _Agent:
         #: Values on their way into an artifact store; a byte comes when one is done.
         self._sendings: list[uploading.Sending] = []
         self._sent, self._sender = os.pipe()
-        self._sent_at = 0.0
+        #: When something last went to somebody.
+        self._heard_at = 0.0
         for fd in (wakeup.fileno(), listener.fileno(), self._bell, self._sent):
             self._poll.register(fd, select.POLLIN)
         self._had_writer = self.never_began = False
@@ -153,6 +144,19 @@ class _Agent:
                 break
         return self._done_at != NEVER
 
+    def leave(self, urls: list[str]) -> bool:
+        """Put all of it at one of these addresses, or until the end is acknowledged after all; whether either was."""
+        if self.never_began or not urls:
+            return False
+        pod = os.environ.get("QWEX_POD", "")
+        sending = uploading.Sending(lambda: parcel.send(urls, self._folder, self.story, pod), self._sender)
+        self._sendings.append(sending)
+        while not sending.done and time.monotonic() < self._leave_at():
+            self._step()
+        if sending.problem:
+            _complain(f"what nobody fetched could not be left in the artifact store: {sending.problem}")
+        return self._done_at != NEVER or (sending.done and not sending.problem)
+
     def _leave_at(self) -> float:
         if self._done_at != NEVER:
             return self._done_at + _LAST_ANSWER
@@ -163,7 +167,9 @@ class _Agent:
         if self._sendings:
             return NEVER
         terminated = 0.0 if self._terminated_at == NEVER else self._terminated_at
-        return max(self._ended_at, terminated, self._sent_at) + self._patience
+        since = max(self._ended_at, terminated)
+        # Whoever reads is waited for, but not for ever.
+        return min(max(since, self._heard_at) + self._patience, since + _READERS * self._linger + self._patience)
 
     def _due(self) -> float:
         """When to wake though nothing happens."""
@@ -184,6 +190,7 @@ class _Agent:
         self._look()
         for fd in ready:
             if fd in self._connections:
+                self._heard_at = time.monotonic()
                 self._connections[fd].handle()
         self._sweep()
         if self._listener.fileno() in ready:
@@ -213,7 +220,7 @@ class _Agent:
         """Values are where they should be, or could not be put there."""
         os.read(self._sent, 1 << 10)
         self._sendings = [each for each in self._sendings if not each.done]
-        self._sent_at = time.monotonic()
+        self._heard_at = time.monotonic()
         for connection in self._connections.values():
             connection.go_on()
 
@@ -284,7 +291,7 @@ class _Agent:
         return self._send(fd, unquote(query["to"])) if method == "POST" else _value(fd)
 
     def _send(self, fd: int, url: str) -> Answer:
-        sending = uploading.Sending(fd, url, self._sender)
+        sending = uploading.Sending.file(fd, url, self._sender)
         self._sendings.append(sending)
         while not sending.done:
             yield None

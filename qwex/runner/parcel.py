@@ -2,7 +2,8 @@
 
 One object: a line of JSON, then the bytes that it counts, one after the other::
 
-    {"version": 1, "attempt": 2, "records": <bytes>, "values": {"<name>": <bytes>, …}}
+    {"version": 1, "attempt": 2, "pod": "<uid>", "exit": {<the last record>},
+     "records": <bytes>, "values": {"<name>": <bytes>, …}}
     <the records, whole lines><the first value><the second> …
 
 so that whoever reads it fetches what is wanted of it and no more.
@@ -10,6 +11,7 @@ so that whoever reads it fetches what is wanted of it and no more.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
@@ -18,7 +20,7 @@ from . import uploading
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import NamedTuple
+    from typing import Any, NamedTuple
 
     from .story import Story
 else:
@@ -31,9 +33,13 @@ _CHUNK = 1 << 20
 
 
 class Contents(NamedTuple):
-    """What a parcel holds: its attempt, and byte offset and size of the records and of each value."""
+    """What a parcel holds: whose it is, how that ended, and byte offset and size of the records and of each value."""
 
+    #: As the pod counts; one that follows another may not have been told its own number.
     attempt: int
+    #: Its uid.
+    pod: str
+    exit: dict[str, Any]
     records: tuple[int, int]
     values: dict[str, tuple[int, int]]
 
@@ -52,21 +58,33 @@ def contents(line: bytes) -> Contents:
     for name, size in said["values"].items():
         values[name] = (at, int(size))
         at += int(size)
-    return Contents(int(said["attempt"]), records, values)
+    return Contents(int(said["attempt"]), str(said["pod"]), dict(said["exit"]), records, values)
 
 
-def send(url: str, folder: str, story: Story) -> None:
-    """Leave it all at ``url`` with one PUT, which needs no more than the address.
+def send(urls: list[str], folder: str, story: Story, pod: str) -> None:
+    """Leave it all at the first of the addresses that is free, with one PUT.
 
     Raises:
         OSError: the store did not take it; the message shows nothing of the address.
     """
     sizes = _sizes(os.path.join(folder, "values"), uploading.MOST - story.size - len(story.tail) - _CHUNK)
     records = story.size + len(story.tail)
-    said = {"version": _VERSION, "attempt": story.attempt, "records": records, "values": sizes}
+    exit = json.loads(story.last())
+    said = {
+        "version": _VERSION,
+        "attempt": story.attempt,
+        "pod": pod,
+        "exit": exit,
+        "records": records,
+        "values": sizes,
+    }
     line = json.dumps(said, separators=(",", ":")).encode() + b"\n"
     size = len(line) + records + sum(sizes.values())
-    uploading.put(url, size, lambda: _pieces(line, folder, story, sizes))
+    for url in urls[:-1]:
+        with contextlib.suppress(FileExistsError):
+            uploading.put(url, size, lambda: _pieces(line, folder, story, sizes), create=True)
+            return
+    uploading.put(urls[-1], size, lambda: _pieces(line, folder, story, sizes))
 
 
 def _sizes(folder: str, room: int) -> dict[str, int]:

@@ -107,6 +107,10 @@ class Story:
         count = min(count, self.size - offset)
         return os.pread(self.fileno(), count, offset) if count > 0 else b""
 
+    def last(self) -> bytes:
+        """The last record; none before the first."""
+        return self.tail or (self.read(self.offset(self.count - 1), self.size) if self.count else b"")
+
     def offset(self, seq: int) -> int:
         """The byte at which the record after number ``seq`` begins."""
         if seq >= self.count:

@@ -15,28 +15,38 @@ __all__ = ["MOST", "Sending", "put"]
 
 #: Bytes that a store takes in one request (Amazon's limit).
 MOST = 5 << 30
-#: Seconds in which the store takes the next bytes, or answers; and before each further try.
-_SECONDS = 60.0
 _CHUNK = 1 << 20
-_AGAIN = (1.0, 5.0, 15.0)
+#: Seconds in which the store takes the next bytes, or answers; and before each further try.
+_SECONDS, _AGAIN = 60.0, (1.0, 5.0, 15.0)
 
 
 class Sending:
-    """A file on its way, in a thread of its own, which closes ``fd`` and writes a byte to ``bell`` when it is done."""
+    """Something on its way, in a thread of its own, which writes a byte to ``bell`` when it is done."""
 
-    def __init__(self, fd: int, url: str, bell: int) -> None:
+    def __init__(self, send: Callable[[], None], bell: int) -> None:
         self.done = False
         #: Why it did not get there; empty when it did.
         self.problem = ""
         # threading would be a tenth of all that an agent imports.
-        _thread.start_new_thread(self._run, (fd, url, bell))
+        _thread.start_new_thread(self._run, (send, bell))
 
-    def _run(self, fd: int, url: str, bell: int) -> None:
+    @classmethod
+    def file(cls, fd: int, url: str, bell: int) -> Sending:
+        """An open file, which is closed then."""
+
+        def send() -> None:
+            try:
+                put(url, os.fstat(fd).st_size, lambda: _pieces(fd))
+            finally:
+                os.close(fd)
+
+        return cls(send, bell)
+
+    def _run(self, send: Callable[[], None], bell: int) -> None:
         try:
-            put(url, os.fstat(fd).st_size, lambda: _pieces(fd))
+            send()
         except Exception as error:
             self.problem = str(error) or type(error).__name__
-        os.close(fd)
         self.done = True
         os.write(bell, b".")
 
@@ -48,24 +58,28 @@ def _pieces(fd: int) -> Iterator[bytes]:
         yield piece
 
 
-def put(url: str, size: int, pieces: Callable[[], Iterable[bytes]]) -> None:
+def put(url: str, size: int, pieces: Callable[[], Iterable[bytes]], *, create: bool = False) -> None:
     """Send ``size`` bytes, as often as it takes; ``pieces`` gives them anew each time.
 
     Raises:
         OSError: the store did not take them; the message shows nothing of the address.
+        FileExistsError: with ``create``: there is something at that address.
     """
     for pause in (*_AGAIN, None):
         try:
-            _send(url, size, pieces())
+            _send(url, size, pieces(), create=create)
             return
         except OSError as error:
-            refused = 400 <= getattr(error, "code", 500) < 500  # the address has expired, say
+            code = getattr(error, "code", 500)
+            if create and code in (409, 412):
+                raise FileExistsError(17, "there is something already") from error
+            refused = 400 <= code < 500  # the address has expired, say
             if pause is None or refused:
                 raise
             time.sleep(pause)
 
 
-def _send(url: str, size: int, pieces: Iterable[bytes]) -> None:
+def _send(url: str, size: int, pieces: Iterable[bytes], *, create: bool) -> None:
     from http.client import HTTPException
     from urllib.request import Request, urlopen
 
@@ -74,6 +88,7 @@ def _send(url: str, size: int, pieces: Iterable[bytes]) -> None:
         "Content-Length": str(size),
         "Content-Type": "application/octet-stream",
         "x-ms-blob-type": "BlockBlob",
+        **({"If-None-Match": "*"} if create else {}),
     }
     request = Request(url, pieces, headers, method="PUT")  # noqa: S310 - the controller's own address
     try:

@@ -92,7 +92,7 @@ def test_all_that_a_job_says_and_gives_is_there_for_a_controller_that_was_away(
     wait_until(lambda: cluster.list("-n", namespace, "pods"), "the pod")
     os.kill(json.loads((home / "controller.json").read_text())["pid"], signal.SIGKILL)
     folder = gateway.folder / "data" / os.environ["QWEX_ARTIFACTS"].split("/")[2] / "qwex" / "users"
-    (parcel,) = wait_until(lambda: list(folder.glob(f"*/jobs/{job.id}/parcel-1")), "the parcel", 90)
+    (parcel,) = wait_until(lambda: list(folder.glob(f"*/jobs/{job.id}/parcel-1-1")), "the parcel", 90)
     wait_until(lambda: cluster.list("-n", namespace, "pods", "--field-selector=status.phase=Succeeded"), "its end", 60)
     if cleared:  # as Kubernetes does a day later
         cluster.delete("-n", namespace, "jobs", job.id)

@@ -228,13 +228,14 @@ async def test_who_does_not_make_a_pod_and_who_does_not_see_a_job_is_asked(serve
     monkeypatch.setattr(Inquiries, "_find_trouble", lambda self, run: ask(self, run, "events"))
     monkeypatch.setattr(Inquiries, "_find_out", lambda self, run: ask(self, run, "Kueue"))
     monkeypatch.setattr(Inquiries, "_verify", lambda self, run: ask(self, run, "its objects"))
+    monkeypatch.setattr(Inquiries, "_look_for", lambda self, run: ask(self, run, "the artifact store"))
     server.answers.set()
     async with started(tmp_path) as backend:
         before = set(backend._tasks)
         for puzzle in Puzzle:
             backend._runs.puzzles(None, puzzle)
         await asyncio.gather(*(set(backend._tasks) - before))
-    assert asked == ["Kueue", "events", "its objects"]
+    assert asked == ["Kueue", "events", "its objects", "the artifact store"]
 
 
 async def test_jobs_that_are_in_the_cluster_are_not_forgotten(server, tmp_path, monkeypatch):

@@ -12,11 +12,11 @@ from objects_as_the_api_has_them import RUNNING, condition, job, pod, terminated
 from qwex_kueue import output as output_module
 from qwex_kueue.journal import Journal
 from qwex_kueue.output import Output
-from qwex_kueue.parcels import Parcels
+from qwex_kueue.parcels import LeftParcels
 from qwex_kueue.runs import Runs
 from qwex_kueue.settings import KueueSettings
 
-from qwex.errors import BackendUnavailable, NotFound
+from qwex.errors import ArtifactsUnavailable, BackendUnavailable, NotFound
 from qwex.runner import leftovers
 from qwex.runner.eventfile import EventFile
 from qwex.runner.story import Story
@@ -103,17 +103,38 @@ RECORDS = (
 )
 
 
-def parcel(values, attempt=1, records=RECORDS):
-    """A store in which the attempt has left that."""
-    sizes = {name: len(data) for name, data in values.items()}
-    line = {"version": 1, "attempt": attempt, "records": len(records), "values": sizes}
-    data = json.dumps(line).encode() + b"\n" + records + b"".join(values.values())
+class Store:
+    """What some pods have left; it is away as often as it is told."""
 
-    async def read(run_id, wanted, start):
+    def __init__(self, *parcels, away=0):
+        self.parcels = {f"parcel-1-{number}": data for number, data in enumerate(parcels, 1)}
+        self.away = away
+
+    async def names(self, run_id):
+        if self.away:
+            self.away -= 1
+            raise ArtifactsUnavailable("no answer")
+        return list(self.parcels)
+
+    async def read(self, run_id, name, start):
+        data = self.parcels[name]
         for at in range(start, len(data), 7):
             yield data[at : at + 7]
 
-    return read
+
+def parcel(values, attempt=1, records=RECORDS, pod="pod-1"):
+    """What a pod has left."""
+    sizes = {name: len(data) for name, data in values.items()}
+    exit = json.loads(records.splitlines()[-1])
+    line = {"version": 1, "attempt": attempt, "pod": pod, "exit": exit, "records": len(records), "values": sizes}
+    return json.dumps(line).encode() + b"\n" + records + b"".join(values.values())
+
+
+def parcels(*left, numbers=(), **more):
+    return LeftParcels(Store(*left, **more), lambda run_id: dict(numbers))
+
+
+NOTHING = LeftParcels(None, lambda run_id: {})
 
 
 def left(tmp_path):
@@ -135,7 +156,7 @@ def left(tmp_path):
 
 async def test_what_an_agent_left_is_read_again_when_it_was_cut(runs, tmp_path):
     runs.pod_changed(None, pod(state=GONE, agent=GONE))
-    output = Output(Server(left(tmp_path), cuts=2), runs, Parcels(None))
+    output = Output(Server(left(tmp_path), cuts=2), runs, NOTHING)
     got = [lines async for lines in output.records(runs.get("train-abc"), 1, 1)]
     assert [json.loads(line)["type"] for line in b"".join(got).splitlines()] == ["stream", "exit"]
     assert runs.get("train-abc").exits[1]["code"] == 0
@@ -143,7 +164,7 @@ async def test_what_an_agent_left_is_read_again_when_it_was_cut(runs, tmp_path):
 
 async def test_what_is_in_the_artifact_store_goes_before_what_the_pods_own_log_has(runs):
     runs.pod_changed(None, pod(state=GONE, agent=GONE))
-    run, output = runs.get("train-abc"), Output(Server(b"damaged"), runs, Parcels(parcel({"x": b"value"})))
+    run, output = runs.get("train-abc"), Output(Server(b"damaged"), runs, parcels(parcel({"x": b"value"})))
     got = b"".join([lines async for lines in output.records(run, 1, 1)])
     assert got == RECORDS[RECORDS.index(b"\n") + 1 :]
     assert run.exits[1]["code"] == 3
@@ -161,7 +182,7 @@ async def test_a_start_says_what_image_the_job_runs_in(runs):
     raw = pod(state=GONE, agent=GONE)
     main = raw.containers["job"]
     runs.pod_changed(None, replace(raw, containers={**raw.containers, "job": main._replace(image="x@sha256:1")}))
-    output = Output(Server(), runs, Parcels(parcel({}, records=start)))
+    output = Output(Server(), runs, parcels(parcel({}, records=start)))
     got = b"".join([lines async for lines in output.records(runs.get("train-abc"), 1, 0)])
     assert json.loads(got.splitlines()[0])["image"] == "x@sha256:1"
     assert got.count(b"\n") == 3
@@ -169,7 +190,7 @@ async def test_a_start_says_what_image_the_job_runs_in(runs):
 
 async def test_nothing_is_given_when_nothing_is_left_that_was_not_seen(runs, tmp_path):
     runs.pod_changed(None, pod(state=GONE, agent=GONE))
-    output = Output(Server(left(tmp_path)), runs, Parcels(None))
+    output = Output(Server(left(tmp_path)), runs, NOTHING)
     assert [lines async for lines in output.records(runs.get("train-abc"), 1, 3)] == []
 
 
@@ -178,7 +199,7 @@ async def test_every_agent_up_to_an_attempt_is_let_go_however_often_that_takes(r
     monkeypatch.setattr(output_module, "Agent", agents)
     for number in (1, 2, 3):
         runs.pod_changed(None, pod(uid=f"pod-{number}", state=RUNNING, agent=RUNNING))
-    await Output(Server(), runs, Parcels(None)).acknowledge(runs.get("train-abc"), Position(2, 5))
+    await Output(Server(), runs, NOTHING).acknowledge(runs.get("train-abc"), Position(2, 5))
     assert agents.told == [("train-abc-pod-1", 7), ("train-abc-pod-2", 5)]
 
 
@@ -187,7 +208,7 @@ async def test_an_agent_whose_job_never_began_is_told_that_its_pod_ends(runs, mo
     monkeypatch.setattr(output_module, "Agent", agents)
     ending = pod(state={"waiting": {"reason": "PodInitializing"}}, agent=RUNNING, deleted=True)
     runs.pod_changed(None, ending)
-    await Output(Server(), runs, Parcels(None)).see_the_end(runs.get("train-abc"), ending)
+    await Output(Server(), runs, NOTHING).see_the_end(runs.get("train-abc"), ending)
     assert agents.told == [("train-abc-pod-1", "terminate")]
 
 
@@ -198,7 +219,7 @@ async def test_an_agent_that_cannot_be_told_is_not_passed_over_in_silence(runs, 
     for number in (1, 2):
         runs.pod_changed(None, pod(uid=f"pod-{number}", state=RUNNING, agent=RUNNING))
     with pytest.raises(BackendUnavailable):
-        await Output(Server(), runs, Parcels(None)).acknowledge(runs.get("train-abc"), Position(2, 5))
+        await Output(Server(), runs, NOTHING).acknowledge(runs.get("train-abc"), Position(2, 5))
     assert agents.told == [("train-abc-pod-2", 5)]
 
 
@@ -209,7 +230,7 @@ async def test_a_pod_on_a_node_that_does_not_answer_holds_up_no_later_attempt(ru
     runs.pod_changed(None, pod(away, uid="pod-1", state=RUNNING, agent=RUNNING, deleted=True))
     runs.job_changed(None, job(attempt=2, name="train-abc--2"))
     runs.pod_changed(None, pod(uid="pod-2", job_uid="job-train-abc-2", state=RUNNING, agent=RUNNING))
-    run, output = runs.get("train-abc"), Output(Server(), runs, Parcels(None))
+    run, output = runs.get("train-abc"), Output(Server(), runs, NOTHING)
     assert [lines async for lines in output.records(run, 1, 0)] == []
     await output.acknowledge(run, Position(2, 5))
     assert agents.told == [("train-abc-pod-2", 5)]
@@ -218,7 +239,7 @@ async def test_a_pod_on_a_node_that_does_not_answer_holds_up_no_later_attempt(ru
 async def test_a_pod_that_had_no_node_yet_holds_up_no_later_attempt(runs):
     runs.pod_changed(None, pod(node="", deleted=True))
     runs.job_changed(None, job(attempt=2, name="train-abc--2"))
-    assert [lines async for lines in Output(Server(), runs, Parcels(None)).records(runs.get("train-abc"), 1, 0)] == []
+    assert [lines async for lines in Output(Server(), runs, NOTHING).records(runs.get("train-abc"), 1, 0)] == []
 
 
 async def test_a_pod_that_nobody_asked_for_is_let_go_at_its_end(runs, monkeypatch):
@@ -227,6 +248,6 @@ async def test_a_pod_that_nobody_asked_for_is_let_go_at_its_end(runs, monkeypatc
     runs.pod_changed(None, pod(state=GONE, agent=GONE))
     stray = pod(uid="pod-2", state=RUNNING, agent=RUNNING, deleted=True)
     runs.pod_changed(None, stray)
-    await Output(Server(), runs, Parcels(None)).see_the_end(runs.get("train-abc"), stray)
+    await Output(Server(), runs, NOTHING).see_the_end(runs.get("train-abc"), stray)
     assert agents.followed == [7]
     assert agents.told == [("train-abc-pod-2", 7)]

@@ -3,61 +3,60 @@
 from __future__ import annotations
 
 import pytest
-from qwex_kueue.parcels import Parcels
-from test_output import RECORDS, parcel
+from test_output import NOTHING, RECORDS, parcel, parcels
 
-from qwex.errors import ArtifactsUnavailable, BackendUnavailable, NotFound
-from qwex.state import JobState
+from qwex.errors import BackendUnavailable, NotFound
 
 pytestmark = pytest.mark.anyio
-PREEMPTED = RECORDS.replace(b"ExitCode", b"Preempted")
 
 
 async def everything(stream):
     return b"".join([chunk async for chunk in stream])
 
 
-@pytest.mark.parametrize(
-    ("records", "state"), [(RECORDS, JobState.FAILED), (PREEMPTED, None), (RECORDS[: RECORDS.index(b"\n") + 1], None)]
-)
-async def test_how_a_job_ended(records, state):
-    end = await Parcels(parcel({}, records=records)).end("train-abc", 1)
-    assert (end and end.state) == state
+async def test_how_an_attempt_ended():
+    exit = await parcels(parcel({})).exit("train-abc", 1)
+    assert (exit["code"], exit["reason"], exit["attempt"]) == (3, "ExitCode", 1)
+    half = RECORDS[: RECORDS.index(b"\n") + 1]
+    assert await parcels(parcel({}, records=half)).exit("train-abc", 1) is None
 
 
-async def test_that_of_another_attempt_is_none():
-    parcels = Parcels(parcel({"x": b"1"}, attempt=2))
-    for asked in (parcels.records("train-abc", 3), parcels.value("train-abc", 1, "x")):
+async def test_each_attempts_is_its_own():
+    """Also where a pod was not told which it is: known ones are what they are known as, others follow."""
+    left = [parcel({"x": pod.encode()}, pod=pod) for pod in ("a", "b", "c")]
+    for numbers, order in (({}, [1, 2, 3]), ({"a": 2, "b": 3}, [2, 3, 4]), ({"b": 5}, [1, 5, 6])):
+        found = parcels(*left, numbers=numbers)
+        for attempt, pod in zip(order, (b"a", b"b", b"c"), strict=True):
+            assert await everything(found.value("train-abc", attempt, "x")) == pod
         with pytest.raises(NotFound):
-            await everything(asked)
-    assert await parcels.end("train-abc", 1) is None
+            await everything(found.value("train-abc", 9, "x"))
+    told = parcels(parcel({}, attempt=3, pod="z"))
+    assert (await told.exit("train-abc", 3))["attempt"] == 3
+    assert await told.exit("train-abc", 1) is None
 
 
 async def test_values_stand_one_after_the_other():
     values = {"a": b"1" * 10, "b": b"", "c": b"3" * 5}
-    parcels = Parcels(parcel(values))
-    assert {name: await everything(parcels.value("train-abc", 1, name)) for name in values} == values
+    found = parcels(parcel(values))
+    assert {name: await everything(found.value("train-abc", 1, name)) for name in values} == values
 
 
 @pytest.mark.parametrize("data", [b"", b"no end of line", b"[]\n", b'{"version":9}\n', b'{"version":1}\n', b"\xff\n"])
 async def test_what_is_none(data):
-    async def read(run_id, attempt, start):
-        yield data
-
     with pytest.raises(NotFound):
-        await everything(Parcels(read).records("train-abc", 1))
+        await everything(parcels(data).records("train-abc", 1))
+    assert await everything(parcels(data, parcel({"x": b"1"})).value("train-abc", 1, "x")) == b"1", "but the next is"
 
 
 async def test_a_store_that_is_away_is_asked_again_later():
-    async def read(run_id, attempt, start):
-        raise ArtifactsUnavailable("no answer")
-        yield b""
-
-    with pytest.raises(BackendUnavailable):
-        await everything(Parcels(read).records("train-abc", 1))
-    assert await Parcels(read).end("train-abc", 1) is None
+    found = parcels(parcel({}), away=2)
+    for asked in (everything(found.records("train-abc", 1)), found.exit("train-abc", 1)):
+        with pytest.raises(BackendUnavailable):
+            await asked
+    assert (await found.exit("train-abc", 1))["code"] == 3
 
 
 async def test_without_a_store_nothing_is_left():
     with pytest.raises(NotFound):
-        await everything(Parcels(None).records("train-abc", 1))
+        await everything(NOTHING.records("train-abc", 1))
+    assert await NOTHING.exit("train-abc", 1) is None

@@ -35,10 +35,11 @@ class Cluster:
         self.given_up = set()
         self.begin()
 
-    def begin(self, *, complete=True, patience=0.01):
+    def begin(self, *, complete=True, patience=0.01, leaves=False):
         """A controller that starts: the journal is there, the objects are listed again."""
         journal = Journal(self.folder / "kueue.db")
-        self.runs = Runs(journal, KueueSettings(workload_patience=patience), "me", self._tell)
+        self.runs = Runs(journal, KueueSettings(workload_patience=patience), "me", self._tell, leaves=leaves)
+        self.vanished = []
         self.runs.puzzles = self._verify
         self.runs.hopeless = lambda run: self.given_up.add(run.run_id)
         self.journal = journal
@@ -50,6 +51,8 @@ class Cluster:
         """The cluster has nothing but what was shown."""
         if puzzle is Puzzle.UNEXPLAINED:
             self.runs.verified(run)
+        elif puzzle is Puzzle.VANISHED and run not in self.vanished:
+            self.vanished.append(run)
 
     def _tell(self, run_id, status):
         self.told.append((status.state.value, status.reason, status.attempt))
@@ -713,3 +716,29 @@ async def test_jobs_of_other_controllers_are_theirs(cluster):
     cluster.show("job", "theirs", job(run_id="other-abc", controller="them"))
     assert cluster.runs.get("other-abc") is None
     assert cluster.told == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("left", [{"attempt": 1, **DONE}, None])
+async def test_of_a_job_that_was_cleared_away_unseen_it_is_asked_what_it_left(cluster, restarts, left):
+    """By a controller that slept, or was not there; until that is known nothing is said of its end."""
+    cluster.begin(leaves=True)
+    cluster.journal.creates("train-abc", 1)
+    cluster.journal.created("train-abc")
+    cluster.show("job", "job-1", job())
+    cluster.show("pod", "p", pod(state=RUNNING))
+    if restarts:
+        cluster.begin(leaves=True)
+        assert cluster.runs.status("train-abc").state is JobState.RUNNING
+    else:
+        cluster.show("pod", "p", None)
+        cluster.show("job", "job-1", None)
+    (run,) = cluster.vanished
+    assert cluster.runs.status("train-abc").state is JobState.RUNNING
+    run.unasked = False
+    if left:
+        cluster.runs.ended(run, 1, left)
+        assert cluster.runs.status("train-abc").state is JobState.SUCCEEDED
+    else:
+        cluster.runs.look(run)
+        assert cluster.runs.status("train-abc").reason == "Deleted"

@@ -43,7 +43,7 @@ class ScriptedBackend(Backend[dict]):
         environment = str(plan.environment) if plan.environment else None
         later = str(plan.later) if plan.later else None
         shown = {"attempt": plan.attempt, "environment": environment, "blobs": dict(plan.blobs), "later": later}
-        shown["parcel"] = plan.parcel
+        shown["parcel"] = list(plan.parcel)
         return {"run_id": plan.run_id, "args": list(plan.spec.args), "env": plan.spec.env, **shown}
 
     async def submit(self, request):

@@ -181,7 +181,7 @@ async def test_what_nobody_came_for_goes_with_its_job(staged):
         await it.submit("one")
         await it.run("one", "a\n")
         await until(it, names("one", "events.jsonl", MANIFEST))
-        (parcel,) = names("one", "parcel-1")
+        (parcel,) = names("one", "parcel-1-2")
         await it.service._parts.artifacts.put(parcel, chunks())
         while (await it.service.collect(ME, 0.001, dry_run=False)).jobs == 0:
             await asyncio.sleep(0.005)
