@@ -83,20 +83,23 @@ def test_no_pod_holds_a_key(client, cluster, namespace, gateway):
     assert gateway.secret not in printed(job)
 
 
-@pytest.mark.parametrize("cleared", [False, True])
+@pytest.mark.parametrize(("away", "cleared"), [(signal.SIGKILL, False), (signal.SIGKILL, True), (signal.SIGSTOP, True)])
 def test_all_that_a_job_says_and_gives_is_there_for_a_controller_that_was_away(
-    client, cluster, namespace, gateway, home, monkeypatch, cleared
+    client, cluster, namespace, gateway, home, monkeypatch, away, cleared
 ):
     monkeypatch.setenv("QWEX_KUEUE__LINGER", "2")
     job = submit(client, AWAY, outputs=["noise"])
     wait_until(lambda: cluster.list("-n", namespace, "pods"), "the pod")
-    os.kill(json.loads((home / "controller.json").read_text())["pid"], signal.SIGKILL)
+    controller = json.loads((home / "controller.json").read_text())["pid"]
+    os.kill(controller, away)
     folder = gateway.folder / "data" / os.environ["QWEX_ARTIFACTS"].split("/")[2] / "qwex" / "users"
     (parcel,) = wait_until(lambda: list(folder.glob(f"*/jobs/{job.id}/parcel-1-1")), "the parcel", 90)
     wait_until(lambda: cluster.list("-n", namespace, "pods", "--field-selector=status.phase=Succeeded"), "its end", 60)
     if cleared:  # as Kubernetes does a day later
         cluster.delete("-n", namespace, "jobs", job.id)
         wait_until(lambda: not cluster.list("-n", namespace, "pods"), "no pod")
+    if away == signal.SIGSTOP:  # a laptop that slept
+        os.kill(controller, signal.SIGCONT)
     job = qwex.Client().job(job.id)
     assert job.wait(90)
     assert job.state == "SUCCEEDED"
