@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qwex import jobfolder
@@ -14,25 +15,28 @@ if TYPE_CHECKING:
 
     from qwex.backend import Plan
 
-__all__ = ["DESCRIPTION", "LATER", "WORK", "apart", "check_size", "description_of", "startup"]
+__all__ = ["DESCRIPTION", "JOB", "LATER", "WORK", "apart", "check_size", "description_of", "startup"]
 
 #: Where the Secret lies in a pod, and the folder that a job runs in.
 DESCRIPTION, WORK = "/qwex/description", "/qwex/work"
-#: The key of the Secret with the variables that trackers give.
-LATER = "later.json"
+#: Keys of the Secret: what to run, and the variables that trackers give.
+JOB, LATER = "job.json", "later.json"
+#: Bytes of the Secret that are left to signed addresses, which are of another length when they are renewed.
+_ADDRESSES = 32 << 10
 
 
 def apart(plan: Plan, limit: int) -> tuple[dict[str, str], dict[str, str]]:
     """The blobs that travel in the Secret, by its keys, and those that the pod fetches itself, by their digests.
 
     Only of addresses that need no keys, and only as many as do not fit: what comes with the pod cannot be away when it
-    starts.
+    starts. The same ones each time that a job is planned, as those in its Secret are not sent again.
     """
     fetchable = {digest for digest, url in plan.blobs.items() if url.startswith(("http://", "https://"))}
     if not fetchable:
         return {_blob_key(digest): url for digest, url in plan.blobs.items()}, {}
     sizes = {each.digest: each.size for each in plan.spec.inputs.values() if each.digest in plan.blobs}
-    left = limit - len(description_of(plan, {}, {})) - sum(sizes.values())
+    bare = replace(plan, parcel=type(plan.parcel)(), later=None, startup=())
+    left = limit - _ADDRESSES - len(description_of(bare, {}, {})) - sum(sizes.values())
     fetched: dict[str, str] = {}
     for digest in sorted(sizes, key=lambda digest: -sizes[digest]):
         if left < 0 and digest in fetchable:

@@ -14,7 +14,7 @@ from qwex.quantities import format_bytes, parse_cpu, parse_gpu, parse_memory
 from qwex_kueue import contents, names
 from qwex_kueue.agent import PORT
 from qwex_kueue.amounts import listed
-from qwex_kueue.contents import DESCRIPTION, LATER, WORK
+from qwex_kueue.contents import DESCRIPTION, JOB, LATER, WORK
 from qwex_kueue.merging import merged
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "attempt_secret",
     "priority_class",
     "render",
+    "renewed_secret",
     "runner_config_map",
 ]
 
@@ -104,7 +105,7 @@ def render(plan: Plan, settings: KueueSettings, queue: str, runner: str, control
         "kind": "Secret",
         "type": "qwex.dev/job",
         "metadata": {"name": name, "labels": labels},
-        "data": {"job.json": base64.b64encode(description).decode()},
+        "data": {JOB: base64.b64encode(description).decode()},
     }
     pythons = frozenset(value.python for value in spec.inputs.values() if value.python)
     return KueueRequest(
@@ -293,10 +294,17 @@ def _program(spec: JobSpec, settings: KueueSettings) -> list[str]:
 
 
 def _description_sources(name: str) -> list[dict[str, Any]]:
-    """What to run; and for a pod that follows a preempted one, which attempt it is."""
-    items = [{"key": "attempt", "path": "attempt"}]
-    later = {"name": names.attempt_secret_name(name), "optional": True, "items": items}
-    return [{"secret": {"name": name}}, {"secret": later}]
+    """What to run; for a pod that follows a preempted one, which attempt it is; and what was renewed meanwhile.
+
+    Of two sources that have the same file the later one counts.
+    """
+    attempt = _optional(names.attempt_secret_name(name), "attempt")
+    return [{"secret": {"name": name}}, attempt, _optional(names.renewed_secret_name(name), JOB, LATER)]
+
+
+def _optional(name: str, *keys: str) -> dict[str, Any]:
+    """These of a Secret's, as far as they are there."""
+    return {"secret": {"name": name, "optional": True, "items": [{"key": key, "path": key} for key in keys]}}
 
 
 def attempt_secret(job: str, run_id: str, attempt: int) -> dict[str, Any]:
@@ -311,6 +319,15 @@ def attempt_secret(job: str, run_id: str, attempt: int) -> dict[str, Any]:
         },
         "data": {"attempt": base64.b64encode(str(attempt).encode()).decode()},
     }
+
+
+def renewed_secret(request: KueueRequest, job: str, later: bytes | None) -> dict[str, Any]:
+    """What stands in its own Secret otherwise, for the next pod of a Job; ``later`` as far as it is known."""
+    data = {JOB: request.secret["data"][JOB]}
+    if later is not None:
+        data[LATER] = base64.b64encode(later).decode()
+    metadata = {**request.secret["metadata"], "name": names.renewed_secret_name(job)}
+    return {**request.secret, "metadata": metadata, "data": data}
 
 
 def _identity(settings: KueueSettings) -> dict[str, Any]:

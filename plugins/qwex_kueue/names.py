@@ -20,6 +20,7 @@ __all__ = [
     "is_derived",
     "job_name",
     "label",
+    "renewed_secret_name",
 ]
 
 #: Containers.
@@ -38,7 +39,7 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 PRIORITY_CLASS = "kueue.x-k8s.io/priority-class"
 
 #: How names end that are made of a run id. Two hyphens, for one and a number end many a run id: train, train-2.
-_DERIVED = re.compile(r".*--(\d+|attempt)")
+_DERIVED = re.compile(r".*--(\d+|attempt|renewed)")
 _NOT_A_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -53,6 +54,11 @@ def job_name(run_id: str, attempt: int) -> str:
 def attempt_secret_name(job: str) -> str:
     """Of the Secret that tells a Job's next pod which attempt it is."""
     return f"{job}--attempt"
+
+
+def renewed_secret_name(job: str) -> str:
+    """Of the Secret with what a Job's next pod is given in place of what the Job was created with."""
+    return f"{job}--renewed"
 
 
 def is_derived(run_id: str) -> bool:

@@ -71,17 +71,18 @@ class Writer:
             raise BackendUnavailable(error.message, in_doubt=True) from error
 
     async def renew(self, request: KueueRequest, job: Job) -> None:
-        """Replace the Secret of a Job that is there.
+        """Have the next pod of a Job that is there begin with this description, and the variables that have come.
+
+        The Job's own Secret stays as it is, and holds whenever the other one is not there.
 
         Raises:
-            BackendUnavailable: not now; a pod that starts meanwhile waits for it.
+            InvalidSpec: the cluster refuses it.
+            BackendUnavailable: not now.
         """
-        secret = await asyncio.to_thread(_with_files, request)
-        if request.later:
-            secret["data"][contents.LATER] = base64.b64encode(await _came(request.later)).decode()
-        named = {**secret, "metadata": {**secret["metadata"], "name": job.name}}
-        with _refusals(f"the Secret {job.name}"):
-            await self._put_secret(named, job.name, job.uid)
+        later = await asyncio.to_thread(_read_if_there, request.later) if request.later else None
+        secret = manifests.renewed_secret(request, job.name, later)
+        with _refusals(f"the Secret {secret['metadata']['name']}"):
+            await self._put_secret(secret, job.name, job.uid)
 
     async def delete(self, jobs: Iterable[Job]) -> None:
         """Delete Jobs; their pods are told, and have their grace.
@@ -211,12 +212,17 @@ async def _permitted(act: Callable[[], Awaitable[ResultT]]) -> ResultT:
 async def _came(path: str) -> bytes:
     """What is in a file that should be there in a moment; nothing where it is not: the job does not wait for it."""
     for pause in _LATER:
-        try:
-            with open(path, "rb") as file:  # noqa: ASYNC230 - small, and on the local disk
-                return file.read()
-        except FileNotFoundError:
-            await asyncio.sleep(pause)
+        if (found := _read_if_there(path)) is not None:  # small, and on the local disk
+            return found
+        await asyncio.sleep(pause)
     return b"{}"
+
+
+def _read_if_there(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _with_files(request: KueueRequest) -> dict[str, Any]:

@@ -80,8 +80,12 @@ def test_mlflow_comes_back_while_the_job_waits(client, server, cluster, namespac
     finally:
         server.start()
     run = server.run_of(job.id, "SCHEDULED")
-    given = ["-n", namespace, "secret", job.id]
-    wait_until(lambda: run.id in base64.b64decode(cluster.get(*given)["data"]["later.json"]).decode(), "the run's id")
+
+    def later():
+        renewed = cluster.get("-n", namespace, "secret", f"{job.id}--renewed")
+        return base64.b64decode(renewed["data"].get("later.json", "")).decode() if renewed else ""
+
+    wait_until(lambda: run.id in later(), "the run's id")
     cluster.kubectl(
         "patch", "clusterqueues.kueue.x-k8s.io", queue, "--type=merge", "-p", '{"spec":{"stopPolicy":"None"}}'
     )

@@ -21,9 +21,9 @@ GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = KueueSettings(image="registry.example/python:3.11", priorities={"high": 100})
 
 
-def plan(run_id="train-7k3f9q", attempt=1, user="ada", blobs=None, **spec):
+def plan(run_id="train-7k3f9q", attempt=1, user="ada", blobs=None, parcel="", **spec):
     source = spec.pop("source", Source(kind="script", text="print('hello')", name="train.py"))
-    return Plan(run_id, JobSpec(source=source, **spec), user, attempt, None, blobs or {})
+    return Plan(run_id, JobSpec(source=source, **spec), user, attempt, None, blobs or {}, parcel=parcel)
 
 
 def rendered(settings=SETTINGS, **given):
@@ -108,7 +108,9 @@ def test_a_later_attempt_is_a_job_of_its_own():
     assert rendered(attempt=3).job["metadata"]["name"] == "train-7k3f9q--3"
 
 
-@pytest.mark.parametrize("run_id", ["train-2", "train-attempt", "train-2-attempt", "train--attempts", "train--2b"])
+@pytest.mark.parametrize(
+    "run_id", ["train-2", "train-attempt", "train-renewed", "train-2-attempt", "train--attempts", "train--2b"]
+)
 def test_no_job_has_what_is_named_after_another(run_id):
     mine, other = rendered(run_id=run_id), rendered(run_id="train", attempt=2)
     assert mine.job["metadata"]["name"] == mine.secret["metadata"]["name"] == run_id
@@ -116,7 +118,7 @@ def test_no_job_has_what_is_named_after_another(run_id):
     assert attempt_secret("train", "train", 2)["metadata"]["name"] == "train--attempt"
 
 
-@pytest.mark.parametrize("run_id", ["train--2", "train--attempt", "train--2--attempt"])
+@pytest.mark.parametrize("run_id", ["train--2", "train--attempt", "train--renewed", "train--2--attempt"])
 def test_a_run_id_that_is_the_name_of_what_another_job_may_have_is_refused(run_id):
     with pytest.raises(InvalidSpec, match=f"run_id: {run_id} ends as the Jobs of retries do"):
         rendered(run_id=run_id)
@@ -185,6 +187,18 @@ def test_what_does_not_fit_is_fetched_by_the_pod_where_that_needs_no_keys():
     assert request.blobs == {"blob-" + "1" * 64: "https://store/1?signed"}
     assert described(request)["blobs"][large] == "https://store/2?signed"
     assert "signed" not in as_yaml(request)
+
+
+def test_what_the_secret_holds_of_the_inputs_is_the_same_with_addresses_of_any_length():
+    """What is renewed is the description alone."""
+    digest = "sha256:" + "1" * 64
+    renewed = []
+    for size in range(1_000_000, 1_048_576, 4_000):
+        given = {"inputs": {"a": Value(digest=digest, size=size)}, "blobs": {digest: "https://store/1?signed"}}
+        first, later = rendered(**given), rendered(**given, parcel="https://store/parcel?" + "s" * 2_000)
+        assert first.blobs == later.blobs
+        renewed.append(bool(later.blobs))
+    assert {*renewed} == {True, False}
 
 
 def test_no_more_can_be_allowed_than_a_secret_holds():

@@ -187,6 +187,37 @@ async def test_a_pod_is_not_told_its_number_for_ever(impatient):
     assert len(server.calls) == writer_module._TELLINGS
 
 
+def renewal(**more):
+    return replace(request(), secret={**request().secret, "data": {"job.json": "bmV3"}}, **more)
+
+
+async def test_what_is_renewed_lies_beside_the_secret_of_the_job(tmp_path):
+    (tmp_path / "later.json").write_bytes(b"{}")
+    server = Server()
+    asked = renewal(blobs={"blob-1": "https://gone.test"}, files={"startup-0.py": "/gone"})
+    await writer(server).renew(replace(asked, later=str(tmp_path / "later.json")), job())
+    assert server.calls == ["create secrets train-abc--renewed"]
+    made = server.there["/core/secrets/train-abc--renewed"]
+    assert made["data"] == {"job.json": "bmV3", "later.json": "e30="}
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", "train-abc", job().uid)
+
+
+async def test_variables_that_have_not_come_are_not_taken_from_the_pod_that_may_have_them(tmp_path):
+    server = Server()
+    await writer(server).renew(renewal(later=str(tmp_path / "later.json")), job())
+    assert server.there["/core/secrets/train-abc--renewed"]["data"] == {"job.json": "bmV3"}
+
+
+async def test_a_renewal_that_is_cut_short_leaves_the_job_its_own_secret():
+    server = Server(create_secrets=[None, ApiError(409, "AlreadyExists", ""), AWAY])
+    await writer(server).create(request(), lambda made: None)
+    with pytest.raises(BackendUnavailable):
+        await writer(server).renew(renewal(), job())
+    assert server.calls[-2:] == ["delete secrets train-abc--renewed", "create secrets train-abc--renewed"]
+    assert "/core/secrets/train-abc" in server.there
+
+
 class Inputs(BaseHTTPRequestHandler):
     """An artifact store that gives one object."""
 
