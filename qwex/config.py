@@ -50,7 +50,8 @@ FIELDS = (
         "url_lifetime",
         float,
         604_800.0,
-        "seconds for which what jobs are given to read and write in a bucket is signed; renewed while they wait",
+        "seconds for which what jobs are given to read and write in a bucket is signed, 60 at least and 604800 (a "
+        "week) at most; renewed while they wait",
         "controller",
     ),
     Field("keep", str, "", "how long ended jobs are kept: 90d, 12h; empty means for ever", "controller"),

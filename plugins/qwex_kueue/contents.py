@@ -35,7 +35,7 @@ def apart(plan: Plan, limit: int) -> tuple[dict[str, str], dict[str, str]]:
     if not fetchable:
         return {_blob_key(digest): url for digest, url in plan.blobs.items()}, {}
     sizes = {each.digest: each.size for each in plan.spec.inputs.values() if each.digest in plan.blobs}
-    bare = replace(plan, parcel=type(plan.parcel)(), later=None, startup=())
+    bare = replace(plan, parcel=(), later=None, startup=())
     left = limit - _ADDRESSES - len(description_of(bare, {}, {})) - sum(sizes.values())
     fetched: dict[str, str] = {}
     for digest in sorted(sizes, key=lambda digest: -sizes[digest]):

@@ -5,23 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qwex.backend import Capability
-from qwex.errors import InvalidSpec, NotFound
+from qwex.errors import ArtifactsUnavailable, InvalidSpec, NotFound
 
 if TYPE_CHECKING:
     from qwex.backend import Plan
+    from qwex.controller.artifacts import Artifacts
     from qwex.controller.blobs import Blobs
     from qwex.controller.job import LiveJob
     from qwex.controller.parcels import Parcels
     from qwex.plugins import Plugins
     from qwex.spec import JobSpec
 
-__all__ = ["Addresses", "expire"]
+__all__ = ["Addresses", "expire", "lifetime"]
+
+#: Seconds that addresses may be made for: renewed often enough to hold, and no longer than stores sign any.
+_SECONDS = (60.0, 604_800.0)
 
 
 class Addresses:
     """They hold for ``lifetime`` seconds."""
 
-    def __init__(self, blobs: Blobs | None, parcels: Parcels, plugins: Plugins, lifetime: float) -> None:
+    def __init__(
+        self, artifacts: Artifacts | None, blobs: Blobs | None, parcels: Parcels, plugins: Plugins, lifetime: float
+    ) -> None:
+        self._artifacts = artifacts if artifacts and artifacts.is_shared else None
         self._blobs = blobs
         self._parcels = parcels
         self._plugins = plugins
@@ -41,10 +48,24 @@ class Addresses:
 
     async def parcel(self, job: LiveJob) -> tuple[str, ...]:
         """Where the present attempt may leave what nobody comes for; empty where its place keeps that by itself."""
-        kind = self._plugins.backends.get(job.record.backend)
-        if kind is None or Capability.FLEETING not in kind.capabilities:
+        if not self._leaves_parcels(job):
             return ()
         return await self._parcels.addresses(job.record.user, job.id, job.record.attempt, self._lifetime)
+
+    async def check(self, job: LiveJob, plan: Plan) -> None:
+        """Whether the plan has all addresses that it should have.
+
+        Raises:
+            ArtifactsUnavailable: the store would have given one more.
+        """
+        if plan.parcel or not self._artifacts or not self._leaves_parcels(job):
+            return
+        if _is_fetched(await self._artifacts.url("any", self._lifetime, "PUT") or ""):
+            raise ArtifactsUnavailable("the artifact store gave no address a moment ago")
+
+    def _leaves_parcels(self, job: LiveJob) -> bool:
+        kind = self._plugins.backends.get(job.record.backend)
+        return kind is not None and Capability.FLEETING in kind.capabilities
 
     async def _input(self, name: str, digest: str, user: str) -> str:
         field = f"inputs.{name}.digest"
@@ -58,4 +79,13 @@ class Addresses:
 
 def expire(plan: Plan) -> bool:
     """Whether there are any that do."""
-    return bool(plan.parcel) or any(url.startswith(("http://", "https://")) for url in plan.blobs.values())
+    return bool(plan.parcel) or any(map(_is_fetched, plan.blobs.values()))
+
+
+def lifetime(seconds: float) -> float:
+    """The one that addresses get where somebody asks for that."""
+    return max(_SECONDS[0], min(_SECONDS[1], seconds))
+
+
+def _is_fetched(url: str) -> bool:
+    return url.startswith(("http://", "https://"))

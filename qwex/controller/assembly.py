@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qwex.controller import artifacts
 from qwex.controller.adding import Adding
-from qwex.controller.addresses import Addresses
+from qwex.controller.addresses import Addresses, lifetime
 from qwex.controller.archive import Archive
 from qwex.controller.bindings import Bindings
 from qwex.controller.blobs import Blobs
@@ -27,6 +27,7 @@ from qwex.controller.parcels import Parcels
 from qwex.controller.planning import Planner
 from qwex.controller.reading import Reading
 from qwex.controller.removing import Removing
+from qwex.controller.renewals import Renewals
 from qwex.controller.renewing import Renewing
 from qwex.controller.reserve import Reserve
 from qwex.controller.store import Store
@@ -93,9 +94,10 @@ class Parts:
             self.lifecycle.settled,
         )
         self.lifecycle.tracking = self.reading.tracking = self.tracking
-        addresses = Addresses(self.blobs, parcels, plugins, settings.url_lifetime)
+        seconds = lifetime(settings.url_lifetime)
+        addresses = Addresses(self.artifacts, self.blobs, parcels, plugins, seconds)
         planner = Planner(store, self.environments, addresses, self.tracking)
-        self.renewing = Renewing(backends, planner, self.artifacts, settings.url_lifetime)
+        self.renewing = Renewing(backends, planner, Renewals(folder / "renewed.json"), seconds if shared else None)
         self.tracking.came = self.renewing.came
         self.handover = Handover(backends, planner, self.lifecycle)
         self.lifecycle.start_again = self.handover.again

@@ -35,6 +35,16 @@ class Planner:
             raise NotFound(f"the spec of {job.id} is gone")
         return await self.plan(job, JobSpec.model_validate_json(text))
 
+    async def anew(self, job: LiveJob) -> Plan:
+        """The same for a job that may have its addresses already, and must not lose one.
+
+        Raises:
+            ArtifactsUnavailable: it would.
+        """
+        plan = await self.again(job)
+        await self._addresses.check(job, plan)
+        return plan
+
     async def plan(self, job: LiveJob, spec: JobSpec) -> Plan:
         """The plan of a job's present attempt.
 

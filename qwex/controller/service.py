@@ -79,6 +79,7 @@ class Service:
         parts.environments.collect({*parts.registry.environments, *parts.tracking.environments})
         work = adoption.adopt(parts.registry, parts.backends, parts.handover, parts.lifecycle)
         self._adopting = asyncio.create_task(work)
+        parts.renewing.start()
         parts.collecting.start()
 
     def close_streams(self) -> None:

@@ -111,7 +111,7 @@ def test_all_that_a_job_says_and_gives_is_there_for_a_controller_that_was_away(
 
 
 def test_a_job_that_waits_for_longer_than_its_addresses_hold(client, cluster, namespace, cluster_queue, monkeypatch):
-    monkeypatch.setenv("QWEX_URL_LIFETIME", "12")
+    monkeypatch.setenv("QWEX_URL_LIFETIME", "60")
     queue = cluster_queue({"cpu": "4", "memory": "8Gi"}, stopPolicy="Hold")
     began = time.monotonic()
 
@@ -120,7 +120,7 @@ def test_a_job_that_waits_for_longer_than_its_addresses_hold(client, cluster, na
         return len(data)
 
     job = size.submit(bytes(LARGE))
-    wait_until(lambda: time.monotonic() - began > 20, "the first addresses to expire", 30)
+    wait_until(lambda: time.monotonic() - began > 70, "the first addresses to expire", 90)
     patch = ["-p", json.dumps({"spec": {"stopPolicy": "None"}}), "--type=merge"]
     cluster.kubectl("patch", "clusterqueues.kueue.x-k8s.io", queue, *patch)
     assert job.result(90) == LARGE

@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = KueueSettings(image="registry.example/python:3.11", priorities={"high": 100})
 
 
-def plan(run_id="train-7k3f9q", attempt=1, user="ada", blobs=None, parcel="", **spec):
+def plan(run_id="train-7k3f9q", attempt=1, user="ada", blobs=None, parcel=(), **spec):
     source = spec.pop("source", Source(kind="script", text="print('hello')", name="train.py"))
     return Plan(run_id, JobSpec(source=source, **spec), user, attempt, None, blobs or {}, parcel=parcel)
 
@@ -195,7 +195,7 @@ def test_what_the_secret_holds_of_the_inputs_is_the_same_with_addresses_of_any_l
     renewed = []
     for size in range(1_000_000, 1_048_576, 4_000):
         given = {"inputs": {"a": Value(digest=digest, size=size)}, "blobs": {digest: "https://store/1?signed"}}
-        first, later = rendered(**given), rendered(**given, parcel="https://store/parcel?" + "s" * 2_000)
+        first, later = rendered(**given), rendered(**given, parcel=("https://store/parcel?" + "s" * 2_000,))
         assert first.blobs == later.blobs
         renewed.append(bool(later.blobs))
     assert {*renewed} == {True, False}
