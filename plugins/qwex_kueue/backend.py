@@ -262,7 +262,7 @@ class KueueBackend(Backend[KueueRequest]):
             await self._output.acknowledge(run, last)
 
     async def renew(self, native_id: str, request: KueueRequest) -> None:
-        """Replace the Secret, of which a pod that starts later, or again, makes its description."""
+        """Have a pod that starts later, or again, begin with this description."""
         await self._ready()
         run = self._runs.get(native_id)
         if run and run.job and not run.has_ended:
