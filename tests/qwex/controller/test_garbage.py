@@ -7,7 +7,7 @@ from buckets import ADA, DAY, Controller, aged, digest_of
 
 from qwex.controller import garbage
 from qwex.controller.blobs import key_of
-from qwex.errors import ArtifactsUnavailable
+from qwex.errors import ArtifactsUnavailable, Damaged
 
 pytestmark = pytest.mark.anyio
 
@@ -133,4 +133,16 @@ async def test_what_cannot_be_read_says_nothing(here, folder, text):
     said = folder / HOME / "garbage" / "there.json"
     said.parent.mkdir(parents=True)
     said.write_text(text)
+    assert await here.blobs.holds(ADA, DIGEST)
+
+
+async def test_a_damaged_blob_that_another_is_going_to_remove_is_there_once_it_was_sent_again(here, there, folder):
+    await here.put(DATA)
+    (folder / KEY).write_bytes(b"others")
+    with pytest.raises(Damaged):
+        [chunk async for chunk in here.blobs.get(ADA, DIGEST)]
+    aged(folder, 2 * DAY)
+    _, now = await there.blobs.garbage.mine(HOME)
+    await there.blobs.garbage.say(HOME, {KEY: now})
+    await here.put(DATA)
     assert await here.blobs.holds(ADA, DIGEST)
