@@ -172,4 +172,5 @@ def _finish(job: LiveJob, logs: Logs, lifecycle: Lifecycle) -> None:
     exit, record = job.exit or {}, job.record
     used = {name: exit.get(name) for name in ("peak_memory", "cpu_time")}
     job.record = changed(record, **used, **true_times(record, exit, record.ended_at or time.time()))
+    job.owing = True  # as far as is known
     lifecycle.ended(job)

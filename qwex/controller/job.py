@@ -39,6 +39,7 @@ class LiveJob:
         "inbox",
         "log",
         "losses",
+        "owing",
         "position",
         "produced",
         "pump",
@@ -64,6 +65,8 @@ class LiveJob:
         self.failures = 0
         self.losses = 0
         self.cancelling = False
+        #: Whether values of an attempt that is over are not here, as far as is known: its place is not let go.
+        self.owing = False
         #: Whether nothing is left to do after the end.
         self.settled = False
         #: The last of the runner's records that the log has.
