@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qwex.controller.eventlog import whole_lines
 from qwex.controller.job import LiveJob, changed
-from qwex.controller.records import find, last_position, lines_of
+from qwex.controller.records import find, last_position, lines_of, values_in
 from qwex.controller.times import times, true_times
 from qwex.jobfolder import exit_of
 from qwex.state import JobState, JobStatus, Reason
@@ -148,7 +148,7 @@ async def _take_up(job: LiveJob, status: JobStatus | None, handover: Handover, l
 def _fold(job: LiveJob, story: EventLog) -> None:
     for _, lines in whole_lines(story.fd) if story.fd >= 0 else ():
         job.position = last_position(lines) or job.position
-        for value in find(lines, "value"):
+        for value in values_in(lines):
             job.produced = {**job.produced, value["name"]: value}
         for line in lines_of(lines, "exit"):
             job.exit = exit_of(line) or job.exit

@@ -205,3 +205,18 @@ async def test_a_job_stays_that_the_store_does_not_let_go_of(staged, monkeypatch
         assert (done.jobs, done.stay[0].why) == (0, "the artifact store cannot be used: it is away")
         assert (await it.service.get("one")).state == "SUCCEEDED"
         assert (await it.service.collect(ME, 0.001, dry_run=False)).jobs == 1
+
+
+async def test_a_value_that_a_jobs_code_has_made_up_is_passed_over(staged):
+    async with staged as it:
+        await it.submit("one")
+        script = it.script("one")
+        script.say("RUNNING")
+        await it.until("one", "RUNNING")
+        script.record("value", name="report", path="report.html")
+        script.record("value", name="file_x", path=7, size=1, digest=DIGEST)
+        script.finish()
+        await it.until("one", "SUCCEEDED")
+        assert await it.service.files("one", ME) == []
+        await until(it, names("one", "events.jsonl", MANIFEST))
+        assert (await read(it, "one", MANIFEST))["values"] == []
