@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from qwex.controller.tables import MUTABLE, RECORD
@@ -11,12 +12,14 @@ from qwex.state import JobState, JobStatus, Position
 if TYPE_CHECKING:
     import asyncio
     from collections import deque
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from qwex.controller.eventlog import EventLog
     from qwex.controller.pump import Pump
 
-__all__ = ["LiveJob", "changed", "record_of"]
+__all__ = ["LiveJob", "changed", "record_of", "taken"]
+
+log = logging.getLogger(__name__)
 
 #: Values that most jobs share are kept once.
 _EMPTY: dict[str, Any] = {}
@@ -111,6 +114,15 @@ class LiveJob:
         for name in ("variables", "produced", "tracked", "failures", "losses", "cancelling", "settled"):
             setattr(job, name, row[name])
         return job
+
+
+def taken(rows: Iterable[Mapping[str, Any]]) -> Iterator[LiveJob]:
+    """The jobs of the rows; one whose row cannot be read is left alone, and said in the log."""
+    for row in rows:
+        try:
+            yield LiveJob.of_row(row)
+        except (ValueError, TypeError, LookupError) as error:
+            log.error("the row of the job %s in the database cannot be read and is left alone: %s", row["id"], error)
 
 
 def changed(record: JobRecord, **changes: Any) -> JobRecord:
