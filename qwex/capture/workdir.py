@@ -35,7 +35,8 @@ def archived(folder: Path) -> bytes:
     """The folder as a .tar.gz.
 
     Raises:
-        InvalidSpec: there is no such folder, or it is too large; names its largest files.
+        InvalidSpec: there is no such folder, it is too large (names its largest files), or git does not tell what is
+            ignored.
     """
     if not folder.is_dir():
         raise InvalidSpec.of("workdir", f"{folder} is no folder")
@@ -51,7 +52,8 @@ def archived(folder: Path) -> bytes:
             try:
                 _add(archive, folder, path)
             except OSError as error:
-                said = f"{folder / path} cannot be sent along: {error.strerror}; was it removed meanwhile?"
+                why = error.strerror or error  # tarfile's own has no number
+                said = f"{folder / path} cannot be sent along: {why}; was it changed or removed meanwhile?"
                 raise InvalidSpec.of("workdir", said) from None
     return packed.getvalue()
 
@@ -62,7 +64,9 @@ def _candidates(folder: Path) -> Iterator[str]:
         listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
         # Of a folder that its repository ignores as a whole git would list nothing.
         ignored = not listed and bool(_git(folder, "ls-files", "-z", "--others", "--ignored", "--exclude-standard"))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError) as error:
+        if _is_in_repository(folder) and not _is_denied(error):
+            raise InvalidSpec.of("workdir", _refusal(folder, error)) from None
         ignored, listed = True, b""
     if ignored:
         yield from _walked(folder)
@@ -73,9 +77,35 @@ def _candidates(folder: Path) -> Iterator[str]:
 
 
 def _git(folder: Path, *words: str) -> bytes:
-    command = ["git", "-C", str(folder), *words]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+    command, env = ["git", "-C", str(folder), *words], {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, capture_output=True, check=True, timeout=_SECONDS, stdin=subprocess.DEVNULL, env=env)
     return done.stdout
+
+
+def _is_in_repository(folder: Path) -> bool:
+    whole = folder.resolve()
+    return any((place / ".git").exists() for place in (whole, *whole.parents))
+
+
+def _is_denied(error: Exception) -> bool:
+    """Whether git says that there is no repository, whatever is named ``.git``."""
+    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else b""
+    return b"not a git repository (or any" in said
+
+
+def _refusal(folder: Path, error: Exception) -> str:
+    """All files are not sent then: what .gitignore names may be secret, or huge."""
+    todo = "Send a copy of the folder that is in no repository"
+    if isinstance(error, subprocess.CalledProcessError):
+        said = error.stderr.decode(errors="replace").strip()
+        why = said.partition("\n")[0] or f"it ended with {error.returncode}"
+        if "safe.directory" in said:
+            todo = f"If you trust its owner: {said.splitlines()[-1].strip()}"
+    elif isinstance(error, subprocess.TimeoutExpired):
+        why = f"it took more than {_SECONDS:g} s"
+    else:
+        why, todo = f"it cannot be run ({getattr(error, 'strerror', error)})", f"Install it. {todo}"
+    return f"{folder} is in a git repository, but git does not say what .gitignore leaves out: {why}. {todo}"
 
 
 def _walked(folder: Path) -> Iterator[str]:

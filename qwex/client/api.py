@@ -14,6 +14,7 @@ from qwex import config
 from qwex.client.answers import glance_of, metric_of, queue_of, why_of
 from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
+from qwex.client.http import Chunked
 from qwex.client.listing import Page, query
 from qwex.client.session import Session
 from qwex.client.workdirs import send_along
@@ -354,22 +355,23 @@ class AsyncClient:
 
     async def put_blob(self, data: bytes) -> str:
         """Store bytes for the inputs of jobs and give their digest; what is already there is not sent."""
-        return await self._put(_digest(data), data)
+        return await self._put(_digest(data), len(data), data)
 
     async def put_file(self, file: str | Path) -> str:
         """Store the bytes of a file for the inputs of jobs, and give their digest; it is read as it is sent.
 
         Raises:
-            InvalidSpec: it cannot be read.
+            InvalidSpec: it cannot be read, or changes meanwhile.
         """
-        from qwex.client.files import mapped
+        from qwex.client.files import Source
 
-        with mapped(file) as data:
-            return await self._put(_digest(data), data)
+        source = Source(file)
+        await self.session.transport.run(source.measure)
+        return await self._put(source.digest, source.size, Chunked(source.size, source.chunks))
 
-    async def _put(self, digest: str, data: bytes | memoryview) -> str:
+    async def _put(self, digest: str, size: int, data: bytes | Chunked) -> str:
         path = f"/blobs/{digest}"
-        async with self.session.exchange("HEAD", f"{path}?size={len(data)}") as answer:
+        async with self.session.exchange("HEAD", f"{path}?size={size}") as answer:
             there = answer.status < 300
             await answer.body()
         if not there:  # or refused, of which the answer to a HEAD has no words
@@ -430,7 +432,7 @@ def _path(run_id: str, *more: str) -> str:
     return "/".join(["/jobs", quote(run_id, safe=""), *more])
 
 
-def _digest(data: bytes | memoryview) -> str:
+def _digest(data: bytes) -> str:
     import hashlib
 
     return "sha256:" + hashlib.sha256(data).hexdigest()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import mmap
 import os
 import tempfile
 from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
 
     from qwex.record import JobFile
 
-__all__ = ["Files", "Handle", "mapped", "place"]
+__all__ = ["Files", "Handle", "Source", "place"]
 
-#: Bytes that ``open`` keeps in memory.
-_SMALL = 32 << 20
+#: Bytes that ``open`` keeps in memory, and that are read at once.
+_SMALL, _CHUNK = 32 << 20, 1 << 20
 
 
 class Handle:
@@ -102,22 +101,49 @@ class Files(Mapping[str, Handle]):
         return f"<{len(self)} files: {', '.join(list(self)[:5])}{', …' if len(self) > 5 else ''}>"
 
 
-@contextmanager
-def mapped(file: str | Path) -> Iterator[bytes | memoryview]:
-    """A file's bytes, which come from the disk as they are needed, and take no memory of this process's own.
+class Source:
+    """A file to send. It may have many bytes: they are read as they go, and never are all in memory."""
 
-    Raises:
-        InvalidSpec: it cannot be read.
-    """
-    try:
-        with open(file, "rb") as opened:
-            if not os.fstat(opened.fileno()).st_size:
-                yield b""
-                return
-            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-                yield view
-    except OSError as error:
-        raise InvalidSpec.of("file", f"{file} cannot be read: {error.strerror}") from None
+    def __init__(self, file: str | Path) -> None:
+        self.file = file
+        self.size = 0
+        self.digest = ""
+
+    def measure(self) -> None:
+        """Find ``size`` and ``digest``. Blocks.
+
+        Raises:
+            InvalidSpec: it cannot be read.
+        """
+        seen = hashlib.sha256()
+        self.size = 0
+        for chunk in self._read():
+            seen.update(chunk)
+            self.size += len(chunk)
+        self.digest = f"sha256:{seen.hexdigest()}"
+
+    def chunks(self) -> Iterator[bytes]:
+        """As many bytes as were measured, from the start each time.
+
+        Raises:
+            InvalidSpec: it cannot be read, or there are fewer by now.
+        """
+        left = self.size
+        for chunk in self._read() if left else ():
+            yield chunk[:left]
+            left -= len(chunk[:left])
+            if not left:
+                return  # what was added since is not what was measured
+        if left:
+            raise InvalidSpec.of("file", f"{self.file} has become shorter while it was sent: send it again")
+
+    def _read(self) -> Iterator[bytes]:
+        try:
+            with open(self.file, "rb", buffering=0) as opened:
+                while chunk := opened.read(_CHUNK):
+                    yield chunk
+        except OSError as error:
+            raise InvalidSpec.of("file", f"{self.file} cannot be read: {error.strerror}") from None
 
 
 def place(folder: Path, path: str) -> Path:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import h11
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from qwex.client.address import Address
 
 __all__ = [
     "SILENCE",
+    "Chunked",
     "Connection",
     "DeadlineError",
     "LostError",
@@ -87,12 +88,19 @@ class Transport(Protocol):
         ...
 
 
+class Chunked(NamedTuple):
+    """A body of so many bytes that is read as it is sent: ``chunks`` begins anew each time it is called."""
+
+    size: int
+    chunks: Callable[[], Iterable[bytes]]
+
+
 class Request(NamedTuple):
     """What is asked; ``repeatable`` when asking twice has the effect of once."""
 
     method: str
     target: str
-    body: bytes = b""
+    body: bytes | Chunked = b""
     headers: tuple[tuple[str, str], ...] = ()
     repeatable: bool = True
 
@@ -151,11 +159,13 @@ class Connection:
         self.stream.close()
 
     async def _send(self, request: Request) -> None:
-        length = () if request.method in ("GET", "HEAD", "DELETE") else (("content-length", str(len(request.body))),)
+        body = request.body if isinstance(request.body, Chunked) else _whole(request.body)
+        length = () if request.method in ("GET", "HEAD", "DELETE") else (("content-length", str(body.size)),)
         head = h11.Request(method=request.method, target=request.target, headers=[*request.headers, *length])
         start = self._http.send(head) or b""
-        for piece in self._http.send_with_data_passthrough(h11.Data(data=request.body)) or () if request.body else ():
-            start = await self._write(start, piece)
+        for chunk in body.chunks():
+            for piece in self._http.send_with_data_passthrough(h11.Data(data=chunk)) or ():
+                start = await self._write(start, piece)
         await self._write(start, self._http.send(h11.EndOfMessage()) or b"")
 
     async def _write(self, start: bytes, data: bytes) -> bytes:
@@ -216,3 +226,7 @@ class Response:
     async def body(self, deadline: float | None = None) -> bytes:
         """The whole body."""
         return b"".join([chunk async for chunk in self.chunks(deadline)])
+
+
+def _whole(body: bytes) -> Chunked:
+    return Chunked(len(body), lambda: (body,) if body else ())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import qwex
 from qwex.client import daemon, http
 from qwex.client.address import Address
-from qwex.client.http import SILENCE, Connection, DeadlineError, LostError, Request, SilentError
+from qwex.client.http import SILENCE, Chunked, Connection, DeadlineError, LostError, Request, SilentError
 from qwex.client.problems import error_of
 from qwex.errors import ControllerUnavailable
 
@@ -98,7 +98,7 @@ class Session:
         headers: tuple[tuple[str, str], ...] = (),
         repeatable: bool = True,
     ) -> Answer:
-        """The whole answer; ``body`` is bytes, or data to send as JSON.
+        """The whole answer; ``body`` is bytes, ``Chunked``, or data to send as JSON.
 
         Raises:
             QwexError: the controller refused, by its code.
@@ -260,7 +260,7 @@ class Session:
         common = [("host", self._address.authority), ("user-agent", f"qwex/{qwex.__version__}")]
         if self.settings.token:
             common.append(("authorization", f"Bearer {self.settings.token}"))
-        if body is not None and not isinstance(body, (bytes, memoryview)):
+        if body is not None and not isinstance(body, (bytes, memoryview, Chunked)):
             body = json.dumps(body, separators=(",", ":")).encode()
             common.append(("content-type", "application/json"))
         return Request(method, self._address.prefix + target, body or b"", (*common, *headers), repeatable)

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from qwex.controller.eventlog import whole_lines
-from qwex.controller.job import LiveJob, changed
-from qwex.controller.records import find, last_position, lines_of
+from qwex.controller.job import changed, taken
+from qwex.controller.records import find, last_position, lines_of, values_in
 from qwex.controller.times import times, true_times
 from qwex.jobfolder import exit_of
 from qwex.state import JobState, JobStatus, Reason
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qwex.controller.backends import Backends
     from qwex.controller.eventlog import EventLog, Logs
     from qwex.controller.handover import Handover
+    from qwex.controller.job import LiveJob
     from qwex.controller.lifecycle import Lifecycle
     from qwex.controller.registry import Registry
     from qwex.controller.store import Store
@@ -36,12 +37,7 @@ _STARTED = (JobState.ADMITTED, JobState.RUNNING)
 
 def load(store: Store, logs: Logs, registry: Registry, lifecycle: Lifecycle) -> None:
     """Take the jobs into memory, each as far as its log has come: a kill may have kept that from the row."""
-    for row in store.live():
-        try:
-            job = LiveJob.of_row(row)
-        except (ValueError, TypeError, LookupError) as error:
-            log.error("the row of the job %s in the database cannot be read and is left alone: %s", row["id"], error)
-            continue
+    for job in taken(store.live()):
         registry.add(job)
         if logs.path(job.id).exists():
             job.log = logs.write(job.record)
@@ -52,8 +48,8 @@ def load(store: Store, logs: Logs, registry: Registry, lifecycle: Lifecycle) -> 
             if job.record.state.terminal:
                 _finish(job, logs, lifecycle)
         lifecycle.tracking.adopted(job)
-    for row in store.unsettled():
-        lifecycle.tracking.adopted(LiveJob.of_row(row))
+    for job in taken(store.unsettled()):
+        lifecycle.tracking.adopted(job)
 
 
 async def adopt(registry: Registry, backends: Backends, handover: Handover, lifecycle: Lifecycle) -> None:
@@ -148,7 +144,7 @@ async def _take_up(job: LiveJob, status: JobStatus | None, handover: Handover, l
 def _fold(job: LiveJob, story: EventLog) -> None:
     for _, lines in whole_lines(story.fd) if story.fd >= 0 else ():
         job.position = last_position(lines) or job.position
-        for value in find(lines, "value"):
+        for value in values_in(lines):
             job.produced = {**job.produced, value["name"]: value}
         for line in lines_of(lines, "exit"):
             job.exit = exit_of(line) or job.exit
@@ -172,4 +168,5 @@ def _finish(job: LiveJob, logs: Logs, lifecycle: Lifecycle) -> None:
     exit, record = job.exit or {}, job.record
     used = {name: exit.get(name) for name in ("peak_memory", "cpu_time")}
     job.record = changed(record, **used, **true_times(record, exit, record.ended_at or time.time()))
+    job.owing = True  # as far as is known
     lifecycle.ended(job)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qwex.backend import Capability
 from qwex.controller.claims import INPUTS, MANIFEST, MANIFEST_VERSION, folder_of
 from qwex.controller.eventlog import stored
-from qwex.controller.records import find
+from qwex.controller.records import values_in
 from qwex.errors import (
     ArtifactsUnavailable,
     BackendUnavailable,
@@ -121,7 +121,7 @@ class Archive(Tracker):
 
 def _values(log: Path, attempt: int) -> list[dict[str, Any]]:
     """By their names the last ones: a file that was added may replace one."""
-    found = (value for lines in stored(log) for value in find(lines, "value") if value["attempt"] == attempt)
+    found = (value for lines in stored(log) for value in values_in(lines) if value["attempt"] == attempt)
     return list({value["name"]: value for value in found}.values())
 
 
@@ -143,7 +143,7 @@ def _manifest(job: TrackedJob, values: list[dict[str, Any]], lost: list[str]) ->
             key=lambda file: str(file["path"]),
         ),
         "values": [
-            {key: value[key] for key in ("name", "type_name", "format", "python", "size", "digest")}
+            {key: value.get(key, "") for key in ("name", "type_name", "format", "python", "size", "digest")}
             for value in there
             if "path" not in value
         ],

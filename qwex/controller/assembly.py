@@ -70,7 +70,7 @@ class Parts:
         # A folder in the home is this controller's alone.
         name = identity(folder) if settings.artifacts else ""
         self.blobs = Blobs(self.artifacts, name) if self.artifacts else None
-        self.claims = Claims(self.artifacts) if self.artifacts else None
+        self.claims = Claims(self.artifacts, name) if self.artifacts else None
         shared = self.artifacts if self.artifacts and self.artifacts.is_shared else None
         self.values = Values(self.blobs, self.claims if shared else None)
         registry, store = self.registry, self.store

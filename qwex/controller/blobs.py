@@ -56,14 +56,13 @@ class Blobs:
     async def holds(self, user: str, digest: str, size: int = -1) -> bool:
         """The same, for one who can send it: False also where somebody is going to remove it.
 
-        And where it has not as many bytes as it should, which are ``size`` where that is not -1.
+        And where it has not ``size`` bytes, if that is not -1: what is sent then is written over it.
         """
         key = key_of(user, digest)
         found = await self._stat(key)
-        if found and size not in (-1, found.size):
-            self._damaged.add(key)
+        if found is None or size not in (-1, found.size):
             return False
-        return found is not None and not await self.garbage.has(home_of(user), key, found)
+        return not await self.garbage.has(home_of(user), key, found)
 
     async def keeps(self, user: str, digest: str) -> bool:
         """The same, for one who cannot: what somebody is going to remove is written anew, and stays."""
@@ -77,6 +76,8 @@ class Blobs:
     async def put(self, user: str, digest: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the blob; after return it is whole and durable, after a raise it is not there unless it was before.
 
+        One that is there is written over: who sends it all the same may have found it to be damaged.
+
         Raises:
             InvalidSpec: the bytes do not have that digest.
         """
@@ -84,13 +85,9 @@ class Blobs:
         found = await self._stat(key)
         if await self.garbage.has(home_of(user), key, found):
             await self._renew(user, key, checked)
-        elif found is None:
-            await self._artifacts.put(key, checked, replace=key in self._damaged)
-            self._damaged.discard(key)
         else:
-            # Who sends it all the same is told whether it is what it should be.
-            async for _ in checked:
-                pass
+            await self._artifacts.put(key, checked, replace=found is not None or key in self._damaged)
+            self._damaged.discard(key)
         await self.uses.note(key)
 
     async def get(self, user: str, digest: str) -> AsyncIterator[bytes]:
@@ -190,6 +187,7 @@ class Blobs:
             ArtifactsUnavailable: it is being removed at this moment.
         """
         await self._artifacts.put(key, chunks, replace=True)
+        self._damaged.discard(key)
         await self.garbage.outlived(home_of(user), key)
 
 

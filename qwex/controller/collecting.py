@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from qwex.controller.job import LiveJob
+from qwex.controller.job import taken
 from qwex.controller.removing import UNTOLD
 from qwex.errors import QwexError
 from qwex.record import Collected, Stays
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from qwex.controller.auth import Caller
     from qwex.controller.eventlog import Logs
+    from qwex.controller.job import LiveJob
     from qwex.controller.registry import Registry
     from qwex.controller.removing import Removing
     from qwex.controller.store import Store
@@ -125,6 +126,8 @@ class Collecting:
         await asyncio.wait({task}, timeout=_ANSWER)
         if task.done():
             task.result()
+        else:
+            task.add_done_callback(_report_failure)
         return tally.report(unfinished=not task.done())
 
     async def _daily(self, keep: float) -> None:
@@ -203,7 +206,7 @@ class Collecting:
         while rows := await self._store.ended(user, before, after, _MANY):
             after = rows[-1]["seq"]
             # What is in memory is about to be written.
-            yield [LiveJob.of_row(row) for row in rows if self._registry.get(row["id"]) is None]
+            yield [*taken(row for row in rows if self._registry.get(row["id"]) is None)]
 
     async def _remove_logs(self, strays: Mapping[str, float], before: float, tally: _Tally) -> dict[str, float]:
         """Remove logs without a job that are old enough; those that are not."""
@@ -232,3 +235,9 @@ class Collecting:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _report_failure(task: asyncio.Task[Any]) -> None:
+    """Who asked for the collection has had an answer."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("a collection has failed that was answered before its end", exc_info=error)

@@ -103,13 +103,15 @@ class Garbage:
 
     @asynccontextmanager
     async def removing(self, home: str, keys: Collection[str]) -> AsyncIterator[None]:
-        """Let it be known that these are being removed."""
+        """Let it be known that these are being removed.
+
+        After a raise what was asked of the store may be on its way still: that they are being removed stands there
+        until it counts as left by somebody who was killed.
+        """
         note = f"{home}/removing/{self._controller}-{secrets.token_hex(4)}.json"
         await self._write(note, dict.fromkeys(keys, 0.0))
-        try:
-            yield
-        finally:
-            await self._artifacts.delete([note])
+        yield
+        await self._artifacts.delete([note])
 
     async def tidy(self, home: str, now: float) -> None:
         """Remove what controllers left that were killed while they removed."""
@@ -133,11 +135,18 @@ class Garbage:
         return found
 
     async def _read(self, key: str) -> dict[str, float]:
-        """What stands there. Nothing where that cannot be read: who wrote it cannot either, and begins anew."""
+        """What stands there. Nothing where that cannot be read: who wrote it cannot either, and begins anew.
+
+        Raises:
+            ArtifactsUnavailable: who wrote it has another version, and may go by it.
+        """
         try:
             raw = json.loads(b"".join([chunk async for chunk in self._artifacts.get(key)]))
             if raw["version"] != _VERSION:
-                raise ValueError(raw["version"])
+                raise ArtifactsUnavailable(
+                    f"{key} in {self._artifacts.place} was written by another version of qwex; "
+                    "have all controllers that use it be of one version"
+                )
             return {str(blob): float(since) for blob, since in raw["blobs"].items()}
         except NotFound:
             return {}

@@ -15,8 +15,17 @@ __all__ = ["identity"]
 def identity(folder: Path) -> str:
     """A name that no other controller has, made when it is first asked for and kept in the controller's home."""
     file = folder / "controller-id"
-    if not file.exists():
-        part = file.with_suffix(".part")
-        part.write_text(secrets.token_hex(8), encoding="ascii")
-        os.replace(part, file)
-    return file.read_text(encoding="ascii").strip()
+    # A power cut may have left it empty; a controller without a name would take itself for the only one.
+    if name := _read(file):
+        return name
+    part = file.with_suffix(".part")
+    with part.open("w", encoding="ascii") as written:
+        written.write(secrets.token_hex(8))
+        written.flush()
+        os.fsync(written.fileno())
+    os.replace(part, file)
+    return _read(file)
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="ascii").strip() if file.exists() else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from qwex.controller.tables import MUTABLE, RECORD
@@ -11,12 +12,14 @@ from qwex.state import JobState, JobStatus, Position
 if TYPE_CHECKING:
     import asyncio
     from collections import deque
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from qwex.controller.eventlog import EventLog
     from qwex.controller.pump import Pump
 
-__all__ = ["LiveJob", "changed", "record_of"]
+__all__ = ["LiveJob", "changed", "record_of", "taken"]
+
+log = logging.getLogger(__name__)
 
 #: Values that most jobs share are kept once.
 _EMPTY: dict[str, Any] = {}
@@ -39,6 +42,7 @@ class LiveJob:
         "inbox",
         "log",
         "losses",
+        "owing",
         "position",
         "produced",
         "pump",
@@ -64,6 +68,8 @@ class LiveJob:
         self.failures = 0
         self.losses = 0
         self.cancelling = False
+        #: Whether values of an attempt that is over are not here, as far as is known: its place is not let go.
+        self.owing = False
         #: Whether nothing is left to do after the end.
         self.settled = False
         #: The last of the runner's records that the log has.
@@ -108,6 +114,15 @@ class LiveJob:
         for name in ("variables", "produced", "tracked", "failures", "losses", "cancelling", "settled"):
             setattr(job, name, row[name])
         return job
+
+
+def taken(rows: Iterable[Mapping[str, Any]]) -> Iterator[LiveJob]:
+    """The jobs of the rows; one whose row cannot be read is left alone, and said in the log."""
+    for row in rows:
+        try:
+            yield LiveJob.of_row(row)
+        except (ValueError, TypeError, LookupError) as error:
+            log.error("the row of the job %s in the database cannot be read and is left alone: %s", row["id"], error)
 
 
 def changed(record: JobRecord, **changes: Any) -> JobRecord:

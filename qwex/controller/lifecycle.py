@@ -13,6 +13,7 @@ from qwex import events
 from qwex.controller.job import changed
 from qwex.controller.retries import may_retry
 from qwex.controller.times import times, true_times
+from qwex.errors import QwexError
 from qwex.state import TRANSITIONS, JobState, JobStatus, Position, Reason, WaitReason
 
 if TYPE_CHECKING:
@@ -66,10 +67,17 @@ class Lifecycle:
         self._values = values
         self._reading = reading
         self._tasks: set[asyncio.Task[None]] = set()
+        #: What goes on after the end of jobs, by their ids.
+        self._copying: dict[str, asyncio.Task[None]] = {}
         self.tracking: Tracking
         #: Hands a job to its backend again, for its next attempt.
         self.start_again: Callable[[LiveJob], Awaitable[None]]
         self.on_end: Callable[[LiveJob], None] = lambda job: None
+
+    @property
+    def is_copying(self) -> bool:
+        """Whether values of ended jobs are not here yet."""
+        return bool(self._copying)
 
     def accepted(self, job: LiveJob, native_id: str) -> None:
         """The backend has the job."""
@@ -203,10 +211,29 @@ class Lifecycle:
         self.on_status(job, replace(status, attempt=attempt))
 
     async def _keep_values(self, job: LiveJob) -> None:
-        backend = await self._backends.get(job.record.backend)
-        if lost := await self._values.keep(job, backend):
-            message = f"these values could not be read from the backend before they were gone: {', '.join(lost)}"
+        job.owing = True
+        kept = await self._values.keep(job, await self._backends.get(job.record.backend))
+        job.owing = bool(kept.later)
+        if kept.lost:
+            message = f"these values could not be read from the backend before they were gone: {', '.join(kept.lost)}"
             self._warn(job, "error", "value-lost", message)
+        if kept.later:
+            message = f"these values cannot be copied now and are copied later: {', '.join(kept.later)}"
+            self._warn(job, "warning", "value-later", message)
+
+    async def _keep_on(self, job: LiveJob) -> None:
+        """Its place is let go once the values are here; else it keeps them for as long as it can, or leaves them."""
+        try:
+            kept = await self._values.keep_on(job, await self._backends.get(job.record.backend))
+        except QwexError as error:
+            log.warning("the values of %s cannot be copied: %s", job.id, error)
+            return
+        if kept.lost:
+            log.error("values of %s were gone before they could be copied: %s", job.id, ", ".join(kept.lost))
+        if kept.later:
+            log.error("values of %s could not be copied from its place: %s", job.id, ", ".join(kept.later))
+        else:
+            self._reading.let_go(job)
 
     def _advance(self, job: LiveJob, status: JobStatus) -> None:
         self._move(job, status.state, status.reason, status.message, attempt=_attempt(job, status))
@@ -272,7 +299,11 @@ class Lifecycle:
             await asyncio.to_thread(story.sync)
         except OSError as error:
             log.warning("the log of %s is not flushed to disk: %s", job.id, error)
-        self._reading.let_go(job)
+        if job.owing:
+            self._copying[job.id] = copying = self._spawn(self._keep_on(job))
+            copying.add_done_callback(lambda _: self._copying.pop(job.id, None))
+        else:
+            self._reading.let_go(job)
         self._logs.release(story)
         while not await self._store.writer.flush(urgent=False):  # noqa: ASYNC110 - only while the disk is full
             await asyncio.sleep(_PAUSE)

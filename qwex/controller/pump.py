@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qwex import events
 from qwex.backend import Capability
-from qwex.controller.records import DROPPABLE, find, last_position, lines_of, type_of
+from qwex.controller.records import DROPPABLE, find, last_position, lines_of, type_of, values_in
 from qwex.errors import BackendUnavailable, QwexError
 from qwex.jobfolder import exit_of
 
@@ -148,9 +148,8 @@ class Pump:
             position = last_position(lines)
         if position:
             self._job.position = position
-        for value in find(lines, "value"):
-            if isinstance(name := value.get("name"), str):
-                self._job.produced = {**self._job.produced, name: value}
+        for value in values_in(lines):
+            self._job.produced = {**self._job.produced, value["name"]: value}
         for cell in find(lines, "cell"):
             self._job.cell = cell
         # The records may begin with the end of an attempt before this one, whose drain was cut short.

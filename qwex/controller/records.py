@@ -13,7 +13,17 @@ from qwex.state import Position
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DROPPABLE", "are_streams", "damaged", "digests_in", "find", "last_position", "lines_of", "type_of"]
+__all__ = [
+    "DROPPABLE",
+    "are_streams",
+    "damaged",
+    "digests_in",
+    "find",
+    "last_position",
+    "lines_of",
+    "type_of",
+    "values_in",
+]
 
 #: Output that a full log or disk may lose; all other records are part of the job's state.
 DROPPABLE = frozenset(type.encode() for type in OUTPUT_TYPES - {"error"})
@@ -57,6 +67,11 @@ def find(lines: bytes, *types: str) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
+def values_in(lines: bytes) -> Iterator[dict[str, Any]]:
+    """The ``value`` records, but those that are none: a job's own code may have written any."""
+    return filter(_is_value, find(lines, "value"))
+
+
 def lines_of(lines: bytes, type: str) -> Iterator[bytes]:
     """The lines that are records of that type, without their ends."""
     for at in _starts(lines, b'{"type":"%b"' % type.encode()):
@@ -82,3 +97,25 @@ def last_position(lines: bytes) -> Position | None:
             return Position(int(match[1]), int(match[2]))
         end = begin
     return None
+
+
+def _is_value(record: dict[str, Any]) -> bool:
+    name, digest = record.get("name"), record.get("digest")
+    return (
+        isinstance(name, str)
+        and name.isidentifier()
+        and isinstance(digest, str)
+        and _DIGEST.fullmatch(digest) is not None
+        and _is_natural(record.get("size"))
+        and _is_natural(record.get("attempt"))
+        and all(_is_text(record.get(key, "")) for key in ("path", "type_name", "format", "python"))
+    )
+
+
+def _is_natural(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+
+
+def _is_text(text: object) -> bool:
+    """Whether it can be stored and sent: no text with half a surrogate pair can."""
+    return isinstance(text, str) and not any("\ud800" <= sign <= "\udfff" for sign in text)

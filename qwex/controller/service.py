@@ -101,7 +101,7 @@ class Service:
     @property
     def is_working(self) -> bool:
         """Whether something is left to do, though nobody asks."""
-        return self.live > 0 or self._parts.collecting.is_busy
+        return self.live > 0 or self._parts.collecting.is_busy or self._parts.lifecycle.is_copying
 
     async def submit(
         self,

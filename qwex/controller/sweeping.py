@@ -89,6 +89,8 @@ class Sweeping:
         home, grace = home_of(user), SHARED_GRACE if self._artifacts.is_shared else OWN_GRACE
         said, now = await self._said(home, dry_run=dry_run)
         blobs = [each async for each in self._artifacts.list(f"{home}/blobs")]
+        if self._artifacts.is_shared and not dry_run:
+            await self._claims.tidy(user, known, now)
         needs = await self._claims.needs(user, known) if self._artifacts.is_shared else Needs(set())
         needed = {key_of(user, digest) for digest in {*digests, *needs.digests}}
         needed |= {each.key for each in blobs if self._blobs.uses.within(each.key, grace)}

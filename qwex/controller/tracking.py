@@ -133,10 +133,14 @@ class Tracking:
         self._settle(job)
 
     def added(self, job: LiveJob) -> None:
-        """Something was added to what an ended job has left: trackers that keep such things are told its end again."""
+        """Something was added to what an ended job has left: trackers that keep such things are told its end again.
+
+        One that never heard of the job is told all of it; not one that has nothing to do with it.
+        """
         for courier in self._couriers:
-            if courier.tracker.keeps_files and courier.place(job).attempt:
-                job.tracked = {**job.tracked, courier.tracker.name: list(courier.place(job)._replace(done=False))}
+            place = courier.place(job)
+            if courier.tracker.keeps_files and (place.attempt or not place.done):
+                job.tracked = {**job.tracked, courier.tracker.name: list(place._replace(done=False))}
                 job.settled = False
                 self._store.writer.update(job.id, job.mutable())
                 courier.news(job)

@@ -120,3 +120,53 @@ def test_a_file_that_goes_while_it_is_packed(tmp_path, monkeypatch):
     monkeypatch.setattr(workdir, "_candidates", lambda folder: ["a.txt", "gone.txt"])
     with pytest.raises(InvalidSpec, match=r"gone\.txt cannot be sent along: No such file"):
         archived(tmp_path)
+
+
+@pytest.fixture
+def repository(folder):
+    subprocess.run(["rm", "-r", folder / ".git"], check=True)
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    (folder / ".gitignore").write_text("data\n")
+    return folder
+
+
+def test_what_git_hides_is_not_sent_where_git_does_not_trust_the_repository(repository, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(InvalidSpec, match=r"dubious ownership .*: git config --global --add safe\.directory /"):
+        archived(repository / "data")
+
+
+def test_nor_where_there_is_no_git(repository, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InvalidSpec, match=r"it cannot be run \(No such file or directory\)\. Install it"):
+        archived(repository)
+    subprocess.run(["/bin/rm", "-r", repository / ".git"], check=True)
+    assert "data/small.csv" in members(archived(repository))
+
+
+def test_nor_where_git_takes_too_long(repository, monkeypatch, tmp_path):
+    git = tmp_path / "git"
+    git.write_text("#!/bin/sh\nexec sleep 60\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(workdir, "_SECONDS", 0.1)
+    with pytest.raises(InvalidSpec, match=r"it took more than 0\.1 s"):
+        archived(repository)
+
+
+def test_nor_from_a_worktree_whose_repository_is_gone(repository):
+    subprocess.run(["rm", "-r", repository / ".git"], check=True)
+    (repository / ".git").write_text("gitdir: /nowhere/at/all\n")
+    with pytest.raises(InvalidSpec, match="not a git repository: /nowhere/at/all"):
+        archived(repository)
+
+
+def test_a_file_that_gets_shorter_while_it_is_packed(folder, monkeypatch):
+    real = os.fstat
+
+    def before(fd):
+        return os.stat_result((*real(fd)[:6], 10_000, *real(fd)[7:]))
+
+    monkeypatch.setattr(workdir.os, "fstat", before)
+    with pytest.raises(InvalidSpec, match="unexpected end of data; was it changed or removed meanwhile"):
+        archived(folder)

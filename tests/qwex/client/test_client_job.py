@@ -12,6 +12,7 @@ import pytest
 
 from qwex.client import AsyncClient, AsyncJob, AsyncJobs, Client
 from qwex.client.face import drive
+from qwex.client.files import Source
 from qwex.errors import InvalidSpec, JobCancelled, JobFailed, JobNotDone, NotFound, RemoteError
 from qwex.events import encode
 from qwex.record import JobRecord
@@ -240,6 +241,70 @@ def test_blobs_are_sent_once(small, client):
     small.blobs[digest] = b"as it was"
     assert client.put_blob(b"x" * 3_000_000) == digest
     assert small.blobs[digest] == b"as it was"
+
+
+@pytest.mark.parametrize("size", [0, 10, 3_000_000])
+def test_a_file_is_sent_as_it_is_read(small, client, tmp_path, size):
+    (tmp_path / "file").write_bytes(b"x" * size)
+    assert small.blobs == {client.put_file(tmp_path / "file"): b"x" * size}
+
+
+def test_a_file_that_gets_shorter_while_it_is_sent_is_an_error_and_one_that_grows_is_not(
+    small, client, tmp_path, monkeypatch
+):
+    file = tmp_path / "file"
+    measure = Source.measure
+
+    def then(change):
+        def measured(source):
+            measure(source)
+            change()
+
+        monkeypatch.setattr(Source, "measure", measured)
+
+    file.write_bytes(b"x" * 3_000_000)
+    then(lambda: os.truncate(file, 1_500_000))
+    with pytest.raises(InvalidSpec, match="file has become shorter while it was sent"):
+        client.put_file(file)
+    assert small.blobs == {}
+    file.write_bytes(b"x" * 3_000_000)
+    then(lambda: os.truncate(file, 4_000_000))
+    assert small.blobs == {client.put_file(file): b"x" * 3_000_000}
+
+
+def test_a_file_that_cannot_be_read(client, tmp_path):
+    with pytest.raises(InvalidSpec, match="missing cannot be read: No such file"):
+        client.put_file(tmp_path / "missing")
+
+
+def test_what_fails_while_a_file_is_sent_is_not_said_of_the_file(small, client, tmp_path, monkeypatch):
+    async def full(*_, **__):
+        raise OSError("too many open files")
+
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setattr(client.inner.session, "call", full)
+    with pytest.raises(OSError, match="too many open files"):
+        client.put_file(tmp_path / "file")
+
+
+def test_others_have_their_turn_while_a_file_is_looked_through(small, tmp_path, monkeypatch):
+    turn, measure = threading.Event(), Source.measure
+
+    def after_the_turn(source):
+        assert turn.wait(30)
+        measure(source)
+
+    monkeypatch.setattr(Source, "measure", after_the_turn)
+    (tmp_path / "file").write_bytes(b"x")
+
+    async def main():
+        async with AsyncClient(start=False) as client:
+            sending = asyncio.create_task(client.put_file(tmp_path / "file"))
+            await asyncio.sleep(0)
+            turn.set()
+            assert await sending in small.blobs
+
+    asyncio.run(main())
 
 
 def test_a_client_is_usable_after_close(small, client):

@@ -45,7 +45,7 @@ class Controller:
         url = folder.as_uri() if scheme == "file" else f"{scheme}://{folder.name}"
         self.artifacts = Artifacts(made, StoreContext(url, folder.parent / f"own-{name}"))
         self.blobs = Blobs(self.artifacts, name)
-        self.claims = Claims(self.artifacts)
+        self.claims = Claims(self.artifacts, name)
         self.sweeping = Sweeping(self.artifacts, self.blobs, self.claims)
 
     async def put(self, data: bytes) -> str:

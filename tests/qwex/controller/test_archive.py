@@ -205,3 +205,43 @@ async def test_a_job_stays_that_the_store_does_not_let_go_of(staged, monkeypatch
         assert (done.jobs, done.stay[0].why) == (0, "the artifact store cannot be used: it is away")
         assert (await it.service.get("one")).state == "SUCCEEDED"
         assert (await it.service.collect(ME, 0.001, dry_run=False)).jobs == 1
+
+
+async def test_a_value_that_a_jobs_code_has_made_up_is_passed_over(staged):
+    async with staged as it:
+        await it.submit("one")
+        script = it.script("one")
+        script.say("RUNNING")
+        await it.until("one", "RUNNING")
+        script.record("value", name="report", path="report.html")
+        script.record("value", name="file_x", path=7, size=1, digest=DIGEST)
+        script.finish()
+        await it.until("one", "SUCCEEDED")
+        assert await it.service.files("one", ME) == []
+        await until(it, names("one", "events.jsonl", MANIFEST))
+        assert (await read(it, "one", MANIFEST))["values"] == []
+
+
+async def test_a_file_that_is_added_to_a_job_of_before_the_bucket_has_the_job_stored(stage, staged):
+    async with stage(plugins="scripted,qwex_local") as it:
+        await it.submit("one", retries={"failures": 1})
+        await it.run("one", "first\n", code=1, reason="ExitCode")
+        await it.handed_over("one", 2)
+        await it.run("one", "second\n")
+        await it.until("one", "SUCCEEDED")
+    async with staged as it:
+        assert await listed(it) == set()
+        await it.service.put_blob(DIGEST, chunks(), ME)
+        await it.service.add_file("one", "report.html", DIGEST, ME)
+        await until(it, names("one", "events.jsonl", MANIFEST))
+        manifest = await read(it, "one", MANIFEST)
+        assert (manifest["attempt"], manifest["state"], manifest["lost"]) == (2, "SUCCEEDED", [])
+        assert manifest["files"] == [{"path": "report.html", "size": len(DATA), "digest": DIGEST}]
+        await until_settled(it, "one")
+
+
+async def until_settled(it, run_id):
+    while it.service._parts.tracking.waiting(run_id):
+        await asyncio.sleep(0.005)
+    await it.service._parts.store.writer.flush()
+    assert (await it.service._parts.store.row(run_id))["settled"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from buckets import ADA, Controller, aged, digest_of
+from buckets import ADA, DAY, Controller, aged, digest_of
 
 from qwex.controller.claims import INPUTS, VALUES
 from qwex.errors import Damaged
@@ -69,6 +69,25 @@ async def test_a_claim_that_goes_while_it_is_looked_for(here, folder, monkeypatc
 
     monkeypatch.setattr(here.artifacts, "list", and_then_gone)
     assert (await here.claims.needs(ADA, ())).digests == ({TWO} if ends else set())
+
+
+async def test_what_was_withdrawn_while_the_store_was_away_is_taken_back_much_later(here, folder):
+    there = Controller(folder, "there")
+    for controller, run_id in ((here, "withdrawn"), (here, "known"), (there, "anothers"), (here, "young")):
+        await controller.claims.write(ADA, run_id, INPUTS, [ONE])
+    await here.claims.write(ADA, "ended", INPUTS, [ONE])
+    ended(folder, "ended", TWO)
+    aged(folder, 8 * DAY)
+    aged(folder / "users/ada/jobs/young", 6 * DAY)
+    await here.sweep(ONE, TWO, known=("known",), dry_run=True)
+    assert claimed(folder) == {"withdrawn", "known", "anothers", "young", "ended"}
+    swept = await here.sweep(ONE, TWO, known=("known",))
+    assert claimed(folder) == {"known", "anothers", "young", "ended"}
+    assert swept.needs.unended == 2
+
+
+def claimed(folder):
+    return {path.parent.name for path in (folder / "users" / "ada" / "jobs").rglob(INPUTS)}
 
 
 @pytest.mark.parametrize(

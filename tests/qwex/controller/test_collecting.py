@@ -457,3 +457,41 @@ async def test_over_http(daemon):
     assert (status, said["problems"][0]["field"]) == (400, "older")
     assert "write for example 90d" in said["detail"]
     assert InvalidSpec.code == said["code"]
+
+
+def spoil(home, run_id):
+    """The job's row says what no row says."""
+    engine = create_engine(f"sqlite:///{home / 'controller.db'}")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE jobs SET outputs = '7' WHERE id = :id"), {"id": run_id})
+    engine.dispose()
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_other_job_from_going(staged):
+    async with staged() as it:
+        await ended(it, "odd")
+        await ended(it, "old")
+        spoil(it.home, "odd")
+        assert (await collect(it)).ids == ("old",)
+        assert it.service._parts.logs.path("odd").exists()
+
+
+async def test_a_row_that_cannot_be_read_keeps_no_controller_from_starting(staged):
+    Reluctant.away = True
+    async with staged(trackers=[Reluctant]) as it:
+        await ended(it, "odd")
+    spoil(it.home, "odd")
+    async with staged() as it:
+        await ended(it, "next")
+
+
+async def test_a_collection_that_fails_after_it_was_answered_is_said_in_the_log(staged, monkeypatch, caplog):
+    monkeypatch.setattr(collecting, "_ANSWER", 0.0)
+    async with staged() as it:
+
+        async def broken():
+            raise RuntimeError("no such column")
+
+        monkeypatch.setattr(it.service._parts.store, "ids", broken)
+        assert (await collect(it)).unfinished
+        await until(lambda: "no such column" in caplog.text)

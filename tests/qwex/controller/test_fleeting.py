@@ -12,7 +12,7 @@ from scripted import FleetingBackend
 
 from qwex.controller.backends import Backends
 from qwex.controller.retries import may_retry
-from qwex.errors import BackendUnavailable
+from qwex.errors import ArtifactsUnavailable, BackendUnavailable, ConfigError, NotAuthorized
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +115,50 @@ async def test_values_are_kept_before_their_place_is_let_go(fleeting, monkeypatc
         monkeypatch.setattr(Backends, "get", away)
         kept = await it.service.value("one", "x", ME)
         assert b"".join([chunk async for chunk in kept.chunks]) == b"x is this"
+
+
+@pytest.mark.parametrize("error", [ArtifactsUnavailable, ConfigError, NotAuthorized])
+async def test_a_place_keeps_its_values_while_the_store_is_away_and_the_job_ends_all_the_same(
+    fleeting, monkeypatch, error
+):
+    monkeypatch.setattr("qwex.controller.values._PAUSES", (0.01,) * 2)
+    monkeypatch.setattr("qwex.controller.values._AGAIN", 0.01)
+    async with fleeting() as it:
+        script = await running(it)
+        (script.folder / "value-x").write_bytes(b"x is this")
+        digest = f"sha256:{hashlib.sha256(b'x is this').hexdigest()}"
+        script.record("value", name="x", digest=digest, size=9, format="cloudpickle")
+        tried, put = asyncio.Event(), it.service._parts.artifacts.put
+
+        async def refuse(key, chunks, *, replace=False):
+            if it.service.live == 0:
+                tried.set()  # after the job's end
+            raise error("the store is away")
+
+        monkeypatch.setattr(it.service._parts.artifacts, "put", refuse)
+        script.finish()
+        await it.until("one", "SUCCEEDED")
+        (notice,) = [data for _, event, data in await it.events("one") if event == "notice"]
+        assert (notice["code"], "copied later: x" in notice["message"]) == ("value-later", True)
+        await asyncio.wait_for(tried.wait(), 10)
+        assert it.service.is_working
+        assert (script.folder / "value-x").exists()
+        monkeypatch.setattr(it.service._parts.artifacts, "put", put)
+        await asyncio.wait_for(noted(script, "acknowledged 1.2"), 10)
+        assert not (script.folder / "value-x").exists()
+        kept = await it.service.value("one", "x", ME)
+        assert b"".join([chunk async for chunk in kept.chunks]) == b"x is this"
+
+
+async def test_a_value_that_nobody_has_any_more_keeps_no_place(fleeting):
+    async with fleeting() as it:
+        script = await running(it)
+        script.record("value", name="x", digest=f"sha256:{'0' * 64}", size=9, format="cloudpickle")
+        script.finish()
+        await it.until("one", "SUCCEEDED")
+        (notice,) = [data for _, event, data in await it.events("one") if event == "notice"]
+        assert notice["code"] == "value-lost"
+        await asyncio.wait_for(noted(script, "acknowledged 1.2"), 10)
 
 
 async def test_a_place_is_let_go_later_when_it_could_not_be_told(fleeting, monkeypatch):

@@ -7,7 +7,7 @@ from buckets import ADA, DAY, Controller, aged, digest_of
 
 from qwex.controller import garbage
 from qwex.controller.blobs import key_of
-from qwex.errors import ArtifactsUnavailable
+from qwex.errors import ArtifactsUnavailable, Damaged
 
 pytestmark = pytest.mark.anyio
 
@@ -127,10 +127,45 @@ async def test_a_removal_that_was_killed_long_ago_is_none(here, there, folder):
     assert list((folder / HOME / "removing").iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 2}', '{"version": 1, "blobs": {"a": "b"}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1, "blobs": {"a": "b"}}'])
 async def test_what_cannot_be_read_says_nothing(here, folder, text):
     await here.put(DATA)
     said = folder / HOME / "garbage" / "there.json"
     said.parent.mkdir(parents=True)
     said.write_text(text)
     assert await here.blobs.holds(ADA, DIGEST)
+
+
+async def test_a_damaged_blob_that_another_is_going_to_remove_is_there_once_it_was_sent_again(here, there, folder):
+    await here.put(DATA)
+    (folder / KEY).write_bytes(b"others")
+    with pytest.raises(Damaged):
+        [chunk async for chunk in here.blobs.get(ADA, DIGEST)]
+    aged(folder, 2 * DAY)
+    _, now = await there.blobs.garbage.mine(HOME)
+    await there.blobs.garbage.say(HOME, {KEY: now})
+    await here.put(DATA)
+    assert await here.blobs.holds(ADA, DIGEST)
+
+
+@pytest.mark.parametrize("place", ["garbage", "removing"])
+async def test_what_another_version_has_written_is_not_taken_for_nothing(here, there, folder, place):
+    await here.put(DATA)
+    _, now = await there.blobs.garbage.mine(HOME)
+    await there.blobs.garbage.say(HOME, {KEY: now - 1})
+    said = folder / HOME / place / "newer.json"
+    said.parent.mkdir(parents=True, exist_ok=True)
+    said.write_text('{"version": 2, "blobs": []}')
+    with pytest.raises(ArtifactsUnavailable, match="another version of qwex"):
+        await here.blobs.holds(ADA, DIGEST)
+
+
+async def test_a_removal_that_was_broken_off_may_be_under_way_still(here, there, folder):
+    await here.put(DATA)
+    with pytest.raises(ArtifactsUnavailable, match="too long"):
+        async with there.blobs.garbage.removing(HOME, [KEY]):
+            raise ArtifactsUnavailable("it takes too long")
+    with pytest.raises(ArtifactsUnavailable, match="just being removed"):
+        await here.blobs.garbage.outlived(HOME, KEY)
+    aged(folder, garbage._LASTING + 1, "there-*.json")
+    await here.blobs.garbage.outlived(HOME, KEY)

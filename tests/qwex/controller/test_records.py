@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qwex.controller.records import are_streams, find, last_position, type_of
+from qwex.controller.records import are_streams, find, last_position, type_of, values_in
 from qwex.events import encode
 from qwex.state import Position
 
@@ -46,3 +46,35 @@ def test_what_a_job_prints_is_no_position():
 )
 def test_lines_that_are_streams_alone(lines, are):
     assert are_streams(lines) is are
+
+
+DIGEST = f"sha256:{'0' * 64}"
+VALUE = {"name": "x", "size": 1, "digest": DIGEST}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": None},
+        {"name": "../x"},
+        {"name": ["x"]},
+        {"digest": None},
+        {"digest": "sha256:00"},
+        {"digest": 7},
+        {"size": None},
+        {"size": -1},
+        {"size": 1.5},
+        {"size": True},
+        {"path": 3},
+        {"path": "\ud800"},
+        {"format": {}},
+    ],
+)
+def test_a_value_that_a_jobs_code_has_made_up_is_none(changed):
+    made_up = line("value", 2, **{**VALUE, **changed}).replace(b"?", b"\\ud800")
+    assert [each["name"] for each in values_in(line("value", 1, **VALUE) + made_up)] == ["x"]
+
+
+def test_a_value_of_no_attempt_is_none():
+    assert list(values_in(line("value", 1, **VALUE).replace(b'"attempt":2', b'"attempt":"2"'))) == []
+    assert list(values_in(b'{"type":"value"}\n')) == []
