@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qwex_mlflow.runs import Runs
     from qwex_mlflow.story import Story
 
-__all__ = ["end", "fold_in", "record"]
+__all__ = ["end", "ended", "fold_in", "record"]
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +40,23 @@ def record(runs: Runs, run: str, job: TrackedJob, story: Story) -> None:
     _upload(runs, run, {**(describing.files(job, secrets) if story.begins and secrets.known else {}), **story.files})
 
 
+def ended(runs: Runs, run: str, job: TrackedJob) -> None:
+    """The job's status, whatever is still to be told."""
+    runs.update(run, describing.STATUS[job.record.state], job.record.ended_at)
+
+
 def end(runs: Runs, run: str, job: TrackedJob) -> None:
     """The job's end, whatever its code has said of it, and that of all runs it left open."""
-    told, secrets = job.record, Secrets(job.spec.env, job.environment)
-    status = describing.STATUS[told.state]
+    secrets = Secrets(job.spec.env, job.environment)
     # First, so that it is right at once; and last, since until then something of the job may still have spoken.
-    runs.update(run, status, told.ended_at)
+    ended(runs, run, job)
     data = runs.get(run)["data"]
     tags = _without_theirs(describing.final_tags(job, secrets), data, job)
-    runs.log(run, describing.final_metrics(told), _own_params(data, job), tags)
-    _end_children(runs, run, job, status)
+    runs.log(run, describing.final_metrics(job.record), _own_params(data, job), tags)
+    _end_children(runs, run, job)
     if secrets.known:
         _upload(runs, run, _what_it_said(job, secrets))
-    runs.update(run, status, told.ended_at)
+    ended(runs, run, job)
 
 
 def fold_in(runs: Runs, earlier: str, run: str) -> None:
@@ -93,7 +97,7 @@ def _upload(runs: Runs, run: str, files: Mapping[str, bytes]) -> None:
             log.warning("%s is not stored beside the run %s: %s", path, run, error)
 
 
-def _end_children(runs: Runs, run: str, job: TrackedJob, status: str) -> None:
+def _end_children(runs: Runs, run: str, job: TrackedJob) -> None:
     """Runs that the job's code began and did not end; those that were begun before the job's own get their parent.
 
     In whatever experiment.
@@ -104,4 +108,4 @@ def _end_children(runs: Runs, run: str, job: TrackedJob, status: str) -> None:
         if "mlflow.parentRunId" not in tags:
             runs.log(info["run_id"], tags={"mlflow.parentRunId": run})
         if info["status"] in ("RUNNING", "SCHEDULED"):
-            runs.update(info["run_id"], status, job.record.ended_at)
+            ended(runs, info["run_id"], job)

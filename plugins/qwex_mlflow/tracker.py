@@ -101,6 +101,13 @@ class MlflowTracker(Tracker):
         given = {f"MLFLOW_TRACKING_{name}": value for name, value in named.items() if value}
         return {"MLFLOW_TRACKING_URI": self._settings.job_tracking_uri or place.uri, **given}
 
+    def place(self, job: TrackedJob) -> str:
+        """The server's address."""
+        if job.reference:
+            return Reference.loads(job.reference).uri
+        place = self._place(job.spec.env, job.environment, job.spec.cwd)
+        return place.uri.rstrip("/") if place else ""
+
     async def begin(self, job: TrackedJob, *, again: bool) -> Tracked:
         """A run for the attempt, or that of the attempt before where it goes on."""
         place = self._place(job.spec.env, job.environment, job.spec.cwd)
@@ -122,6 +129,12 @@ class MlflowTracker(Tracker):
             return
         run = Reference.loads(job.reference).run
         await self._guarded(run, telling.record, runs, run, job, Story.of(job, events))
+
+    async def ended(self, job: TrackedJob) -> None:
+        """The run has the right status at once."""
+        if runs := self._runs(job):
+            run = Reference.loads(job.reference).run
+            await self._guarded(run, telling.ended, runs, run, job)
 
     async def end(self, job: TrackedJob) -> None:
         """The job's end is the run's, whatever its code has said of it, and that of all runs it left open."""

@@ -242,6 +242,18 @@ async def test_what_is_too_long_or_odd_is_cut_and_says_so(tracker, server):
 
 
 @anyio
+async def test_the_status_of_a_job_that_has_ended_comes_before_the_rest_of_its_story(tracker, server):
+    job = await begun(tracker, job_of("early-abc234"))
+    over = replace(job, record=replace(job.record, state=JobState.FAILED, ended_at=1_700_000_009.0))
+    await tracker.ended(over)
+    await tracker.record(over, [Event(3, "state", 1.0, data={"state": "RUNNING"})])
+    run = server.run_of("early-abc234")
+    assert (run.status, run.end_time) == ("FAILED", 1_700_000_009_000)
+    assert tracker.place(job) == tracker.place(job_of("another-abc234")) == server.uri
+    await tracker.close()
+
+
+@anyio
 async def test_many_metrics_go_in_few_requests(tracker, server):
     job = await begun(tracker, job_of("many-abc234"))
     events = [Event(n, "metrics", 5.0 + n, data={"values": {"loss": 1 / n}, "step": n}) for n in range(1, 2501)]
