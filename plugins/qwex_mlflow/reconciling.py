@@ -92,12 +92,12 @@ class Reconciler:
                 log.exception("runs of ended jobs were not looked at")
 
     async def _mend(self, runs: Runs, experiments: list[str]) -> int:
-        found = await self._servers.ask(_open_runs, runs, experiments, self._controller)
+        found = await self._servers.ask(runs, _open_runs, runs, experiments, self._controller)
         states = await self._context.states(list(found.values()))
         ended = {run: states[job] for run, job in found.items() if job in states and JobState(states[job]).terminal}
         for run, state in ended.items():
             log.info("the run of %s had not ended; it has now: %s", found[run], state)
-            await self._servers.ask(runs.update, run, describing.STATUS[JobState(state)], time.time())
+            await self._servers.ask(runs, runs.update, run, describing.STATUS[JobState(state)], time.time())
         return len(ended)
 
     def _read(self) -> dict[str, set[str]]:

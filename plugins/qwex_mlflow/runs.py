@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from qwex.errors import TrackerUnavailable
@@ -14,9 +14,11 @@ from qwex_mlflow import limits
 from qwex_mlflow.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["Runs", "Transport", "quoted"]
+
+T = TypeVar("T")
 
 _PAGE = 1000
 #: Characters that end a quoted text in MLflow's search language; run ids and our own tags have none.
@@ -70,20 +72,17 @@ class Runs:
             "start_time": round(started * 1000),
             "tags": limits.pairs(tags, limits.TAG_CHARS),
         }
-        made: dict[str, Any] = self.transport.call("POST", "runs/create", body)["run"]
-        self._remember(made["info"])
-        return made
+        return self._remembered(self._ask(lambda said: _run(said["run"]), "POST", "runs/create", body))
 
     def get(self, run: str) -> dict[str, Any]:
         """A run: ``info`` and ``data`` with its latest metrics, its parameters and tags."""
-        found: dict[str, Any] = self.transport.call("GET", "runs/get", run_id=run)["run"]
-        self._remember(found["info"])
-        return found
+        return self._remembered(self._ask(lambda said: _run(said["run"]), "GET", "runs/get", run_id=run))
 
     def update(self, run: str, status: str, ended: float | None = None) -> None:
         """Set the status, and the end in seconds where there is one."""
         end = {"end_time": round(ended * 1000)} if ended else {}
-        self.transport.call("POST", "runs/update", {"run_id": run, "status": status, **end})
+        body = {"run_id": run, "status": status, **end}
+        self._ask(lambda said: said["run_info"]["run_id"], "POST", "runs/update", body)
 
     def delete(self, run: str) -> None:
         """Put it where deleted runs go."""
@@ -122,9 +121,13 @@ class Runs:
                 "order_by": ["attributes.start_time DESC"],
                 **({"page_token": token} if token else {}),
             }
-            answer = self.transport.call("POST", "runs/search", body)
-            yield from answer.get("runs", [])
-            token = answer.get("next_page_token", "")
+            found, token = self._ask(
+                lambda said: (list(map(_run, said.get("runs", []))), said.get("next_page_token", "")),
+                "POST",
+                "runs/search",
+                body,
+            )
+            yield from found
             if not token:
                 return
 
@@ -142,20 +145,26 @@ class Runs:
         token = ""
         while True:
             body = {"max_results": _PAGE, **({"page_token": token} if token else {})}
-            answer = self.transport.call("POST", "experiments/search", body)
-            ids += [each["experiment_id"] for each in answer.get("experiments", [])]
-            token = answer.get("next_page_token", "")
+            found, token = self._ask(
+                lambda said: (
+                    [str(each["experiment_id"]) for each in said.get("experiments", [])],
+                    said.get("next_page_token", ""),
+                ),
+                "POST",
+                "experiments/search",
+                body,
+            )
+            ids += found
             if not token:
                 return ids
 
     def history(self, run: str, key: str, most: int) -> list[float]:
         """About so many of a metric's values, evenly spread over its steps, oldest first."""
         path = "metrics/get-history-bulk-interval"
-        answer = self.transport.call("GET", path, run_ids=run, metric_key=key, max_results=str(most))
-        found = sorted(answer.get("metrics", []), key=lambda each: (int(each.get("step", 0)), int(each["timestamp"])))
+        found = self._ask(_values, "GET", path, run_ids=run, metric_key=key, max_results=str(most))
         if len(found) > most:  # those of one step are all given, as of code that names none
             found = [found[round(n * (len(found) - 1) / (most - 1))] for n in range(most)]
-        return [float(each["value"]) for each in found]
+        return found
 
     def upload(self, run: str, path: str, data: bytes) -> bool:
         """Store a file among the run's artifacts; False where that takes keys that only its jobs or nobody has."""
@@ -193,30 +202,73 @@ class Runs:
 
     def _find_experiment(self, name: str) -> str:
         try:
-            answer = self.transport.call("GET", "experiments/get-by-name", experiment_name=name)
+            found, stage = self._ask(
+                lambda said: (str(said["experiment"]["experiment_id"]), said["experiment"].get("lifecycle_stage")),
+                "GET",
+                "experiments/get-by-name",
+                experiment_name=name,
+            )
         except Refused as refused:
             if refused.missing:
                 return ""
             raise
-        found = answer["experiment"]
-        if found.get("lifecycle_stage") == "deleted":
+        if stage == "deleted":
             # Its name is taken for good, and somebody wants to use it again.
-            self.transport.call("POST", "experiments/restore", {"experiment_id": found["experiment_id"]})
-        return str(found["experiment_id"])
+            self.transport.call("POST", "experiments/restore", {"experiment_id": found})
+        return found
 
     def _make_experiment(self, name: str) -> str:
         try:
-            return str(self.transport.call("POST", "experiments/create", {"name": name})["experiment_id"])
+            return self._ask(lambda said: str(said["experiment_id"]), "POST", "experiments/create", {"name": name})
         except Refused as refused:
             if refused.code == "RESOURCE_ALREADY_EXISTS" and (found := self._find_experiment(name)):
                 return found  # by somebody else, just now
             raise
 
-    def _remember(self, info: Mapping[str, Any]) -> None:
-        self._artifacts[info["run_id"]] = info.get("artifact_uri", "")
+    def _ask(
+        self,
+        read: Callable[[dict[str, Any]], T],
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        **query: str,
+    ) -> T:
+        """What ``read`` takes out of an answer.
+
+        Raises:
+            TrackerUnavailable: it is not in there: something else has answered than MLflow.
+        """
+        answer = self.transport.call(method, path, body, **query)
+        try:
+            return read(answer)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            uri = self.transport.uri
+            raise TrackerUnavailable(f"{uri} is no MLflow server: it answers {answer!r:.300}", place=uri) from None
+
+    def _remembered(self, run: dict[str, Any]) -> dict[str, Any]:
+        self._artifacts[run["info"]["run_id"]] = run["info"].get("artifact_uri", "")
         while len(self._artifacts) > _PAGE:
             with contextlib.suppress(KeyError, StopIteration):
                 del self._artifacts[next(iter(self._artifacts))]
+        return run
+
+
+def _run(said: dict[str, Any]) -> dict[str, Any]:
+    """A run, if it has what is read of one."""
+    info, data = said["info"], said.setdefault("data", {})
+    if not isinstance(info["run_id"], str):
+        raise TypeError("run_id")
+    for each in (*data.get("tags", []), *data.get("params", [])):
+        each["key"], each["value"]
+    for each in data.get("metrics", []):
+        each["key"], float(each["value"]), int(each["timestamp"]), int(each.get("step", 0))
+    return said
+
+
+def _values(said: dict[str, Any]) -> list[float]:
+    """A metric's values in the order of their steps."""
+    found = sorted(said.get("metrics", []), key=lambda each: (int(each.get("step", 0)), int(each["timestamp"])))
+    return [float(each["value"]) for each in found]
 
 
 def quoted(text: str) -> str:

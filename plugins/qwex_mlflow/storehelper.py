@@ -120,8 +120,8 @@ def _update(store: Any, body: dict[str, Any]) -> dict[str, Any]:
     from mlflow.entities import RunStatus
 
     status = RunStatus.from_string(body["status"])
-    store.update_run_info(body["run_id"], status, body.get("end_time"), body.get("run_name"))
-    return {}
+    updated = store.update_run_info(body["run_id"], status, body.get("end_time"), body.get("run_name"))
+    return {"run_info": _json(updated)}
 
 
 def _delete(store: Any, body: dict[str, Any]) -> dict[str, Any]:

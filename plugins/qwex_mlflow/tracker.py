@@ -7,6 +7,7 @@ of an array are children of a run for the array.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -23,7 +24,7 @@ from qwex_mlflow import describing, settings, telling
 from qwex_mlflow.arrays import Arrays
 from qwex_mlflow.errors import Refused
 from qwex_mlflow.reconciling import Reconciler
-from qwex_mlflow.runs import quoted
+from qwex_mlflow.runs import Runs, quoted
 from qwex_mlflow.servers import Servers
 from qwex_mlflow.settings import Place
 from qwex_mlflow.story import Story
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from qwex.backend import Plan
     from qwex.events import Event
-    from qwex_mlflow.runs import Runs
 
 __all__ = ["MlflowTracker", "Reference"]
 
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 _METRICS, _VALUES = 20, 50
 #: Seconds for which the list of experiments is good enough to look for metrics.
 _EXPERIMENTS_LAST = 10.0
+#: Seconds for which servers are searched.
+_SEARCH = 20.0
 #: Jobs that one search may give.
 _FOUND = 1000
 
@@ -117,9 +119,9 @@ class MlflowTracker(Tracker):
         if job.reference and (job.cause != Reason.RETRY.value or "MLFLOW_RUN_ID" in job.spec.env):
             await self._go_on(job, Reference.loads(job.reference))
             return self._tracked(job, place, Reference.loads(job.reference))
-        reference = await self._servers.ask(self._found_or_made, runs, job, again)
+        reference = await self._servers.ask(runs, self._found_or_made, runs, job, again)
         if job.reference:
-            await self._servers.ask(telling.fold_in, runs, Reference.loads(job.reference).run, reference.run)
+            await self._servers.ask(runs, telling.fold_in, runs, Reference.loads(job.reference).run, reference.run)
         await self._arrays.joined(runs, reference.experiment, reference.run, job)
         return self._tracked(job, place, reference)
 
@@ -128,13 +130,13 @@ class MlflowTracker(Tracker):
         if (runs := self._runs(job)) is None:
             return
         run = Reference.loads(job.reference).run
-        await self._guarded(run, telling.record, runs, run, job, Story.of(job, events))
+        await self._guarded(runs, run, telling.record, job, Story.of(job, events))
 
     async def ended(self, job: TrackedJob) -> None:
         """The run has the right status at once."""
         if runs := self._runs(job):
             run = Reference.loads(job.reference).run
-            await self._guarded(run, telling.ended, runs, run, job)
+            await self._guarded(runs, run, telling.ended, job)
 
     async def end(self, job: TrackedJob) -> None:
         """The job's end is the run's, whatever its code has said of it, and that of all runs it left open."""
@@ -142,7 +144,7 @@ class MlflowTracker(Tracker):
             return
         reference = Reference.loads(job.reference)
         if (runs := self._runs(job)) is not None:
-            await self._guarded(reference.run, telling.end, runs, reference.run, job)
+            await self._guarded(runs, reference.run, telling.end, job)
         if (runs := runs or self._server(job)) is None:
             return
         await self._arrays.ended(runs, reference.experiment, job)
@@ -151,32 +153,36 @@ class MlflowTracker(Tracker):
     async def withdraw(self, job: TrackedJob) -> None:
         """The run goes where deleted runs go."""
         if runs := self._runs(job):
-            await self._servers.ask(runs.delete, Reference.loads(job.reference).run)
+            await self._servers.ask(runs, runs.delete, Reference.loads(job.reference).run)
 
     async def metrics(self, job: TrackedJob) -> list[Metric]:
         """What the job's code has logged, to its own run or to those that it made."""
         if (runs := self._runs(job)) is None:
             return []
-        return await self._servers.ask(_metrics, runs, Reference.loads(job.reference).run, job.run_id)
+        return await self._servers.ask(runs, _metrics, runs, Reference.loads(job.reference).run, job.run_id)
 
     async def find(self, where: str) -> Found:
         """By MLflow's search language, over the runs of jobs."""
         if place := self._place({}, None):
             self._servers.at(place)
-        servers = [runs for _, runs in self._servers]
-        if not servers:
+        asked = {asyncio.create_task(self._servers.ask(runs, _found, runs, where)): runs for runs in self._servers}
+        if not asked:
             raise InvalidSpec.of("where", "jobs are not recorded in MLflow here; set [mlflow] tracking_uri")
+        _, late = await asyncio.wait(asked, timeout=_SEARCH)
         found: dict[str, None] = {}
         away: list[str] = []
-        for runs in servers:
+        for task, runs in asked.items():
             try:
-                found.update(dict.fromkeys(await self._servers.ask(_found, runs, where)))
+                if task in late:
+                    task.cancel()
+                    raise TrackerUnavailable(f"{runs.transport.uri} does not answer")
+                found.update(dict.fromkeys(task.result()))
             except Refused as refused:
                 raise InvalidSpec.of("where", refused.message) from refused
             except TrackerUnavailable as error:
-                if len(servers) == 1:
-                    raise
                 away.append(str(error))
+        if len(away) == len(asked):
+            raise TrackerUnavailable("; ".join(away))
         if len(found) >= _FOUND:
             away.append(f"the newest {_FOUND:,} are looked at")
         return Found(list(found), "; ".join(away))
@@ -197,9 +203,9 @@ class MlflowTracker(Tracker):
             return self._servers.at(place)
         return self._servers.known(uri) or (None if settings.is_remote(uri) else self._servers.at(Place(uri)))
 
-    async def _guarded(self, run: str, what: Any, *arguments: Any) -> None:
+    async def _guarded(self, runs: Runs, run: str, what: Any, *arguments: Any) -> None:
         try:
-            await self._servers.ask(what, *arguments)
+            await self._servers.ask(runs, what, runs, run, *arguments)
         except Refused as refused:
             if not refused.missing:
                 raise
@@ -209,7 +215,7 @@ class MlflowTracker(Tracker):
     async def _go_on(self, job: TrackedJob, reference: Reference) -> None:
         if (runs := self._runs(job)) is not None:
             tags = {describing.ATTEMPT: str(job.attempt), f"qwex.attempt.{job.attempt}": job.cause}
-            await self._guarded(reference.run, lambda: runs.log(reference.run, tags=tags))
+            await self._guarded(runs, reference.run, Runs.log, (), {}, tags)
 
     def _tracked(self, job: TrackedJob, place: Place, reference: Reference) -> Tracked:
         """With the variables that join the job's code to the run, where it can reach the server at all."""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import socket
+import subprocess
+import sys
 import threading
+import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -99,6 +105,14 @@ class TestContractOfTheStoreOnThisMachine(TrackerContract):
         (507, b"no space", "cannot answer now"),
         (404, b"not here", "no MLflow server, or too old"),
         (200, b"<html>welcome", "is no MLflow server"),
+        (200, b"", "is no MLflow server"),
+        (200, b"{}", "is no MLflow server"),
+        (200, b"[]", "is no MLflow server"),
+        (200, b'{"run": {"info": {}}}', "is no MLflow server"),
+        (200, b'{"run": {"info": {"run_id": "x"}, "data": {"tags": 3}}}', "is no MLflow server"),
+        (302, b"", "is no MLflow server"),
+        (400, b"<html>bad request", "is no MLflow server"),
+        (413, b"<html>too large", "is no MLflow server"),
         (401, b"who are you", "does not let qwex in"),
         (403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}', "does not let qwex in"),
         (403, b"Invalid Host header - possible DNS rebinding attack detected", "--allowed-hosts 127.0.0.1"),
@@ -106,6 +120,58 @@ class TestContractOfTheStoreOnThisMachine(TrackerContract):
 )
 def test_what_keeps_a_server_from_answering_is_for_later(status, body, said):
     with Answering(status, body) as server, pytest.raises(TrackerUnavailable, match=said):
+        runs_at(server).get("x")
+
+
+def test_a_file_that_is_too_large_for_a_server_is_left_out():
+    with Answering(413, b"<html>too large") as server, pytest.raises(Refused, match="too large"):
+        Rest(Place(server.uri)).put("a", b"b")
+
+
+class Dripping:
+    """A server that says one byte after the other, for ever."""
+
+    def __init__(self, head, piece, pause):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._answer = head, piece, pause
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._drip, args=(connection,), daemon=True).start()
+
+    def _drip(self, connection):
+        head, piece, pause = self._answer
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(head)
+            while True:
+                connection.sendall(piece)
+                time.sleep(pause)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"])
+def test_an_answer_that_drips_is_none(head, monkeypatch):
+    monkeypatch.setattr("qwex_mlflow.rest._ANSWER", 0.5)
+    with Dripping(head, b" ", 0.1) as server, pytest.raises(TrackerUnavailable, match="cannot be reached"):
+        runs_at(server).get("x")
+
+
+def test_an_answer_without_an_end_is_none(monkeypatch):
+    monkeypatch.setattr("qwex_mlflow.rest._LARGEST", 1 << 20)
+    with (
+        Dripping(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536, 0) as server,
+        pytest.raises(TrackerUnavailable, match="more than 1,048,576 bytes"),
+    ):
         runs_at(server).get("x")
 
 
@@ -273,6 +339,32 @@ async def test_find(tracker, server):
     with pytest.raises(InvalidSpec, match="where"):
         await tracker.find("what is this")
     await tracker.close()
+
+
+@anyio
+async def test_a_server_that_hangs_holds_up_no_search_and_no_other_server(tracker, server, monkeypatch):
+    monkeypatch.setattr("qwex_mlflow.tracker._SEARCH", 2.0)
+    await begun(tracker, job_of("here-abc234", experiment="searched"))
+    with Dripping(b"HTTP/1.1 200 OK\r\n", b" ", 0.1) as hanging:
+        runs = tracker._servers.at(Place(hanging.uri))
+        told = [asyncio.ensure_future(tracker._servers.ask(runs, runs.get, "x")) for _ in range(20)]
+        found = await tracker.find("tags.`qwex.run_id` = 'here-abc234'")
+        assert found.run_ids == ["here-abc234"]
+        assert found.missing == f"{hanging.uri} does not answer"
+        await begun(tracker, job_of("next-abc234"))
+        await tracker.close()
+    for each in told:
+        each.cancel()
+
+
+def test_what_hangs_keeps_no_process_from_ending():
+    code = (
+        "import asyncio, threading\nfrom qwex_mlflow.threads import Threads\n"
+        "async def main():\n    await asyncio.wait_for(Threads(2, 'x').ask(threading.Event().wait), 0.2)\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert "TimeoutError" in done.stderr
 
 
 @anyio
