@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from pathlib import Path
@@ -16,10 +17,16 @@ from qwex_mlflow.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["Runs", "Transport", "quoted"]
+__all__ = ["NOT_LOGGED", "Runs", "Transport", "quoted"]
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
+#: The tag with names of what MLflow has refused, and how many it has.
+NOT_LOGGED, _NAMED = "qwex.not_logged", 20
+#: Refusals after which it is not tried any more which parts of a batch are to blame.
+_REFUSED = 50
 _PAGE = 1000
 #: Characters that end a quoted text in MLflow's search language; run ids and our own tags have none.
 _QUOTES = str.maketrans({"'": "", '"': "", "`": "", "\\": ""})
@@ -54,6 +61,7 @@ class Runs:
 
     def experiment(self, name: str) -> str:
         """The id of the experiment, made where there is none; one that was deleted is restored."""
+        name = limits.experiment(name)
         with self._lock:
             found = self._experiments.get(name) or self._find_experiment(name) or self._make_experiment(name)
             self._experiments[name] = found
@@ -61,7 +69,7 @@ class Runs:
 
     def forget_experiment(self, name: str) -> None:
         """It is not there any more."""
-        self._experiments.pop(name, None)
+        self._experiments.pop(limits.experiment(name), None)
 
     def create(self, experiment: str, name: str, started: float, user: str, tags: Mapping[str, str]) -> dict[str, Any]:
         """A new run (MLflow's own description of it), RUNNING as all new ones are. ``started`` in seconds."""
@@ -70,8 +78,17 @@ class Runs:
             "run_name": name,
             "user_id": user,
             "start_time": round(started * 1000),
-            "tags": limits.pairs(tags, limits.TAG_CHARS),
         }
+        try:
+            return self._created({**body, "tags": limits.pairs(tags, limits.TAG_CHARS)})
+        except Refused as refused:
+            if refused.missing or not tags:
+                raise
+        made = self._created({**body, "tags": []})  # of its tags, MLflow takes some at the most
+        self.log(made["info"]["run_id"], tags=tags)
+        return made
+
+    def _created(self, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._remembered(self._ask(lambda said: _run(said["run"]), "POST", "runs/create", body))
 
     def get(self, run: str) -> dict[str, Any]:
@@ -95,20 +112,47 @@ class Runs:
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> None:
-        """Metrics (of ``limits.metric``), parameters and tags, in as few requests as MLflow allows."""
+        """Metrics (of ``limits.metric``), parameters and tags, in as few requests as MLflow allows.
+
+        Of what MLflow refuses nothing else is lost; a tag of the run has some of the names.
+        """
         pieces = (
             ("metrics", metrics, limits.METRICS),
             ("params", limits.pairs(params or {}, limits.PARAM_CHARS), limits.PARAMS),
             ("tags", limits.pairs(tags or {}, limits.TAG_CHARS), limits.TAGS),
         )
-        small = {kind: list(entries) for kind, entries, most in pieces if 0 < len(entries) <= most}
-        if sum(map(len, small.values())) <= limits.METRICS and len(small) == sum(bool(each[1]) for each in pieces):
-            if small:
-                self.transport.call("POST", "runs/log-batch", {"run_id": run, **small})
-            return
-        for kind, entries, most in pieces:
-            for batch in limits.batches(entries, most):
-                self.transport.call("POST", "runs/log-batch", {"run_id": run, kind: batch})
+        whole = [(kind, entry) for kind, entries, _ in pieces for entry in entries]
+        if len(whole) <= limits.METRICS and all(len(entries) <= most for _, entries, most in pieces):
+            refused = self._log(run, whole) if whole else []
+        else:
+            batches = [(kind, each) for kind, entries, most in pieces for each in limits.batches(entries, most)]
+            refused = [name for kind, batch in batches for name in self._log(run, [(kind, each) for each in batch])]
+        if refused:
+            more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+            said = [{"key": NOT_LOGGED, "value": limits.text(", ".join(refused[:_NAMED]) + more, limits.TAG_CHARS)}]
+            self.transport.call("POST", "runs/log-batch", {"run_id": run, "tags": said})
+
+    def _log(self, run: str, entries: list[tuple[str, Any]]) -> list[str]:
+        """Log what one request may hold; the names of what MLflow refuses, which is found by halves."""
+        refused: list[str] = []
+        todo = [entries]
+        while todo:
+            batch = todo.pop()
+            body: dict[str, Any] = {"run_id": run}
+            for kind, entry in batch:
+                body.setdefault(kind, []).append(entry)
+            try:
+                self.transport.call("POST", "runs/log-batch", body)
+            except Refused as error:
+                if error.missing:
+                    raise
+                half = len(batch) // 2
+                if half and len(refused) < _REFUSED:
+                    todo += [batch[half:], batch[:half]]
+                else:
+                    log.info("%s of the run %s are not logged: %s", len(batch), run, error)
+                    refused += [entry["key"] for _, entry in batch]
+        return refused
 
     def search(self, experiments: Sequence[str], where: str, most: int = _PAGE) -> Iterator[dict[str, Any]]:
         """Runs for which a condition of MLflow's search language holds, newest first."""

@@ -394,11 +394,38 @@ async def test_a_note_of_the_codes_own_is_left_alone(tracker, server):
     await tracker.close()
 
 
+@anyio
+async def test_what_mlflow_refuses_costs_nothing_else(tracker, server):
+    job = await begun(tracker, job_of("refused-abc234", experiment="e" * 600))
+    runs, run = tracker._server(job), Reference.loads(job.reference).run
+    runs.log(run, params={"lr": 1})
+    good = [limits.metric(f"good{number}", number, 1.0, number) for number in range(30)]
+    runs.log(run, [*good, {**good[0], "key": "no,name"}, *good], {"lr": 2, "depth": 3, "k" * 260: 1, "k" * 270: 2})
+    found = server.run_of("refused-abc234")
+    assert len(found.metrics) == 30
+    assert (found.params["lr"], found.params["depth"], len(found.params)) == ("1", "3", 4)
+    assert found.tags["qwex.not_logged"] == "no,name, lr"
+    await tracker.close()
+
+
+@anyio
+async def test_numbers_and_texts_that_no_database_takes(tracker, server):
+    job = await begun(tracker, job_of("numbers-abc234"))
+    for id, (step, value) in enumerate([(2**63, 1.0), (1, 10**400), (2, "inf"), (3, "no number")], 9):
+        await tracker.record(job, [Event(id, "metrics", 5.0, data={"values": {"large": value}, "step": step})])
+    run = server.run_of("numbers-abc234")
+    found = server.call("metrics/get-history", run_id=run.id, metric_key="large")["metrics"]
+    assert {each["step"] for each in found} == {2**53, 1, 2}
+    assert run.tags["qwex.cut"] == "steps beyond ±9007199254740992"
+    assert limits.text("a\0b\ud800c", 10) == "ab?c"
+    await tracker.close()
+
+
 def test_batches_are_within_the_limits():
     assert [len(each) for each in limits.batches(range(2500), limits.METRICS)] == [1000, 1000, 500]
 
 
-@pytest.mark.parametrize("given", ["", "/", "..", "a//b", "é" * 300, "x\n", "a:b"])
+@pytest.mark.parametrize("given", ["", "/", "..", "a//b", "é" * 300, "x\n", "a:b", "x" * 240 + "/" + "y" * 20])
 def test_names_are_such_as_mlflow_takes(given):
     validation = pytest.importorskip("mlflow.utils.validation")
     validation._validate_metric_name(limits.name(given))
