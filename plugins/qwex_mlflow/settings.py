@@ -75,8 +75,18 @@ def place_of(
             if inherited and not is_remote(uri):
                 # Of jobs elsewhere it means nothing here.
                 return _on_this_machine(uri, cwd) if environment else None
-            return _named(uri, {**os.environ, **_read(environment), **env}, inherited)
+            return _named(uri, _keys(uri, {**_read(environment), **env}) if inherited else os.environ, inherited)
     return Place(f"sqlite:///{folder / 'mlflow.db'}") if _has_store() else None
+
+
+def _keys(uri: str, given: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables for a server that a job names: its own, or those of the controller for the controller's server.
+
+    The controller's keys go nowhere else, and none of a job's variables says how they travel.
+    """
+    own = os.environ.get("MLFLOW_TRACKING_URI") == uri
+    bare = not any(name.startswith("MLFLOW_TRACKING_") and name != "MLFLOW_TRACKING_URI" for name in given)
+    return os.environ if own and bare else given
 
 
 def here(variables: Mapping[str, str], cwd: str) -> Place | None:

@@ -52,7 +52,7 @@ def end(runs: Runs, run: str, job: TrackedJob) -> None:
     ended(runs, run, job)
     data = runs.get(run)["data"]
     tags = _without_theirs(describing.final_tags(job, secrets), data, job)
-    runs.log(run, describing.final_metrics(job.record), _own_params(data, job), tags)
+    runs.log(run, describing.final_metrics(job.record), _own_params(data, job, secrets), tags)
     _end_children(runs, run, job)
     if secrets.known:
         _upload(runs, run, _what_it_said(job, secrets))
@@ -73,14 +73,17 @@ def _without_theirs(tags: dict[str, str], data: Mapping[str, Any], job: TrackedJ
     return {key: value for key, value in tags.items() if not (theirs and key == describing.NOTE)}
 
 
-def _own_params(data: Mapping[str, Any], job: TrackedJob) -> dict[str, str]:
+def _own_params(data: Mapping[str, Any], job: TrackedJob, secrets: Secrets) -> dict[str, str]:
     logged = {each["key"] for each in data.get("params", [])}
-    return {key: value for key, value in describing.own_params(job.spec).items() if limits.name(key) not in logged}
+    given = describing.own_params(job.spec, secrets)
+    return {key: value for key, value in given.items() if limits.name(key) not in logged}
 
 
 def _what_it_said(job: TrackedJob, secrets: Secrets) -> dict[str, bytes]:
     found = {}
     if output := job.output(_OUTPUT):
+        if len(output) == _OUTPUT:  # its begin is not that of what was printed
+            output = secrets.without_a_rest(output)
         found["logs/output.txt"] = secrets.cleaned(output).encode("utf-8", "replace")
     if job.notebook and len(executed := job.notebook()) <= _NOTEBOOK:
         text = secrets.cleaned(executed.decode("utf-8", "replace"))

@@ -24,6 +24,7 @@ from qwex_mlflow import describing, settings, telling
 from qwex_mlflow.arrays import Arrays
 from qwex_mlflow.errors import Refused
 from qwex_mlflow.reconciling import Reconciler
+from qwex_mlflow.redacting import Secrets
 from qwex_mlflow.runs import Runs, quoted
 from qwex_mlflow.servers import Servers
 from qwex_mlflow.settings import Place
@@ -245,7 +246,7 @@ class MlflowTracker(Tracker):
             return None
         try:
             experiment = runs.get(run)["info"]["experiment_id"]
-            tags = describing.tags(job, self._controller)
+            tags = describing.tags(job, self._controller, Secrets(job.spec.env, job.environment))
             runs.log(run, tags={key: value for key, value in tags.items() if key.startswith("qwex.")})
         except Refused:
             return None
@@ -268,7 +269,7 @@ class MlflowTracker(Tracker):
 
     def _create(self, runs: Runs, job: TrackedJob) -> Reference:
         name = describing.experiment(job, self._settings.experiment)
-        tags = describing.tags(job, self._controller)
+        tags = describing.tags(job, self._controller, Secrets(job.spec.env, job.environment))
         arguments = (job.run_id, job.record.created_at, job.record.user, tags)
         experiment = runs.experiment(name)
         try:

@@ -73,6 +73,19 @@ def test_a_store_of_the_jobs_own_is_where_the_job_has_it(tmp_path, environment, 
     assert place(tmp_path, environment=named, cwd="/project").uri == found
 
 
+def test_the_controllers_keys_go_to_its_own_server_alone(tmp_path, environment, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://site")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "of the controller")
+    assert place(tmp_path).token == "of the controller"
+    assert place(tmp_path, {"MLFLOW_TRACKING_URI": "https://site"}).token == "of the controller"
+    assert place(tmp_path, {"MLFLOW_TRACKING_URI": "https://elsewhere"}).token == ""
+    assert place(tmp_path, environment=environment(MLFLOW_TRACKING_URI="https://elsewhere")).token == ""
+    insecure = {"MLFLOW_TRACKING_URI": "https://site", "MLFLOW_TRACKING_INSECURE_TLS": "1"}
+    assert place(tmp_path, insecure)[3:5] == ("", True)
+    mine = {"MLFLOW_TRACKING_URI": "https://elsewhere", "MLFLOW_TRACKING_TOKEN": "mine"}
+    assert place(tmp_path, mine).token == "mine"
+
+
 def test_of_a_job_elsewhere_a_path_means_nothing_here(tmp_path):
     assert place(tmp_path, {"MLFLOW_TRACKING_URI": "sqlite:////etc/secret.db"}) is None
 
