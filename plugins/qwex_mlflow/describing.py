@@ -22,7 +22,9 @@ __all__ = [
     "ATTEMPT",
     "CONTROLLER",
     "NOTE",
+    "NOT_STORED",
     "RUN_ID",
+    "STATE",
     "STATUS",
     "WITHIN",
     "experiment",
@@ -37,6 +39,8 @@ __all__ = [
 RUN_ID, CONTROLLER, ATTEMPT, WITHIN = "qwex.run_id", "qwex.controller", "qwex.attempt", "qwex.within"
 #: Names that mean something to qwex or to MLflow: no tag of a job's has one.
 _OURS = ("qwex.", "mlflow.")
+#: How the job ended, of a run that was told so; and the files that could not be stored beside it by then.
+STATE, NOT_STORED = "qwex.state", "qwex.not_stored"
 #: MLflow's own, with what its page says of a run.
 NOTE = "mlflow.note.content"
 
@@ -189,7 +193,7 @@ def final_tags(job: TrackedJob, secrets: Secrets) -> dict[str, str]:
     record = job.record
     found = {
         NOTE: secrets.cleaned(note(job)),
-        "qwex.state": record.state.value,
+        STATE: record.state.value,
         "qwex.reason": record.reason,
         "qwex.message": secrets.cleaned(record.message),
         "qwex.exit_code": "" if record.exit_code is None else str(record.exit_code),

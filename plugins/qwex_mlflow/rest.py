@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from qwex.errors import TrackerUnavailable
-from qwex_mlflow.errors import Refused
+from qwex_mlflow.errors import Refused, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,9 @@ _SLOWEST = 500_000
 _LARGEST = 64 << 20
 _API = "/api/2.0/mlflow/"
 #: Answers of MLflow's own that say nothing about the request itself.
-_TRANSIENT = (408, 425, 429, 500, 502, 503, 504, 507)
+_TRANSIENT = (425, 429, 500, 502, 503, 507)
+#: A proxy's, of a server that takes too long.
+_UNANSWERED = (408, 504)
 _TOO_LARGE = 413
 _LONGEST = 300
 
@@ -84,12 +86,20 @@ class Rest:
     def _send(self, method: str, address: str, data: bytes | None, headers: Mapping[str, str]) -> dict[str, Any]:
         try:
             status, reason, answer = self._exchange(method, address, data, {**self._headers, **headers})
+        except TimeoutError as error:
+            asked = getattr(self._local, "connection", None) is not None
+            self.close()
+            made = Unanswered if asked else TrackerUnavailable
+            raise made(f"{self.uri} cannot be reached: it takes too long", place=self.uri) from error
         except (OSError, http.client.HTTPException) as error:
             self.close()
             why = str(error) or type(error).__name__
             raise self._away(f"{self.uri} cannot be reached: {why}") from error
+        is_file = method == "PUT"
         if not 200 <= status < 300:
-            raise self._error(status, reason, answer, is_file=method == "PUT")
+            raise self._error(status, reason, answer, is_file=is_file)
+        if is_file and not answer:
+            return {}  # newer servers have nothing to say to a file
         read = _object(answer)
         if read is None:
             raise self._away(f"{self.uri} is no MLflow server: it answers {_shown(answer)!r}")
@@ -158,6 +168,8 @@ class Rest:
             return self._away(f"{self.uri} does not let qwex in ({status}): {message}")
         if is_file and status == _TOO_LARGE:
             return Refused(f"it is too large for {self.uri}", code, status)
+        if status in _UNANSWERED:
+            return Unanswered(f"{self.uri} cannot answer now ({status}): {message}", place=self.uri)
         if status in _TRANSIENT:
             return self._away(f"{self.uri} cannot answer now ({status}): {message}")
         if not code:  # something before MLflow answers, or instead of it

@@ -28,6 +28,8 @@ NOT_LOGGED, _NAMED = "qwex.not_logged", 20
 #: Refusals after which it is not tried any more which parts of a batch are to blame.
 _REFUSED = 50
 _PAGE = 1000
+#: Statuses of HTTP from here on are the server's fault, and may be others later.
+_FAULTS = 500
 #: Characters that end a quoted text in MLflow's search language; run ids and our own tags have none.
 _QUOTES = str.maketrans({"'": "", '"': "", "`": "", "\\": ""})
 
@@ -104,6 +106,10 @@ class Runs:
     def delete(self, run: str) -> None:
         """Put it where deleted runs go."""
         self.transport.call("POST", "runs/delete", {"run_id": run})
+
+    def delete_tag(self, run: str, key: str) -> None:
+        """Take a tag away that it has."""
+        self.transport.call("POST", "runs/delete-tag", {"run_id": run, "key": key})
 
     def log(
         self,
@@ -211,7 +217,12 @@ class Runs:
         return found
 
     def upload(self, run: str, path: str, data: bytes) -> bool:
-        """Store a file among the run's artifacts; False where that takes keys that only its jobs or nobody has."""
+        """Store a file among the run's artifacts; False where that takes keys that only its jobs or nobody has.
+
+        Raises:
+            Refused: it is not taken.
+            TrackerUnavailable: it cannot be stored now.
+        """
         root = self._artifacts.get(run) or self.get(run)["info"].get("artifact_uri", "")
         parts = urlsplit(root)
         if parts.scheme == "mlflow-artifacts":
@@ -229,20 +240,26 @@ class Runs:
 
     def _presigned(self, run: str, path: str, data: bytes) -> bool:
         """Straight to the object store, where the server signs that (MLflow 3.9 and newer, S3 alone)."""
+        import urllib.error
         import urllib.request
 
         try:
             answer = self.transport.call("POST", "artifacts/presigned-upload-url", {"run_id": run, "path": path})
         except (Refused, TrackerUnavailable):  # too old for that, or no S3
             return False
+        parts = urlsplit(answer["presigned_url"])
         request = urllib.request.Request(answer["presigned_url"], data=data, method="PUT")  # noqa: S310
         for name, value in (answer.get("headers") or {}).items():
             request.add_header(name, value)
         try:
             with urllib.request.urlopen(request, timeout=30):  # noqa: S310
                 return True
-        except OSError:  # URLError, HTTPError and time-outs are
-            return False
+        except urllib.error.HTTPError as error:
+            if error.code < _FAULTS:
+                return False
+            raise TrackerUnavailable(f"{parts.hostname} does not take {path}: {error}") from error
+        except OSError as error:
+            raise TrackerUnavailable(f"{parts.hostname} cannot be reached: {error}") from error
 
     def _find_experiment(self, name: str) -> str:
         try:

@@ -140,6 +140,11 @@ def _delete(store: Any, body: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _delete_tag(store: Any, body: dict[str, Any]) -> dict[str, Any]:
+    store.delete_tag(body["run_id"], body["key"])
+    return {}
+
+
 def _log_batch(store: Any, body: dict[str, Any]) -> dict[str, Any]:
     from mlflow.entities import Metric, Param, RunTag
 
@@ -187,6 +192,7 @@ _PATHS: dict[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
     "runs/get": _get,
     "runs/update": _update,
     "runs/delete": _delete,
+    "runs/delete-tag": _delete_tag,
     "runs/log-batch": _log_batch,
     "runs/search": _search,
     "metrics/get-history-bulk-interval": _history,

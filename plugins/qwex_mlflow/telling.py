@@ -7,18 +7,19 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from qwex import events
 from qwex.errors import TrackerUnavailable
 from qwex_mlflow import describing, limits
 from qwex_mlflow.errors import Refused
 from qwex_mlflow.redacting import Secrets
 from qwex_mlflow.runs import quoted
+from qwex_mlflow.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qwex.tracker import TrackedJob
     from qwex_mlflow.runs import Runs
-    from qwex_mlflow.story import Story
 
 __all__ = ["end", "ended", "fold_in", "record"]
 
@@ -30,14 +31,16 @@ _NOTEBOOK = 32_000_000
 
 
 def record(runs: Runs, run: str, job: TrackedJob, story: Story) -> None:
-    """A piece of the job's story."""
+    """A piece of the job's story. Files that cannot be stored now are stored with its end."""
     params = describing.params(job.spec, job.record) if story.begins else {}
     if params or story.metrics or story.tags:
         runs.log(run, story.metrics, params, story.tags)
     if story.state and not job.record.state.terminal:
         runs.update(run, describing.STATUS[story.state])
     secrets = Secrets(job.spec.env, job.environment)
-    _upload(runs, run, {**(describing.files(job, secrets) if story.begins and secrets.known else {}), **story.files})
+    files = describing.files(job, secrets) if story.begins and secrets.known else {}
+    if owed := _upload(runs, run, {**files, **story.files}):
+        runs.log(run, tags={describing.NOT_STORED: ", ".join(owed)})
 
 
 def ended(runs: Runs, run: str, job: TrackedJob) -> None:
@@ -45,8 +48,11 @@ def ended(runs: Runs, run: str, job: TrackedJob) -> None:
     runs.update(run, describing.STATUS[job.record.state], job.record.ended_at)
 
 
-def end(runs: Runs, run: str, job: TrackedJob) -> None:
-    """The job's end, whatever its code has said of it, and that of all runs it left open."""
+def end(runs: Runs, run: str, job: TrackedJob) -> list[str]:
+    """The job's end, whatever its code has said of it, and that of all runs it left open.
+
+    Returns what files could not be stored now; all else is told.
+    """
     secrets = Secrets(job.spec.env, job.environment)
     # First, so that it is right at once; and last, since until then something of the job may still have spoken.
     ended(runs, run, job)
@@ -54,9 +60,18 @@ def end(runs: Runs, run: str, job: TrackedJob) -> None:
     tags = _without_theirs(describing.final_tags(job, secrets), data, job)
     runs.log(run, describing.final_metrics(job.record), _own_params(data, job, secrets), tags)
     _end_children(runs, run, job)
+    owing = any(each["key"] == describing.NOT_STORED for each in data.get("tags", []))
+    files = _first_files(job, secrets) if owing else {}
     if secrets.known:
-        _upload(runs, run, _what_it_said(job, secrets))
+        files |= _what_it_said(job, secrets)
+    owed = _upload(runs, run, files)
+    if owed:
+        runs.log(run, tags={describing.NOT_STORED: ", ".join(owed)})
+    elif owing:
+        with contextlib.suppress(Refused):  # told twice at once
+            runs.delete_tag(run, describing.NOT_STORED)
     ended(runs, run, job)
+    return owed
 
 
 def fold_in(runs: Runs, earlier: str, run: str) -> None:
@@ -79,6 +94,17 @@ def _own_params(data: Mapping[str, Any], job: TrackedJob, secrets: Secrets) -> d
     return {key: value for key, value in given.items() if limits.name(key) not in logged}
 
 
+def _first_files(job: TrackedJob, secrets: Secrets) -> dict[str, bytes]:
+    """What would have been stored while the job ran."""
+    files = describing.files(job, secrets) if secrets.known else {}
+    with contextlib.suppress(OSError, TypeError), open(job.log, "rb") as log_of_job:  # type: ignore[arg-type]
+        for number, line in enumerate(log_of_job, 1):
+            if line.startswith(b'{"type":"packages"'):
+                with contextlib.suppress(ValueError):
+                    files |= Story.of(job, [events.parse(line, number)]).files
+    return files
+
+
 def _what_it_said(job: TrackedJob, secrets: Secrets) -> dict[str, bytes]:
     found = {}
     if output := job.output(_OUTPUT):
@@ -91,13 +117,17 @@ def _what_it_said(job: TrackedJob, secrets: Secrets) -> dict[str, bytes]:
     return found
 
 
-def _upload(runs: Runs, run: str, files: Mapping[str, bytes]) -> None:
-    """A run without its files is a run all the same."""
-    for path, data in files.items():
+def _upload(runs: Runs, run: str, files: Mapping[str, bytes]) -> list[str]:
+    """A run without its files is a run all the same. Returns those that cannot be stored now."""
+    for number, (path, data) in enumerate(files.items()):
         try:
             runs.upload(run, path, data)
-        except (Refused, TrackerUnavailable) as error:
+        except Refused as error:
             log.warning("%s is not stored beside the run %s: %s", path, run, error)
+        except TrackerUnavailable as error:
+            log.info("files of the run %s are stored later: %s", run, error)
+            return list(files)[number:]  # each would take as long to fail
+    return []
 
 
 def _end_children(runs: Runs, run: str, job: TrackedJob) -> None:

@@ -14,7 +14,7 @@ import logging
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from qwex.config import read_section
 from qwex.errors import InvalidSpec, TrackerUnavailable
@@ -22,7 +22,7 @@ from qwex.state import Reason
 from qwex.tracker import Found, Metric, Tracked, TrackedJob, Tracker, TrackerContext
 from qwex_mlflow import describing, settings, telling
 from qwex_mlflow.arrays import Arrays
-from qwex_mlflow.errors import Refused
+from qwex_mlflow.errors import Refused, Unanswered
 from qwex_mlflow.reconciling import Reconciler
 from qwex_mlflow.redacting import Secrets
 from qwex_mlflow.runs import Runs, quoted
@@ -31,12 +31,14 @@ from qwex_mlflow.settings import Place
 from qwex_mlflow.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qwex.backend import Plan
     from qwex.events import Event
 
 __all__ = ["MlflowTracker", "Reference"]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,10 @@ log = logging.getLogger(__name__)
 _METRICS, _VALUES = 20, 50
 #: Seconds for which the list of experiments is good enough to look for metrics.
 _EXPERIMENTS_LAST = 10.0
+#: Seconds after a job's end for which its files are sent again to a server that does not take them.
+_PATIENCE = 86400.0
+#: Seconds after which a request that was not answered has had its effect, or never will.
+_SETTLED = 60.0
 #: Seconds for which servers are searched.
 _SEARCH = 20.0
 #: Jobs that one search may give.
@@ -81,6 +87,8 @@ class MlflowTracker(Tracker):
         self._controller = _identity(context.folder)
         self._arrays = Arrays(self._servers)
         self._reconciler = Reconciler(self._servers, context, self._controller)
+        #: When a run was asked for that may still be made, by job and attempt, on the monotonic clock.
+        self._asked: dict[tuple[str, int], float] = {}
         #: Runs that somebody has deleted by hand: nothing more is logged to them.
         self._gone: set[str] = set()
 
@@ -143,13 +151,16 @@ class MlflowTracker(Tracker):
         """The job's end is the run's, whatever its code has said of it, and that of all runs it left open."""
         if not job.reference:
             return
-        reference = Reference.loads(job.reference)
+        reference, owed = Reference.loads(job.reference), None
         if (runs := self._runs(job)) is not None:
-            await self._guarded(runs, reference.run, telling.end, job)
+            owed = await self._guarded(runs, reference.run, telling.end, job)
         if (runs := runs or self._server(job)) is None:
             return
         await self._arrays.ended(runs, reference.experiment, job)
         self._reconciler.look_soon(reference.uri, reference.experiment)
+        if owed and time.time() - (job.record.ended_at or 0) < _PATIENCE:
+            # As a place of its own: what is told of other jobs needs no files.
+            raise TrackerUnavailable(f"{reference.uri} takes no files now", place=f"{reference.uri} (files)")
 
     async def withdraw(self, job: TrackedJob) -> None:
         """The run goes where deleted runs go."""
@@ -204,14 +215,15 @@ class MlflowTracker(Tracker):
             return self._servers.at(place)
         return self._servers.known(uri) or (None if settings.is_remote(uri) else self._servers.at(Place(uri)))
 
-    async def _guarded(self, runs: Runs, run: str, what: Any, *arguments: Any) -> None:
+    async def _guarded(self, runs: Runs, run: str, what: Callable[..., T], *arguments: Any) -> T | None:
         try:
-            await self._servers.ask(runs, what, runs, run, *arguments)
+            return await self._servers.ask(runs, what, runs, run, *arguments)
         except Refused as refused:
             if not refused.missing:
                 raise
             log.info("the run %s was deleted by hand; nothing more is logged to it", run)
             self._gone.add(run)
+            return None
 
     async def _go_on(self, job: TrackedJob, reference: Reference) -> None:
         if (runs := self._runs(job)) is not None:
@@ -238,7 +250,14 @@ class MlflowTracker(Tracker):
         return Tracked(reference.dumps(), {k: v for k, v in given.items() if k not in job.spec.env}, links)
 
     def _found_or_made(self, runs: Runs, job: TrackedJob, again: bool) -> Reference:
-        return self._given(runs, job) or (self._find(runs, job) if again else None) or self._create(runs, job)
+        found = self._given(runs, job) or (self._find(runs, job) if again else None)
+        asked = self._asked.get((job.run_id, job.attempt))
+        if found is None and asked is not None and time.monotonic() - asked < _SETTLED:
+            uri = runs.transport.uri
+            raise TrackerUnavailable(f"{uri} may still make the run that it was asked for", place=f"{uri} (asked)")
+        found = found or self._create(runs, job)
+        self._asked.pop((job.run_id, job.attempt), None)
+        return found
 
     def _given(self, runs: Runs, job: TrackedJob) -> Reference | None:
         """The run that the job's user has named as its own, as ``mlflow run`` does."""
@@ -274,6 +293,9 @@ class MlflowTracker(Tracker):
         experiment = runs.experiment(name)
         try:
             made = runs.create(experiment, *arguments)
+        except Unanswered:
+            self._asked[job.run_id, job.attempt] = time.monotonic()
+            raise
         except Refused as refused:
             if not refused.missing:
                 raise

@@ -18,7 +18,7 @@ from mlflowserver import missing, mlflow_server
 from postgres import missing as no_postgres
 from postgres import server as postgres_server
 from qwex_mlflow import limits
-from qwex_mlflow.errors import Refused
+from qwex_mlflow.errors import Refused, Unanswered
 from qwex_mlflow.rest import Rest
 from qwex_mlflow.runs import Runs
 from qwex_mlflow.settings import Place
@@ -162,7 +162,7 @@ class Dripping:
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"])
 def test_an_answer_that_drips_is_none(head, monkeypatch):
     monkeypatch.setattr("qwex_mlflow.rest._ANSWER", 0.5)
-    with Dripping(head, b" ", 0.1) as server, pytest.raises(TrackerUnavailable, match="cannot be reached"):
+    with Dripping(head, b" ", 0.1) as server, pytest.raises(Unanswered, match="cannot be reached"):
         runs_at(server).get("x")
 
 
@@ -193,6 +193,20 @@ def test_a_server_that_hangs_holds_up_no_job(recorded, monkeypatch):
         (standing,) = recorded.trackers()
         assert standing.waiting == 6
         hold.set()
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "missing"),
+    [
+        ("RESOURCE_DOES_NOT_EXIST", "Run with id=x not found", True),
+        ("INVALID_PARAMETER_VALUE", "The run x must be in the 'active' state. Current state is deleted.", True),
+        ("INVALID_PARAMETER_VALUE", "The experiment 7 must be in the 'active' state. Current state is deleted.", True),
+        ("INVALID_PARAMETER_VALUE", "Invalid metric name: deleted,rows", False),
+        ("BAD_REQUEST", "the table rows_deleted", False),
+    ],
+)
+def test_what_was_deleted_is_told_from_what_has_the_word_in_it(code, message, missing):
+    assert Refused(message, code).missing is missing
 
 
 def test_a_refusal_is_final():
@@ -316,6 +330,72 @@ async def test_the_status_of_a_job_that_has_ended_comes_before_the_rest_of_its_s
     run = server.run_of("early-abc234")
     assert (run.status, run.end_time) == ("FAILED", 1_700_000_009_000)
     assert tracker.place(job) == tracker.place(job_of("another-abc234")) == server.uri
+    await tracker.close()
+
+
+@anyio
+async def test_files_that_a_server_does_not_take_now_come_later_and_hold_up_no_status(
+    tracker, server, tmp_path, monkeypatch
+):
+    def away(self, path, data):
+        raise TrackerUnavailable("no space", place=self.uri)
+
+    packages = Event(3, "packages", 1.0, data={"packages": {"numpy": "2.0"}})
+    (tmp_path / "log").write_text('{"type":"packages","ts":1.0,"attempt":1,"seq":2,"packages":{"numpy":"2.0"}}\n')
+    job = replace(await begun(tracker, job_of("files-abc234")), log=tmp_path / "log", output=lambda most: "printed")
+    over = replace(job, record=replace(job.record, state=JobState.FAILED, ended_at=time.time()))
+    with monkeypatch.context() as patched:
+        patched.setattr(Rest, "put", away)
+        await tracker.record(job, [Event(2, "state", 1.0, data={"state": "QUEUED"}), packages])
+        with pytest.raises(TrackerUnavailable, match="takes no files") as raised:
+            await tracker.end(over)
+        assert raised.value.place != server.uri
+        run = server.run_of("files-abc234")
+        assert (run.status, run.tags["qwex.state"]) == ("FAILED", "FAILED")
+        assert "logs/output.txt" in run.tags["qwex.not_stored"]
+    await tracker.end(over)
+    run = server.run_of("files-abc234")
+    assert "qwex.not_stored" not in run.tags
+    stored = {"code/one.py", "environment/requirements.txt", "qwex/job.json", "logs/output.txt"}
+    assert server.files(run).keys() == stored
+    await tracker.close()
+
+
+@anyio
+async def test_a_run_that_may_still_be_made_is_not_made_twice(tracker, server, monkeypatch):
+    def silent(self, *arguments):
+        raise Unanswered("it takes too long")
+
+    job = job_of("once-abc234")
+    with monkeypatch.context() as patched:
+        patched.setattr(Runs, "create", silent)
+        with pytest.raises(Unanswered):
+            await tracker.begin(job, again=False)
+    with pytest.raises(TrackerUnavailable, match="may still make"):
+        await tracker.begin(job, again=True)
+    monkeypatch.setattr("qwex_mlflow.tracker._SETTLED", 0.0)
+    await tracker.begin(job, again=True)
+    assert len(server.of_job(job.run_id)) == 1
+    await tracker.close()
+
+
+@anyio
+async def test_a_run_that_was_made_twice_is_deleted_once_it_is_known_which_is_the_jobs(tmp_path, server, monkeypatch):
+    async def states(run_ids):
+        return dict.fromkeys(run_ids, "SUCCEEDED")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    tracker = MlflowTracker(TrackerContext(tmp_path, states=states))
+    job = await begun(tracker, job_of("twice-abc234", experiment="twice"))
+    tracker._reconciler.look_soon(server.uri, Reference.loads(job.reference).experiment)
+    own = Reference.loads(job.reference).run
+    other = Reference.loads((await tracker.begin(replace(job, reference=""), again=False)).reference).run
+    assert await tracker._reconciler.look() == 0
+    assert len(server.of_job(job.run_id)) == 2
+    await tracker.end(replace(job, record=replace(job.record, state=JobState.SUCCEEDED, ended_at=2.0)))
+    await tracker._reconciler.look()
+    assert [run.id for run in server.of_job(job.run_id)] == [own]
+    assert server.call("runs/get", run_id=other)["run"]["info"]["lifecycle_stage"] == "deleted"
     await tracker.close()
 
 
