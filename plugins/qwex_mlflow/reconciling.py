@@ -19,7 +19,7 @@ from qwex_mlflow import describing
 from qwex_mlflow.runs import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from qwex.tracker import TrackerContext
     from qwex_mlflow.runs import Runs
@@ -37,8 +37,11 @@ _OPEN = ("RUNNING", "SCHEDULED")
 class Reconciler:
     """One task over all servers that jobs have led to."""
 
-    def __init__(self, servers: Servers, context: TrackerContext, controller: str) -> None:
+    def __init__(
+        self, servers: Servers, at: Callable[[str], Runs | None], context: TrackerContext, controller: str
+    ) -> None:
         self._servers = servers
+        self._at = at
         self._context = context
         self._controller = controller
         self._file = context.folder / "experiments.json"
@@ -48,7 +51,9 @@ class Reconciler:
         self._wake = asyncio.Event()
 
     def start(self) -> None:
-        """Look now and then."""
+        """Look now and then, and soon where an earlier controller has left something."""
+        if self._experiments:
+            self._wake.set()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -67,15 +72,16 @@ class Reconciler:
         self._wake.set()
 
     async def look(self) -> int:
-        """Mend what is wrong now; how many runs that were."""
-        mended = 0
-        for uri, experiments in list(self._experiments.items()):
-            if runs := self._servers.known(uri):
-                try:
-                    mended += await self._mend(runs, sorted(experiments))
-                except QwexError as error:
-                    log.info("the runs at %s are looked at later: %s", uri, error)
-        return mended
+        """Mend what is wrong now; how many runs that were. One server that hangs keeps no other's from it."""
+        known = [(self._at(uri), sorted(ids)) for uri, ids in self._experiments.items()]
+        return sum(await asyncio.gather(*(self._look(runs, ids) for runs, ids in known if runs)))
+
+    async def _look(self, runs: Runs, experiments: list[str]) -> int:
+        try:
+            return await self._mend(runs, experiments)
+        except QwexError as error:
+            log.info("the runs at %s are looked at later: %s", runs.transport.uri, error)
+            return 0
 
     async def _run(self) -> None:
         while True:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from qwex.errors import TrackerUnavailable
-from qwex_mlflow import limits
+from qwex_mlflow import folders, limits
 from qwex_mlflow.errors import Refused
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ NOT_LOGGED, _NAMED = "qwex.not_logged", 20
 #: Refusals after which it is not tried any more which parts of a batch are to blame.
 _REFUSED = 50
 _PAGE = 1000
+_HERE = ("localhost", "127.0.0.1", "::1")
 #: Statuses of HTTP from here on are the server's fault, and may be others later.
 _FAULTS = 500
 #: Characters that end a quoted text in MLflow's search language; run ids and our own tags have none.
@@ -58,8 +59,8 @@ class Runs:
         self._lock = threading.Lock()
         #: When they were listed (seconds since the epoch), and their ids.
         self._all_experiments: tuple[float, list[str]] = (0.0, [])
-        #: Where artifacts of a run lie, by its id; a few of the last.
-        self._artifacts: dict[str, str] = {}
+        #: Where artifacts of a run lie, and its experiment, by its id; a few of the last.
+        self._artifacts: dict[str, tuple[str, str]] = {}
 
     def experiment(self, name: str) -> str:
         """The id of the experiment, made where there is none; one that was deleted is restored."""
@@ -223,34 +224,43 @@ class Runs:
             Refused: it is not taken.
             TrackerUnavailable: it cannot be stored now.
         """
-        root = self._artifacts.get(run) or self.get(run)["info"].get("artifact_uri", "")
+        if run not in self._artifacts:
+            self.get(run)
+        root, experiment = self._artifacts[run]
         parts = urlsplit(root)
         if parts.scheme == "mlflow-artifacts":
             self.transport.put(f"{parts.path.strip('/')}/{path}", data)
         elif parts.scheme in ("", "file"):
-            # A server's own folder, which is ours too where it is on this machine.
-            return self._is_here() and _write(Path(unquote(parts.path)) / path, data)
+            folder = Path(unquote(parts.path))
+            return self._may_write(folder, experiment, run) and folders.write(folder / path, data)
         else:
             return self._presigned(run, path, data)
         return True
 
-    def _is_here(self) -> bool:
+    def _may_write(self, folder: Path, experiment: str, run: str) -> bool:
+        """Whether it is on this machine, and a place for that; a store without a server is the user's own."""
         host = urlsplit(self.transport.uri).hostname
-        return host in (None, "localhost", "127.0.0.1", "::1")
+        return host is None or (host in _HERE and folders.is_a_runs(folder, experiment, run))
 
     def _presigned(self, run: str, path: str, data: bytes) -> bool:
         """Straight to the object store, where the server signs that (MLflow 3.9 and newer, S3 alone)."""
         import urllib.error
         import urllib.request
 
+        body = {"run_id": run, "path": path}
         try:
-            answer = self.transport.call("POST", "artifacts/presigned-upload-url", {"run_id": run, "path": path})
+            url, headers = self._ask(
+                lambda said: (str(said["presigned_url"]), dict(said.get("headers") or {})),
+                "POST",
+                "artifacts/presigned-upload-url",
+                body,
+            )
         except (Refused, TrackerUnavailable):  # too old for that, or no S3
             return False
-        parts = urlsplit(answer["presigned_url"])
-        request = urllib.request.Request(answer["presigned_url"], data=data, method="PUT")  # noqa: S310
-        for name, value in (answer.get("headers") or {}).items():
-            request.add_header(name, value)
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https"):
+            return False
+        request = urllib.request.Request(url, data=data, headers=headers, method="PUT")  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=30):  # noqa: S310
                 return True
@@ -307,7 +317,8 @@ class Runs:
             raise TrackerUnavailable(f"{uri} is no MLflow server: it answers {answer!r:.300}", place=uri) from None
 
     def _remembered(self, run: dict[str, Any]) -> dict[str, Any]:
-        self._artifacts[run["info"]["run_id"]] = run["info"].get("artifact_uri", "")
+        info = run["info"]
+        self._artifacts[info["run_id"]] = str(info.get("artifact_uri", "")), str(info.get("experiment_id", ""))
         while len(self._artifacts) > _PAGE:
             with contextlib.suppress(KeyError, StopIteration):
                 del self._artifacts[next(iter(self._artifacts))]
@@ -335,12 +346,3 @@ def _values(said: dict[str, Any]) -> list[float]:
 def quoted(text: str) -> str:
     """A text as MLflow's search language has it."""
     return f"'{text.translate(_QUOTES)}'"
-
-
-def _write(path: Path, data: bytes) -> bool:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError:
-        return False
-    return True

@@ -39,7 +39,7 @@ class Servers:
         if found is None:
             found = self._by_place[place] = Runs(self._transport(place))
             self._threads[found] = Threads(_THREADS, "mlflow")
-        self._by_uri[place.uri] = found
+        self._by_uri[found.transport.uri] = found
         return found
 
     def known(self, uri: str) -> Runs | None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import secrets
 import time
 from pathlib import Path
@@ -52,6 +53,8 @@ _PATIENCE = 86400.0
 _SETTLED = 60.0
 #: Seconds for which servers are searched.
 _SEARCH = 20.0
+#: Conditions of one search: for each, databases join a table, and SQLite joins no more than 64.
+_CONDITIONS, _AND = 50, re.compile(r"\band\b", re.IGNORECASE)
 #: Jobs that one search may give.
 _FOUND = 1000
 
@@ -86,7 +89,7 @@ class MlflowTracker(Tracker):
         self._servers = Servers(context.folder)
         self._controller = _identity(context.folder)
         self._arrays = Arrays(self._servers)
-        self._reconciler = Reconciler(self._servers, context, self._controller)
+        self._reconciler = Reconciler(self._servers, self._known, context, self._controller)
         #: When a run was asked for that may still be made, by job and attempt, on the monotonic clock.
         self._asked: dict[tuple[str, int], float] = {}
         #: Runs that somebody has deleted by hand: nothing more is logged to them.
@@ -175,6 +178,8 @@ class MlflowTracker(Tracker):
 
     async def find(self, where: str) -> Found:
         """By MLflow's search language, over the runs of jobs."""
+        if len(_AND.findall(where)) >= _CONDITIONS:
+            raise InvalidSpec.of("where", f"at most {_CONDITIONS} conditions at a time")
         if place := self._place({}, None):
             self._servers.at(place)
         asked = {asyncio.create_task(self._servers.ask(runs, _found, runs, where)): runs for runs in self._servers}
@@ -214,6 +219,14 @@ class MlflowTracker(Tracker):
         if place and place.uri == uri:
             return self._servers.at(place)
         return self._servers.known(uri) or (None if settings.is_remote(uri) else self._servers.at(Place(uri)))
+
+    def _known(self, uri: str) -> Runs | None:
+        """The server at an address: as a job has led to it, or with keys that are no job's."""
+        found = self._servers.known(uri)
+        if found is None and settings.is_remote(uri):
+            place = self._place({}, None)
+            found = self._servers.at(place if place and place.uri.rstrip("/") == uri else Place(uri))
+        return found
 
     async def _guarded(self, runs: Runs, run: str, what: Callable[..., T], *arguments: Any) -> T | None:
         try:

@@ -259,6 +259,31 @@ async def test_without_proxied_artifacts_they_are_written_where_the_server_has_t
         assert direct.files(direct.run_of(job.run_id))["code/one.py"] == b"print(1)"
 
 
+@pytest.fixture
+def victim(tmp_path):
+    """A home folder with something hidden in it, and a link to that."""
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / ".ssh")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "folder", [".ssh", ".ssh/1/r1/artifacts", "link/1/r1/artifacts", "x/../.ssh/1/r1/artifacts", "2/r1/artifacts", "a"]
+)
+def test_a_server_chooses_no_folder_to_write_to(victim, folder):
+    info = {"run_id": "r1", "experiment_id": "1", "artifact_uri": f"{victim}/{folder}"}
+    with Answering(200, json.dumps({"run": {"info": info}}).encode()) as server:
+        assert not runs_at(server).upload("r1", "authorized_keys", b"mine")
+    assert [path for path in victim.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_of_a_runs_own_is_one_that_it_may_choose(victim):
+    info = {"run_id": "r1", "experiment_id": "1", "artifact_uri": f"file://{victim}/mlruns/1/r1/artifacts"}
+    with Answering(200, json.dumps({"run": {"info": info}}).encode()) as server:
+        assert runs_at(server).upload("r1", "code/one.py", b"mine")
+    assert (victim / "mlruns" / "1" / "r1" / "artifacts" / "code" / "one.py").read_bytes() == b"mine"
+
+
 @anyio
 @pytest.mark.skipif(bool(no_postgres()), reason=no_postgres())
 async def test_on_postgresql(tmp_path, monkeypatch):
@@ -400,6 +425,23 @@ async def test_a_run_that_was_made_twice_is_deleted_once_it_is_known_which_is_th
 
 
 @anyio
+async def test_after_a_restart_what_an_earlier_controller_left_is_mended(tmp_path, server, monkeypatch):
+    async def states(run_ids):
+        return dict.fromkeys(run_ids, "FAILED")
+
+    monkeypatch.setattr("qwex_mlflow.reconciling._SOON", 0.0)
+    first = MlflowTracker(TrackerContext(tmp_path))
+    elsewhere = {"MLFLOW_TRACKING_URI": server.uri}
+    job = await begun(first, job_of("left-abc234", experiment="left", env=elsewhere))
+    first._reconciler.look_soon(server.uri, Reference.loads(job.reference).experiment)
+    await first.close()
+    second = MlflowTracker(TrackerContext(tmp_path, states=states))
+    await second.start()
+    await asyncio.to_thread(server.run_of, "left-abc234", "FAILED")
+    await second.close()
+
+
+@anyio
 async def test_many_metrics_go_in_few_requests(tracker, server):
     job = await begun(tracker, job_of("many-abc234"))
     events = [Event(n, "metrics", 5.0 + n, data={"values": {"loss": 1 / n}, "step": n}) for n in range(1, 2501)]
@@ -418,6 +460,9 @@ async def test_find(tracker, server):
     assert await tracker.find("metrics.found > 0.6") == Found([])
     with pytest.raises(InvalidSpec, match="where"):
         await tracker.find("what is this")
+    assert (await tracker.find(" AND ".join(["metrics.found > 0.4"] * 50))).run_ids == ["found-abc234"]
+    with pytest.raises(InvalidSpec, match="at most 50"):
+        await tracker.find(" and ".join(["metrics.found > 0.4"] * 51))
     await tracker.close()
 
 

@@ -8,6 +8,8 @@ import pytest
 from qwex_mlflow import settings
 from qwex_mlflow.settings import MlflowSettings, place_of
 
+from qwex.errors import ConfigError
+
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch):
@@ -84,6 +86,14 @@ def test_the_controllers_keys_go_to_its_own_server_alone(tmp_path, environment, 
     assert place(tmp_path, insecure)[3:5] == ("", True)
     mine = {"MLFLOW_TRACKING_URI": "https://elsewhere", "MLFLOW_TRACKING_TOKEN": "mine"}
     assert place(tmp_path, mine).token == "mine"
+
+
+@pytest.mark.parametrize("uri", ["http://[::1", "http://ada:hunter22@h:port", "https://h:99999"])
+def test_what_is_no_address_is_said_to_be_none(tmp_path, uri):
+    for given in ({"env": {"MLFLOW_TRACKING_URI": uri}}, {"tracking_uri": uri}):
+        with pytest.raises(ConfigError, match="is none") as raised:
+            place(tmp_path, **given)
+        assert "hunter22" not in str(raised.value)
 
 
 def test_of_a_job_elsewhere_a_path_means_nothing_here(tmp_path):
