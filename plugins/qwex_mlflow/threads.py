@@ -44,7 +44,8 @@ class Threads:
         """End those that have nothing to do, and the others after what they do."""
         with self._changed:
             self._closed = True
-            self._calls.clear()
+            while self._calls:
+                self._calls.popleft()[0].cancel()
             self._changed.notify_all()
 
     def _run(self) -> None:
