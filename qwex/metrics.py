@@ -18,7 +18,8 @@ def log_metrics(values: Mapping[str, float], step: int = 0) -> None:
     runs the same in both; nor does it in processes that a job starts, which have their own way to MLflow.
 
     Raises:
-        TypeError: a value is no number, or a name no text.
+        TypeError: a value or the step is no number, or a name no text.
+        ValueError: a number is too large: a step beyond ±2**53, a value that no float holds.
     """
     if runner := sys.modules.get("qwex_runner.metrics"):
         runner.log_metrics(values, step)

@@ -115,8 +115,10 @@ class TrackerStanding:
     name: str
     #: Jobs of which there is news that it was not told yet.
     waiting: int
-    #: Why it cannot be reached, and since when in seconds since the epoch; empty and None when it can.
+    #: Why it cannot be reached; empty when it can.
     problem: str = ""
+    #: Since when, in seconds since the epoch; of one job since when there is news that it was not told, whatever the
+    #: reason. None where there is nothing of the kind.
     since: float | None = None
 
 

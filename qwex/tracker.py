@@ -7,9 +7,10 @@ tracker does or fails to do delays or fails a job.
 
 For each job, one call at a time::
 
-    variables (at submit) → begin → record* → [begin → record*]* → end
+    variables (at submit) → begin → record* → [begin → record*]* → [ended → record*] → end
 
-``begin`` is called for each attempt, and in between the calls of many jobs may run at once.
+``begin`` is called for each attempt, ``ended`` where much of the story is still to come; in between the calls of many
+jobs may run at once.
 """
 
 from __future__ import annotations
@@ -134,6 +135,13 @@ class Tracker(ABC):
         """
         return {}
 
+    def place(self, job: TrackedJob) -> str:
+        """The name of the one of its places that a job's news go to, as ``TrackerUnavailable.place`` has it.
+
+        What hangs holds up no other place's jobs. It asks nobody.
+        """
+        return ""
+
     @abstractmethod
     async def begin(self, job: TrackedJob, *, again: bool) -> Tracked:
         """Record the attempt ``job.attempt`` from now on; ``job.reference`` is that of the attempt before.
@@ -147,6 +155,13 @@ class Tracker(ABC):
     @abstractmethod
     async def record(self, job: TrackedJob, events: Sequence[Event]) -> None:
         """The attempt's story grew by these records, of the ``types`` asked for.
+
+        Raises:
+            TrackerUnavailable: tell it again later.
+        """
+
+    async def ended(self, job: TrackedJob) -> None:  # noqa: B027 - not every tracker shows how a job stands
+        """The job ended as ``job.record`` says; the rest of its story is long, and follows before ``end``.
 
         Raises:
             TrackerUnavailable: tell it again later.

@@ -43,8 +43,8 @@ class Arrays:
         array = _Array(runs.transport.uri, experiment, job.spec.group)
         async with self._locks.setdefault(array, asyncio.Lock()):
             if array not in self._parents:
-                self._parents[array] = await self._servers.ask(_parent, runs, array, job)
-        await self._servers.ask(runs.log, run, tags={"mlflow.parentRunId": self._parents[array]})
+                self._parents[array] = await self._servers.ask(runs, _parent, runs, array, job)
+        await self._servers.ask(runs, runs.log, run, tags={"mlflow.parentRunId": self._parents[array]})
 
     async def ended(self, runs: Runs, experiment: str, job: TrackedJob) -> None:
         """One of an array's jobs has ended, and perhaps it was the last."""
@@ -53,7 +53,7 @@ class Arrays:
         array = _Array(runs.transport.uri, experiment, job.spec.group)
         async with self._locks.setdefault(array, asyncio.Lock()):
             with contextlib.suppress(Refused):  # deleted by hand
-                await self._servers.ask(_conclude, runs, array, job.record.ended_at)
+                await self._servers.ask(runs, _conclude, runs, array, job.record.ended_at)
 
 
 def _parent(runs: Runs, array: _Array, job: TrackedJob) -> str:

@@ -22,7 +22,9 @@ __all__ = [
     "ATTEMPT",
     "CONTROLLER",
     "NOTE",
+    "NOT_STORED",
     "RUN_ID",
+    "STATE",
     "STATUS",
     "WITHIN",
     "experiment",
@@ -35,6 +37,10 @@ __all__ = [
 
 #: Tags of a job's own run, and of those that its code made itself.
 RUN_ID, CONTROLLER, ATTEMPT, WITHIN = "qwex.run_id", "qwex.controller", "qwex.attempt", "qwex.within"
+#: Names that mean something to qwex or to MLflow: no tag of a job's has one.
+_OURS = ("qwex.", "mlflow.")
+#: How the job ended, of a run that was told so; and the files that could not be stored beside it by then.
+STATE, NOT_STORED = "qwex.state", "qwex.not_stored"
 #: MLflow's own, with what its page says of a run.
 NOTE = "mlflow.note.content"
 
@@ -69,14 +75,17 @@ def experiment(job: TrackedJob, default: str) -> str:
     return PurePosixPath(spec.cwd).name or "qwex"
 
 
-def tags(job: TrackedJob, controller: str) -> dict[str, str]:
+def tags(job: TrackedJob, controller: str, secrets: Secrets) -> dict[str, str]:
     """What is known at submit, under MLflow's own names where it has some."""
+    found = {key: secrets.cleaned(hidden(key, value)) for key, value in _described(job).items() if value}
+    # By these it is found again.
+    return {**found, RUN_ID: job.record.id, CONTROLLER: controller, ATTEMPT: str(job.attempt)}
+
+
+def _described(job: TrackedJob) -> dict[str, str]:
     spec, record = job.spec, job.record
     path = spec.notebook.path if spec.notebook else ""
     found = {
-        RUN_ID: record.id,
-        CONTROLLER: controller,
-        ATTEMPT: str(job.attempt),
         "qwex.backend": record.backend,
         "qwex.queue": record.queue or "",
         "qwex.kind": record.kind,
@@ -98,8 +107,8 @@ def tags(job: TrackedJob, controller: str) -> dict[str, str]:
             "mlflow.source.git.dirty": "true" if git.dirty else "false",
         }
     found |= {f"qwex.parameters.{key}": str(value) for key, value in spec.parameters.items()}
-    found |= {key: value for key, value in spec.tags.items() if not key.startswith("mlflow.")}
-    return {key: hidden(key, value) for key, value in found.items() if value}
+    found |= {key: value for key, value in spec.tags.items() if not key.startswith(_OURS)}
+    return found
 
 
 def params(spec: JobSpec, record: JobRecord) -> dict[str, Any]:
@@ -110,7 +119,7 @@ def params(spec: JobSpec, record: JobRecord) -> dict[str, Any]:
     }
 
 
-def own_params(spec: JobSpec) -> dict[str, Any]:
+def own_params(spec: JobSpec, secrets: Secrets) -> dict[str, Any]:
     """A notebook's parameters and a script's ``--name value``: for the end, where the job's code has not logged them.
 
     A parameter can't be changed in MLflow, so that one logged beforehand would make ``log_param`` of the job's own code
@@ -122,7 +131,7 @@ def own_params(spec: JobSpec) -> dict[str, Any]:
         if flag := _FLAG.fullmatch(word):
             value = flag[2] if flag[2] is not None else following
             found[flag[1]] = value if value and not (flag[2] is None and _FLAG.fullmatch(value)) else "true"
-    return {name: hidden(name, str(value)) for name, value in found.items()}
+    return {name: secrets.cleaned(hidden(name, str(value))) for name, value in found.items()}
 
 
 def headline(job: TrackedJob) -> str:
@@ -184,7 +193,7 @@ def final_tags(job: TrackedJob, secrets: Secrets) -> dict[str, str]:
     record = job.record
     found = {
         NOTE: secrets.cleaned(note(job)),
-        "qwex.state": record.state.value,
+        STATE: record.state.value,
         "qwex.reason": record.reason,
         "qwex.message": secrets.cleaned(record.message),
         "qwex.exit_code": "" if record.exit_code is None else str(record.exit_code),

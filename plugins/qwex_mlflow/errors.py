@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from qwex.errors import QwexError
+import re
 
-__all__ = ["Refused"]
+from qwex.errors import QwexError, TrackerUnavailable
+
+__all__ = ["Refused", "Unanswered"]
+
+#: What MLflow says of a run or an experiment that was deleted, with codes that it has for much else.
+_NOT_ACTIVE = re.compile(r"The (run|experiment) \S+ must be in (the )?'active' (state|lifecycle_stage)")
 
 
 class Refused(QwexError):
@@ -18,4 +23,10 @@ class Refused(QwexError):
     @property
     def missing(self) -> bool:
         """Whether what was asked for is not there, or was deleted."""
-        return self.code == "RESOURCE_DOES_NOT_EXIST" or "deleted" in self.message
+        if self.code in ("INVALID_PARAMETER_VALUE", "INVALID_STATE"):
+            return _NOT_ACTIVE.match(self.message) is not None
+        return self.code == "RESOURCE_DOES_NOT_EXIST"
+
+
+class Unanswered(TrackerUnavailable):
+    """The server was asked, and may be doing it still."""

@@ -38,6 +38,7 @@ class LocalStore:
         self._folder = folder
         self._lock = threading.Lock()
         self._helper: subprocess.Popen[str] | None = None
+        self._closed = False
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: str) -> dict[str, Any]:
         """What a tracking server's endpoint below ``/api/2.0/mlflow/`` would answer.
@@ -61,13 +62,20 @@ class LocalStore:
         raise Refused(f"{self.uri} takes no {path}")
 
     def close(self) -> None:
-        """End the helper."""
-        with self._lock:
-            self._let_go()
+        """End the helper, whatever it does; it is not started again."""
+        self._closed = True
+        if not self._lock.acquire(timeout=_END):
+            if helper := self._helper:
+                helper.kill()  # who waits for its answer gets none
+            self._lock.acquire()
+        self._let_go()
+        self._lock.release()
 
     def _ask(self, request: str) -> dict[str, Any]:
         """By a new helper where the last one has ended, as it does when it had nothing to do for a while."""
         for _ in range(2):
+            if self._closed:
+                raise TrackerUnavailable(f"{self.uri} is closed", place=self.uri)
             helper = self._helper or self._start()
             assert helper.stdin is not None
             assert helper.stdout is not None

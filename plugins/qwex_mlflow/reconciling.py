@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qwex.errors import QwexError
 from qwex.state import JobState
@@ -19,6 +19,8 @@ from qwex_mlflow import describing
 from qwex_mlflow.runs import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from qwex.tracker import TrackerContext
     from qwex_mlflow.runs import Runs
     from qwex_mlflow.servers import Servers
@@ -35,8 +37,11 @@ _OPEN = ("RUNNING", "SCHEDULED")
 class Reconciler:
     """One task over all servers that jobs have led to."""
 
-    def __init__(self, servers: Servers, context: TrackerContext, controller: str) -> None:
+    def __init__(
+        self, servers: Servers, at: Callable[[str], Runs | None], context: TrackerContext, controller: str
+    ) -> None:
         self._servers = servers
+        self._at = at
         self._context = context
         self._controller = controller
         self._file = context.folder / "experiments.json"
@@ -46,7 +51,9 @@ class Reconciler:
         self._wake = asyncio.Event()
 
     def start(self) -> None:
-        """Look now and then."""
+        """Look now and then, and soon where an earlier controller has left something."""
+        if self._experiments:
+            self._wake.set()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -65,15 +72,16 @@ class Reconciler:
         self._wake.set()
 
     async def look(self) -> int:
-        """Mend what is wrong now; how many runs that were."""
-        mended = 0
-        for uri, experiments in list(self._experiments.items()):
-            if runs := self._servers.known(uri):
-                try:
-                    mended += await self._mend(runs, sorted(experiments))
-                except QwexError as error:
-                    log.info("the runs at %s are looked at later: %s", uri, error)
-        return mended
+        """Mend what is wrong now; how many runs that were. One server that hangs keeps no other's from it."""
+        known = [(self._at(uri), sorted(ids)) for uri, ids in self._experiments.items()]
+        return sum(await asyncio.gather(*(self._look(runs, ids) for runs, ids in known if runs)))
+
+    async def _look(self, runs: Runs, experiments: list[str]) -> int:
+        try:
+            return await self._mend(runs, experiments)
+        except QwexError as error:
+            log.info("the runs at %s are looked at later: %s", runs.transport.uri, error)
+            return 0
 
     async def _run(self) -> None:
         while True:
@@ -92,13 +100,20 @@ class Reconciler:
                 log.exception("runs of ended jobs were not looked at")
 
     async def _mend(self, runs: Runs, experiments: list[str]) -> int:
-        found = await self._servers.ask(_open_runs, runs, experiments, self._controller)
+        found = await self._servers.ask(runs, _open_runs, runs, experiments, self._controller)
         states = await self._context.states(list(found.values()))
         ended = {run: states[job] for run, job in found.items() if job in states and JobState(states[job]).terminal}
+        mended = 0
         for run, state in ended.items():
+            if others := await self._servers.ask(runs, _others, runs, experiments, self._controller, run):
+                if any(describing.STATE in tags for tags in others):
+                    log.info("the run %s of %s was made twice; it is deleted", run, found[run])
+                    await self._servers.ask(runs, runs.delete, run)
+                continue
             log.info("the run of %s had not ended; it has now: %s", found[run], state)
-            await self._servers.ask(runs.update, run, describing.STATUS[JobState(state)], time.time())
-        return len(ended)
+            await self._servers.ask(runs, runs.update, run, describing.STATUS[JobState(state)], time.time())
+            mended += 1
+        return mended
 
     def _read(self) -> dict[str, set[str]]:
         try:
@@ -113,6 +128,26 @@ def _open_runs(runs: Runs, experiments: list[str], controller: str) -> dict[str,
     for status in _OPEN:
         where = f"tags.`{describing.CONTROLLER}` = {quoted(controller)} and attributes.status = '{status}'"
         for run in runs.search(experiments, where):
-            tags = {each["key"]: each["value"] for each in run["data"].get("tags", [])}
-            found[run["info"]["run_id"]] = tags.get(describing.RUN_ID, "")
+            found[run["info"]["run_id"]] = _tags(run).get(describing.RUN_ID, "")
     return found
+
+
+def _others(runs: Runs, experiments: list[str], controller: str, run: str) -> list[dict[str, str]]:
+    """The tags of other runs of the same attempt, as a server makes that did not answer, and was asked again.
+
+    The one that was told of the job's end is the job's; before that none is known to be.
+    """
+    own = _tags(runs.get(run))
+    where = " and ".join(
+        f"tags.`{key}` = {quoted(value)}"
+        for key, value in (
+            (describing.RUN_ID, own.get(describing.RUN_ID, "")),
+            (describing.ATTEMPT, own.get(describing.ATTEMPT, "")),
+            (describing.CONTROLLER, controller),
+        )
+    )
+    return [_tags(each) for each in runs.search(experiments, where) if each["info"]["run_id"] != run]
+
+
+def _tags(run: Mapping[str, Any]) -> dict[str, str]:
+    return {each["key"]: each["value"] for each in run["data"].get("tags", [])}

@@ -6,6 +6,7 @@ import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,8 +16,13 @@ __all__ = ["Secrets", "hidden"]
 
 #: Not max_tokens, nor tokenizer.
 _SECRET = re.compile(
-    r"secret|passw|credential|api_?key|access_?key|private_?key|(^|_)(token|key|auth|pat)$", re.IGNORECASE
+    r"secret|passw|credential|api_?key|access_?key|private_?key|(^|_)(token|key|auth|pat)$"
+    # Not the shell's own PWD and OLDPWD, which are folders.
+    r"|(?<=.)(?<!^old)pwd$",
+    re.IGNORECASE,
 )
+#: A password within an address, and the user that it is for.
+_IN_ADDRESS = re.compile(r"://([^/@\s:]*):([^/@\s]+)@")
 #: What is shorter would be found everywhere, and is a number as often as not.
 _SHORTEST = 8
 HIDDEN = "••••"
@@ -41,6 +47,13 @@ class Secrets:
             self.known = False
         self._values = _spellings(values)
 
+    def without_a_rest(self, text: str) -> str:
+        """The text without what its begin has of a secret that was cut there."""
+        rests = (
+            size for value in self._values for size in range(len(value) - 1, 0, -1) if text.startswith(value[-size:])
+        )
+        return text[max(rests, default=0) :]
+
     def cleaned(self, text: str) -> str:
         """The text without them, whatever part of a longer one a shorter is."""
         for value in self._values:
@@ -63,4 +76,12 @@ def _in_file(path: Path) -> frozenset[str]:
 
 
 def _among(variables: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(value for name, value in variables.items() if len(value) >= _SHORTEST and _SECRET.search(name))
+    named = {value for name, value in variables.items() if _SECRET.search(name)}
+    return frozenset(value for value in named | _in_addresses(variables.values()) if len(value) >= _SHORTEST)
+
+
+def _in_addresses(values: Iterable[str]) -> set[str]:
+    """Passwords in addresses, as in a ``DATABASE_URL``; one that is the user's name is none."""
+    found = {match.groups() for value in values for match in _IN_ADDRESS.finditer(value)}
+    passwords = {password for user, password in found if password != user}
+    return passwords | {unquote(each) for each in passwords}

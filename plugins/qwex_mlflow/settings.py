@@ -11,6 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from qwex.errors import ConfigError
+from qwex_mlflow.redacting import hidden
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -64,6 +67,9 @@ def place_of(
 
     The job's own variables come first, then those of the environment it was submitted in, the configuration, the
     controller's environment, and last a store of qwex's own, which needs MLflow beside qwex.
+
+    Raises:
+        ConfigError: a server is named by something that is no address.
     """
     if not settings.enabled:
         return None
@@ -75,8 +81,18 @@ def place_of(
             if inherited and not is_remote(uri):
                 # Of jobs elsewhere it means nothing here.
                 return _on_this_machine(uri, cwd) if environment else None
-            return _named(uri, {**os.environ, **_read(environment), **env}, inherited)
+            return _named(uri, _keys(uri, {**_read(environment), **env}) if inherited else os.environ, inherited)
     return Place(f"sqlite:///{folder / 'mlflow.db'}") if _has_store() else None
+
+
+def _keys(uri: str, given: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables for a server that a job names: its own, or those of the controller for the controller's server.
+
+    The controller's keys go nowhere else, and none of a job's variables says how they travel.
+    """
+    own = os.environ.get("MLFLOW_TRACKING_URI") == uri
+    bare = not any(name.startswith("MLFLOW_TRACKING_") and name != "MLFLOW_TRACKING_URI" for name in given)
+    return os.environ if own and bare else given
 
 
 def here(variables: Mapping[str, str], cwd: str) -> Place | None:
@@ -101,8 +117,16 @@ def _configured(settings: MlflowSettings) -> Place:
 
 
 def _without_user(place: Place) -> Place:
-    """The user and password of its address apart from it: addresses are shown."""
-    parts = urlsplit(place.uri)
+    """The user and password of its address apart from it: addresses are shown.
+
+    Raises:
+        ConfigError: that is no address.
+    """
+    try:
+        parts = urlsplit(place.uri)
+        parts.port  # noqa: B018 - which is read only here
+    except ValueError as error:
+        raise ConfigError(f"the tracking server's address {hidden('', place.uri)} is none: {error}") from None
     if not is_remote(place.uri) or "@" not in parts.netloc:
         return place
     address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -67,9 +67,20 @@ def _answer(store: Any, request: dict[str, Any]) -> dict[str, Any]:
 def _refusal(error: Exception) -> dict[str, Any]:
     """Whether it may be otherwise later, or MLflow has understood, and does not."""
     code = getattr(error, "error_code", None)  # an MlflowException has one; MLflow itself may be what is missing
+    if _is_about_values(error):
+        return {"code": "INVALID_PARAMETER_VALUE", "message": str(error)}
     if code and code not in _TRANSIENT:
         return {"code": code, "message": str(error)}
     return {"unavailable": f"{type(error).__name__}: {error}"[:300]}
+
+
+def _is_about_values(error: BaseException | None) -> bool:
+    """Whether a number or a text is such that the database's driver does not take it, whatever MLflow makes of that."""
+    while error:
+        if isinstance(error, (OverflowError, UnicodeEncodeError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _json(entity: Any) -> dict[str, Any]:
@@ -120,12 +131,17 @@ def _update(store: Any, body: dict[str, Any]) -> dict[str, Any]:
     from mlflow.entities import RunStatus
 
     status = RunStatus.from_string(body["status"])
-    store.update_run_info(body["run_id"], status, body.get("end_time"), body.get("run_name"))
-    return {}
+    updated = store.update_run_info(body["run_id"], status, body.get("end_time"), body.get("run_name"))
+    return {"run_info": _json(updated)}
 
 
 def _delete(store: Any, body: dict[str, Any]) -> dict[str, Any]:
     store.delete_run(body["run_id"])
+    return {}
+
+
+def _delete_tag(store: Any, body: dict[str, Any]) -> dict[str, Any]:
+    store.delete_tag(body["run_id"], body["key"])
     return {}
 
 
@@ -176,6 +192,7 @@ _PATHS: dict[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
     "runs/get": _get,
     "runs/update": _update,
     "runs/delete": _delete,
+    "runs/delete-tag": _delete_tag,
     "runs/log-batch": _log_batch,
     "runs/search": _search,
     "metrics/get-history-bulk-interval": _history,

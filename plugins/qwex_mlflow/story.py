@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,12 @@ class Story:
         self.tags |= {key: str(value) for key, value in given.items() if value}
 
     def _metrics(self, event: Event) -> None:
-        step = int(event.get("step", 0))
-        self.metrics += [limits.metric(key, float(value), event.ts, step) for key, value in event["values"].items()]
+        step = event.get("step", 0)
+        for key, value in event["values"].items():
+            with contextlib.suppress(TypeError, ValueError):  # it is no number
+                self.metrics.append(limits.metric(key, value, event.ts, step))
+        if isinstance(step, int) and abs(step) > limits.STEPS:
+            self.tags["qwex.cut"] = f"steps beyond ±{limits.STEPS}"
 
     def _usage(self, event: Event) -> None:
         """What the job's processes use, under the names of MLflow's own system metrics (its page shows them apart)."""

@@ -7,13 +7,15 @@ of an array are children of a run for the array.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
+import re
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from qwex.config import read_section
 from qwex.errors import InvalidSpec, TrackerUnavailable
@@ -21,21 +23,23 @@ from qwex.state import Reason
 from qwex.tracker import Found, Metric, Tracked, TrackedJob, Tracker, TrackerContext
 from qwex_mlflow import describing, settings, telling
 from qwex_mlflow.arrays import Arrays
-from qwex_mlflow.errors import Refused
+from qwex_mlflow.errors import Refused, Unanswered
 from qwex_mlflow.reconciling import Reconciler
-from qwex_mlflow.runs import quoted
+from qwex_mlflow.redacting import Secrets
+from qwex_mlflow.runs import Runs, quoted
 from qwex_mlflow.servers import Servers
 from qwex_mlflow.settings import Place
 from qwex_mlflow.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qwex.backend import Plan
     from qwex.events import Event
-    from qwex_mlflow.runs import Runs
 
 __all__ = ["MlflowTracker", "Reference"]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +47,14 @@ log = logging.getLogger(__name__)
 _METRICS, _VALUES = 20, 50
 #: Seconds for which the list of experiments is good enough to look for metrics.
 _EXPERIMENTS_LAST = 10.0
+#: Seconds after a job's end for which its files are sent again to a server that does not take them.
+_PATIENCE = 86400.0
+#: Seconds after which a request that was not answered has had its effect, or never will.
+_SETTLED = 60.0
+#: Seconds for which servers are searched.
+_SEARCH = 20.0
+#: Conditions of one search: for each, databases join a table, and SQLite joins no more than 64.
+_CONDITIONS, _AND = 50, re.compile(r"\band\b", re.IGNORECASE)
 #: Jobs that one search may give.
 _FOUND = 1000
 
@@ -77,7 +89,9 @@ class MlflowTracker(Tracker):
         self._servers = Servers(context.folder)
         self._controller = _identity(context.folder)
         self._arrays = Arrays(self._servers)
-        self._reconciler = Reconciler(self._servers, context, self._controller)
+        self._reconciler = Reconciler(self._servers, self._known, context, self._controller)
+        #: When a run was asked for that may still be made, by job and attempt, on the monotonic clock.
+        self._asked: dict[tuple[str, int], float] = {}
         #: Runs that somebody has deleted by hand: nothing more is logged to them.
         self._gone: set[str] = set()
 
@@ -101,6 +115,13 @@ class MlflowTracker(Tracker):
         given = {f"MLFLOW_TRACKING_{name}": value for name, value in named.items() if value}
         return {"MLFLOW_TRACKING_URI": self._settings.job_tracking_uri or place.uri, **given}
 
+    def place(self, job: TrackedJob) -> str:
+        """The server's address."""
+        if job.reference:
+            return Reference.loads(job.reference).uri
+        place = self._place(job.spec.env, job.environment, job.spec.cwd)
+        return place.uri.rstrip("/") if place else ""
+
     async def begin(self, job: TrackedJob, *, again: bool) -> Tracked:
         """A run for the attempt, or that of the attempt before where it goes on."""
         place = self._place(job.spec.env, job.environment, job.spec.cwd)
@@ -110,9 +131,9 @@ class MlflowTracker(Tracker):
         if job.reference and (job.cause != Reason.RETRY.value or "MLFLOW_RUN_ID" in job.spec.env):
             await self._go_on(job, Reference.loads(job.reference))
             return self._tracked(job, place, Reference.loads(job.reference))
-        reference = await self._servers.ask(self._found_or_made, runs, job, again)
+        reference = await self._servers.ask(runs, self._found_or_made, runs, job, again)
         if job.reference:
-            await self._servers.ask(telling.fold_in, runs, Reference.loads(job.reference).run, reference.run)
+            await self._servers.ask(runs, telling.fold_in, runs, Reference.loads(job.reference).run, reference.run)
         await self._arrays.joined(runs, reference.experiment, reference.run, job)
         return self._tracked(job, place, reference)
 
@@ -121,49 +142,64 @@ class MlflowTracker(Tracker):
         if (runs := self._runs(job)) is None:
             return
         run = Reference.loads(job.reference).run
-        await self._guarded(run, telling.record, runs, run, job, Story.of(job, events))
+        await self._guarded(runs, run, telling.record, job, Story.of(job, events))
+
+    async def ended(self, job: TrackedJob) -> None:
+        """The run has the right status at once."""
+        if runs := self._runs(job):
+            run = Reference.loads(job.reference).run
+            await self._guarded(runs, run, telling.ended, job)
 
     async def end(self, job: TrackedJob) -> None:
         """The job's end is the run's, whatever its code has said of it, and that of all runs it left open."""
         if not job.reference:
             return
-        reference = Reference.loads(job.reference)
+        reference, owed = Reference.loads(job.reference), None
         if (runs := self._runs(job)) is not None:
-            await self._guarded(reference.run, telling.end, runs, reference.run, job)
+            owed = await self._guarded(runs, reference.run, telling.end, job)
         if (runs := runs or self._server(job)) is None:
             return
         await self._arrays.ended(runs, reference.experiment, job)
         self._reconciler.look_soon(reference.uri, reference.experiment)
+        if owed and time.time() - (job.record.ended_at or 0) < _PATIENCE:
+            # As a place of its own: what is told of other jobs needs no files.
+            raise TrackerUnavailable(f"{reference.uri} takes no files now", place=f"{reference.uri} (files)")
 
     async def withdraw(self, job: TrackedJob) -> None:
         """The run goes where deleted runs go."""
         if runs := self._runs(job):
-            await self._servers.ask(runs.delete, Reference.loads(job.reference).run)
+            await self._servers.ask(runs, runs.delete, Reference.loads(job.reference).run)
 
     async def metrics(self, job: TrackedJob) -> list[Metric]:
         """What the job's code has logged, to its own run or to those that it made."""
         if (runs := self._runs(job)) is None:
             return []
-        return await self._servers.ask(_metrics, runs, Reference.loads(job.reference).run, job.run_id)
+        return await self._servers.ask(runs, _metrics, runs, Reference.loads(job.reference).run, job.run_id)
 
     async def find(self, where: str) -> Found:
         """By MLflow's search language, over the runs of jobs."""
+        if len(_AND.findall(where)) >= _CONDITIONS:
+            raise InvalidSpec.of("where", f"at most {_CONDITIONS} conditions at a time")
         if place := self._place({}, None):
             self._servers.at(place)
-        servers = [runs for _, runs in self._servers]
-        if not servers:
+        asked = {asyncio.create_task(self._servers.ask(runs, _found, runs, where)): runs for runs in self._servers}
+        if not asked:
             raise InvalidSpec.of("where", "jobs are not recorded in MLflow here; set [mlflow] tracking_uri")
+        _, late = await asyncio.wait(asked, timeout=_SEARCH)
         found: dict[str, None] = {}
         away: list[str] = []
-        for runs in servers:
+        for task, runs in asked.items():
             try:
-                found.update(dict.fromkeys(await self._servers.ask(_found, runs, where)))
+                if task in late:
+                    task.cancel()
+                    raise TrackerUnavailable(f"{runs.transport.uri} does not answer")
+                found.update(dict.fromkeys(task.result()))
             except Refused as refused:
                 raise InvalidSpec.of("where", refused.message) from refused
             except TrackerUnavailable as error:
-                if len(servers) == 1:
-                    raise
                 away.append(str(error))
+        if len(away) == len(asked):
+            raise TrackerUnavailable("; ".join(away))
         if len(found) >= _FOUND:
             away.append(f"the newest {_FOUND:,} are looked at")
         return Found(list(found), "; ".join(away))
@@ -184,19 +220,28 @@ class MlflowTracker(Tracker):
             return self._servers.at(place)
         return self._servers.known(uri) or (None if settings.is_remote(uri) else self._servers.at(Place(uri)))
 
-    async def _guarded(self, run: str, what: Any, *arguments: Any) -> None:
+    def _known(self, uri: str) -> Runs | None:
+        """The server at an address: as a job has led to it, or with keys that are no job's."""
+        found = self._servers.known(uri)
+        if found is None and settings.is_remote(uri):
+            place = self._place({}, None)
+            found = self._servers.at(place if place and place.uri.rstrip("/") == uri else Place(uri))
+        return found
+
+    async def _guarded(self, runs: Runs, run: str, what: Callable[..., T], *arguments: Any) -> T | None:
         try:
-            await self._servers.ask(what, *arguments)
+            return await self._servers.ask(runs, what, runs, run, *arguments)
         except Refused as refused:
             if not refused.missing:
                 raise
             log.info("the run %s was deleted by hand; nothing more is logged to it", run)
             self._gone.add(run)
+            return None
 
     async def _go_on(self, job: TrackedJob, reference: Reference) -> None:
         if (runs := self._runs(job)) is not None:
             tags = {describing.ATTEMPT: str(job.attempt), f"qwex.attempt.{job.attempt}": job.cause}
-            await self._guarded(reference.run, lambda: runs.log(reference.run, tags=tags))
+            await self._guarded(runs, reference.run, Runs.log, (), {}, tags)
 
     def _tracked(self, job: TrackedJob, place: Place, reference: Reference) -> Tracked:
         """With the variables that join the job's code to the run, where it can reach the server at all."""
@@ -218,7 +263,14 @@ class MlflowTracker(Tracker):
         return Tracked(reference.dumps(), {k: v for k, v in given.items() if k not in job.spec.env}, links)
 
     def _found_or_made(self, runs: Runs, job: TrackedJob, again: bool) -> Reference:
-        return self._given(runs, job) or (self._find(runs, job) if again else None) or self._create(runs, job)
+        found = self._given(runs, job) or (self._find(runs, job) if again else None)
+        asked = self._asked.get((job.run_id, job.attempt))
+        if found is None and asked is not None and time.monotonic() - asked < _SETTLED:
+            uri = runs.transport.uri
+            raise TrackerUnavailable(f"{uri} may still make the run that it was asked for", place=f"{uri} (asked)")
+        found = found or self._create(runs, job)
+        self._asked.pop((job.run_id, job.attempt), None)
+        return found
 
     def _given(self, runs: Runs, job: TrackedJob) -> Reference | None:
         """The run that the job's user has named as its own, as ``mlflow run`` does."""
@@ -226,7 +278,7 @@ class MlflowTracker(Tracker):
             return None
         try:
             experiment = runs.get(run)["info"]["experiment_id"]
-            tags = describing.tags(job, self._controller)
+            tags = describing.tags(job, self._controller, Secrets(job.spec.env, job.environment))
             runs.log(run, tags={key: value for key, value in tags.items() if key.startswith("qwex.")})
         except Refused:
             return None
@@ -249,11 +301,14 @@ class MlflowTracker(Tracker):
 
     def _create(self, runs: Runs, job: TrackedJob) -> Reference:
         name = describing.experiment(job, self._settings.experiment)
-        tags = describing.tags(job, self._controller)
+        tags = describing.tags(job, self._controller, Secrets(job.spec.env, job.environment))
         arguments = (job.run_id, job.record.created_at, job.record.user, tags)
         experiment = runs.experiment(name)
         try:
             made = runs.create(experiment, *arguments)
+        except Unanswered:
+            self._asked[job.run_id, job.attempt] = time.monotonic()
+            raise
         except Refused as refused:
             if not refused.missing:
                 raise

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
+#: Seconds after which it is worth a word that a tracker has not caught up.
+_BEHIND = 10.0
+
 
 def _run(given: Given) -> int:
     connection = client()
@@ -44,8 +47,9 @@ def _logged(client: Client, record: JobRecord) -> Iterator[tuple[str, str]]:
         for metric in client.metrics(record.id):
             yield metric.name, metric_line(metric)
     for tracker in client.trackers(record.id):
-        if tracker.problem:
-            yield tracker.name, f"not all is recorded there yet, since {_moment(tracker.since)}: {tracker.problem}"
+        if tracker.problem or time.time() - (tracker.since or time.time()) > _BEHIND:
+            why = f": {tracker.problem}" if tracker.problem else ""
+            yield tracker.name, f"not all is recorded there yet, since {_moment(tracker.since)}{why}"
 
 
 def _told(client: Client, record: JobRecord) -> tuple[list[str], list[Attempt]]:

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
-from dataclasses import dataclass
-from itertools import islice
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from qwex import events
 from qwex.controller.eventlog import Cursor
+from qwex.controller.line import Away, Line
 from qwex.controller.records import are_streams, type_of
 from qwex.errors import TrackerUnavailable
 
@@ -28,16 +27,14 @@ __all__ = ["Courier", "Office", "Place"]
 
 log = logging.getLogger(__name__)
 
-#: Jobs that a tracker is told of at once.
-_WORKERS = 4
-#: Seconds between two tries of a tracker that cannot be reached: first and longest.
-_PAUSE = (0.5, 60.0)
 #: Seconds for which records other than states may gather.
 _GATHER = 0.5
 #: Seconds between two looks at whether a call has ended.
 _LOOK = 0.05
-#: Failures of a tracker over one job's news, after which it is not told of those.
-_TRIES = 3
+#: Seconds after which a tracker that failed over a job's news is told of them again; after the last try it is not.
+_AFTER_FAULTS = (5.0, 60.0)
+#: Bytes of a story that are told at once, and seconds after which it is another job's turn.
+_PIECE, _TURN = 64 * 1024, 1.0
 
 
 class Place(NamedTuple):
@@ -50,17 +47,6 @@ class Place(NamedTuple):
     lines: int = 0
     #: It is told no more of this job.
     done: bool = False
-
-
-@dataclass
-class _Away:
-    """Something that cannot be reached: why, since when (seconds since the epoch), and when it is tried again."""
-
-    why: str
-    since: float
-    pause: float = _PAUSE[0]
-    #: On the monotonic clock.
-    next_try: float = 0.0
 
 
 class Office(Protocol):
@@ -83,23 +69,26 @@ class Office(Protocol):
 
 
 class Courier:
-    """Each job's news in their order; a tracker that cannot be reached is told everything later."""
+    """Each job's news in their order; a place that cannot be reached is told everything later."""
 
     def __init__(self, tracker: Tracker, office: Office) -> None:
         self.tracker = tracker
         self._office = office
         self._types = frozenset(type.encode() for type in tracker.types) | {b"state"}
-        #: Jobs with news, in the order in which these came.
-        self._due: dict[str, LiveJob] = {}
-        self._busy: dict[str, LiveJob] = {}
+        #: By the name of the tracker's place; None of jobs of which that is not known yet.
+        self._lines: dict[str | None, Line] = defaultdict(Line)
+        #: The place that a job's news go to.
+        self._where: dict[str, str] = {}
+        #: Since when there is news of a job that was not told, in seconds since the epoch.
+        self._since: dict[str, float] = {}
         self._gathering: set[str] = set()
+        #: Jobs over which the tracker failed; they are tried again later.
+        self._resting: dict[str, LiveJob] = {}
         #: Jobs that the tracker may have begun without our knowing.
         self._doubtful: set[str] = set()
+        #: Jobs whose end the tracker knows of, though not all of their stories.
+        self._foretold: set[str] = set()
         self._failures: Counter[str] = Counter()
-        #: What cannot be reached now, by its name.
-        self._away: dict[str, _Away] = {}
-        #: What kept jobs from being told of.
-        self._where: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = {asyncio.create_task(self._run())}
 
@@ -110,26 +99,27 @@ class Courier:
     @property
     def problem(self) -> str:
         """Why something cannot be reached; empty when all can."""
-        return next((each.why for each in self._away.values()), "")
+        return next((each.away.why for each in self._lines.values() if each.away), "")
 
     @property
     def since(self) -> float | None:
         """Since when, in seconds since the epoch."""
-        return min((each.since for each in self._away.values()), default=None)
+        return min((each.away.since for each in self._lines.values() if each.away), default=None)
 
     def is_away(self, job: LiveJob) -> bool:
         """Whether what the job's news go to cannot be reached, as far as that is known."""
         return self._away_of(job) is not None
 
     def standing_of(self, job: LiveJob) -> tuple[str, float | None]:
-        """Why what the job's news go to cannot be reached, and since when; empty when it can."""
+        """Why what the job's news go to cannot be reached, empty when it can; and since when there are untold ones."""
         away = self._away_of(job)
-        return (away.why, away.since) if away else ("", None)
+        return (away.why, away.since) if away else ("", self._since.get(job.id))
 
     @property
     def waiting(self) -> dict[str, LiveJob]:
         """Jobs of which there is news that it was not told yet."""
-        return {**self._busy, **self._due}
+        lines = (each.waiting for each in self._lines.values())
+        return {run_id: job for each in (self._resting, *lines) for run_id, job in each.items()}
 
     def doubt(self, job: LiveJob) -> None:
         """An earlier controller may have begun with it."""
@@ -149,16 +139,14 @@ class Courier:
 
     async def drop(self, job: LiveJob) -> None:
         """The job is not recorded any more: tell nothing more of it, and have the tracker forget what it was told."""
-        self._due.pop(job.id, None)
-        while job.id in self._busy:  # noqa: ASYNC110 - one call of the tracker's
+        self._remove(job)
+        while any(job.id in each.busy for each in self._lines.values()):  # noqa: ASYNC110 - one call of the tracker's
             await asyncio.sleep(_LOOK)
-        self._due.pop(job.id, None)
-        self._gathering.discard(job.id)
-        self._doubtful.discard(job.id)
-        away = self._where.pop(job.id, None)
-        if away is not None and away not in self._where.values():
-            self._away.pop(away, None)  # nobody is left by whom it would be seen to be back
-        del self._failures[job.id]
+        self._remove(job)
+        where = self._where.get(job.id)
+        self._forget(job)
+        if where is not None and where not in self._where.values():
+            self._lines[where].away = None  # nobody is left by whom it would be seen to be back
         place = self.place(job)
         # A timer may have it told of once more.
         job.tracked = {**job.tracked, self.tracker.name: list(place._replace(done=True))}
@@ -175,72 +163,103 @@ class Courier:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.tracker.close()
 
+    # Who is told of next.
+
     def _put(self, job: LiveJob) -> None:
         self._gathering.discard(job.id)
         if not self.place(job).done:
-            self._due.setdefault(job.id, job)
-            self._wake.set()
+            self._since.setdefault(job.id, time.time())
+            if job.id not in self._resting:
+                self._line(job).put(job, urgent=self._is_urgent(job))
+                self._wake.set()
+
+    def _line(self, job: LiveJob) -> Line:
+        return self._lines[self._where.get(job.id)]
+
+    def _is_urgent(self, job: LiveJob) -> bool:
+        """Whether it has not begun, or has ended and the tracker does not know."""
+        begun, record = self.place(job).attempt, job.record
+        return not begun or (record.state.terminal and begun == record.attempt and job.id not in self._foretold)
+
+    def _away_of(self, job: LiveJob) -> Away | None:
+        """What keeps the job from being told of; of a tracker that names no places the one there is."""
+        line = self._lines.get(self._where.get(job.id, ""))
+        return line.away if line else None
+
+    def _remove(self, job: LiveJob) -> None:
+        self._gathering.discard(job.id)
+        self._resting.pop(job.id, None)
+        for line in self._lines.values():
+            line.remove(job.id)
+
+    def _forget(self, job: LiveJob) -> None:
+        """All is told."""
+        for of_jobs in (self._doubtful, self._foretold):
+            of_jobs.discard(job.id)
+        for by_job in (self._where, self._since, self._failures):
+            by_job.pop(job.id, None)
 
     async def _run(self) -> None:
-        """Tell of a few jobs at a time; of those whose place cannot be reached, of one for each place now and then."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            now = time.monotonic()
-            free = _WORKERS - len(self._busy)
-            for job in list(islice((job for job in self._due.values() if self._may_be_told(job, now)), max(free, 0))):
-                self._busy[job.id] = self._due.pop(job.id)
-                task = asyncio.create_task(self._tell(job))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            for line in list(self._lines.values()):
+                while job := line.take(time.monotonic()):
+                    if line.away:
+                        self._wake_in(line.away.next_try - time.monotonic())
+                    task = asyncio.create_task(self._attend(line, job))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
 
-    def _may_be_told(self, job: LiveJob, now: float) -> bool:
-        if job.id in self._busy:
-            return False
-        away = self._away_of(job)
-        if away is None:
-            return True
-        if now < away.next_try:
-            return False
-        self._put_off(away, now)
-        return True
+    def _wake_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._wake.set)
 
-    def _away_of(self, job: LiveJob) -> _Away | None:
-        """What keeps the job from being told of; of a tracker that names no places the one there is."""
-        return self._away.get(self._where.get(job.id, ""))
-
-    def _put_off(self, away: _Away, now: float) -> None:
-        away.next_try = now + away.pause
-        asyncio.get_running_loop().call_later(away.pause, self._wake.set)
-        away.pause = min(away.pause * 2, _PAUSE[1])
-
-    async def _tell(self, job: LiveJob) -> None:
+    async def _attend(self, line: Line, job: LiveJob) -> None:
+        more = True
         try:
-            await self._deliver(job)
-            self._reached(job)
+            if job.id in self._where:
+                more = not await self._deliver(job)
+                self._reached(line, job)
+            else:
+                await self._locate(job)
         except TrackerUnavailable as error:
             self._unreachable(job, error)
-            self._due.setdefault(job.id, job)
         except Exception:
+            more = False
             await self._failed(job)
         finally:
-            del self._busy[job.id]
+            del line.busy[job.id]
             self._wake.set()
+        if more:
+            line.remove(job.id)  # its news may go elsewhere than was known
+            self._line(job).put(job, urgent=self._is_urgent(job))
+        elif job.id in line:
+            self._since[job.id] = time.time()  # there is news again, and what there was is told
+        elif job.id not in self._resting:
+            self._since.pop(job.id, None)
 
-    def _reached(self, job: LiveJob) -> None:
-        del self._failures[job.id]
-        if self._away.pop(self._where.pop(job.id, ""), None):
+    async def _locate(self, job: LiveJob) -> None:
+        """Find out which place its news go to."""
+        place = self.place(job)
+        self._where[job.id] = self.tracker.place(await self._office.subject(job, place, place.attempt or 1, ""))
+        if self.is_away(job):
+            self._office.began(self.tracker.name, job, job.record.attempt, None)
+
+    def _reached(self, line: Line, job: LiveJob) -> None:
+        self._failures.pop(job.id, None)
+        if line.away:
             log.info("tracker %s can be reached again", self.tracker.name)
+            line.away = None
             self._wake.set()
 
     def _unreachable(self, job: LiveJob, error: TrackerUnavailable) -> None:
-        away = self._away.get(error.place)
-        if away is None:
-            away = self._away[error.place] = _Away(str(error), time.time())
-            log.warning("tracker %s cannot be reached; it is told later: %s", self.tracker.name, error)
-            self._put_off(away, time.monotonic())
-        away.why = str(error)
         self._where[job.id] = error.place
+        line = self._line(job)
+        if line.away is None:
+            line.away = Away(str(error))
+            log.warning("tracker %s cannot be reached; it is told later: %s", self.tracker.name, error)
+            self._wake_in(line.away.pause)
+        line.away.why = str(error)
         if self.place(job).attempt < job.record.attempt:
             self._office.began(self.tracker.name, job, job.record.attempt, None)
 
@@ -248,8 +267,9 @@ class Courier:
         """A fault of the tracker's own, perhaps over this job alone: after some tries it is told what comes next."""
         self._failures[job.id] += 1
         log.exception("tracker %s failed over %s", self.tracker.name, job.id)
-        if self._failures[job.id] < _TRIES:
-            asyncio.get_running_loop().call_later(_PAUSE[0] * self._failures[job.id], self._put, job)
+        if self._failures[job.id] <= len(_AFTER_FAULTS):
+            self._resting[job.id] = job
+            asyncio.get_running_loop().call_later(_AFTER_FAULTS[self._failures[job.id] - 1], self._try_again, job)
             return
         del self._failures[job.id]
         self._office.began(self.tracker.name, job, job.record.attempt, None)
@@ -258,28 +278,54 @@ class Courier:
         self._office.release(story)
         # Of what it stumbles over it is told no more; of the job's end it is, if it was not that.
         over = job.record.state.terminal and (place.lines == lines or not place.attempt)
-        self._office.moved(self.tracker.name, job, place._replace(lines=lines, done=over))
+        self._moved(job, place._replace(lines=lines, done=over))
         if not over and job.record.state.terminal:
             self._put(job)
 
-    async def _deliver(self, job: LiveJob) -> None:
-        """Tell all there is now; after the job's end that, too."""
+    def _try_again(self, job: LiveJob) -> None:
+        if self._resting.pop(job.id, None):
+            self._put(job)
+
+    # What is told.
+
+    async def _deliver(self, job: LiveJob) -> bool:
+        """Tell what there is now, a piece of a long story; after the job's end that, too. Whether that was all."""
         if not self.place(job).attempt:
             await self._begin(job, 1, "")
         over = job.record.state.terminal
         story = await self._office.story(job)
         try:
             cursor = Cursor(story, self.place(job).lines)
-            while lines := cursor.read():
-                await self._pass_on(job, lines, cursor.line)
-                await asyncio.sleep(0)  # a long log is no reason for others to wait
+            if over and cursor.left > _PIECE and await self._foretell(job):
+                return False
+            if not await self._tell(job, cursor):
+                return False
         finally:
             self._office.release(story)
         if over and not self.place(job).done:
             place = self.place(job)
             await self.tracker.end(await self._office.subject(job, place, place.attempt, ""))
-            self._office.moved(self.tracker.name, job, place._replace(done=True))
-            self._doubtful.discard(job.id)
+            self._moved(job, place._replace(done=True))
+        return True
+
+    async def _tell(self, job: LiveJob, cursor: Cursor) -> bool:
+        """Whether its turn was long enough for all there is."""
+        until = time.monotonic() + _TURN
+        while lines := cursor.read(_PIECE):
+            if time.monotonic() > until:
+                return False
+            await self._pass_on(job, lines, cursor.line)
+            await asyncio.sleep(0)  # a long log is no reason for others to wait
+        return True
+
+    async def _foretell(self, job: LiveJob) -> bool:
+        """Say that it has ended before the rest of its story; once, and not of an attempt that was not begun."""
+        place = self.place(job)
+        if job.id in self._foretold or place.attempt < job.record.attempt:
+            return False
+        await self.tracker.ended(await self._office.subject(job, place, place.attempt, ""))
+        self._foretold.add(job.id)
+        return True
 
     async def _begin(self, job: LiveJob, attempt: int, cause: str) -> None:
         place = self.place(job)
@@ -287,7 +333,7 @@ class Courier:
         again = job.id in self._doubtful
         self._doubtful.add(job.id)
         tracked = await self.tracker.begin(subject, again=again)
-        self._office.moved(self.tracker.name, job, place._replace(reference=tracked.reference, attempt=attempt))
+        self._moved(job, place._replace(reference=tracked.reference, attempt=attempt))
         self._doubtful.discard(job.id)
         self._office.began(self.tracker.name, job, attempt, tracked)
 
@@ -306,7 +352,12 @@ class Courier:
         place = self.place(job)
         if batch:
             await self.tracker.record(await self._office.subject(job, place, place.attempt, ""), batch)
-        self._office.moved(self.tracker.name, job, place._replace(lines=last))
+        self._moved(job, place._replace(lines=last))
+
+    def _moved(self, job: LiveJob, place: Place) -> None:
+        if place.done:
+            self._forget(job)
+        self._office.moved(self.tracker.name, job, place)
 
     def _wanted(self, lines: bytes, first: int) -> Iterator[Event]:
         for number, line in enumerate(lines.split(b"\n"), first):

@@ -168,9 +168,14 @@ class Cursor:
         #: The line just before the place.
         self.line, self._offset = log.locate(after)
 
-    def read(self) -> bytes:
-        """The next lines, about 256 KiB unless one is longer; empty if there are none now."""
-        while chunk := self._next():
+    @property
+    def left(self) -> int:
+        """About how many bytes there are to read now."""
+        return self._log.size - self._offset + len(self._log.unwritten)
+
+    def read(self, size: int = _CHUNK) -> bytes:
+        """The next lines, about so many bytes unless one is longer; empty if there are none now."""
+        while chunk := self._next(size):
             self._offset += len(chunk)
             count = chunk.count(b"\n")
             skip, self.line = max(self._wanted - self.line, 0), self.line + count
@@ -178,8 +183,8 @@ class Cursor:
                 return chunk.split(b"\n", skip)[-1] if skip else chunk
         return b""
 
-    def _next(self) -> bytes:
-        log, size = self._log, _CHUNK
+    def _next(self, size: int) -> bytes:
+        log = self._log
         while self._offset < log.size:
             data = os.pread(log.fd, min(size, log.size - self._offset), self._offset)
             if end := data.rfind(b"\n") + 1:

@@ -37,6 +37,8 @@ __all__ = ["Tracking"]
 
 log = logging.getLogger(__name__)
 
+#: Seconds that a tracker may take to say what it knows; somebody waits for this.
+_ASKED = 10.0
 #: Specs kept for the next piece of news; each may have some megabytes.
 _SPECS = 16
 
@@ -167,7 +169,7 @@ class Tracking:
             if place.reference and not courier.is_away(job):
                 try:
                     subject = await self.subject(job, place, place.attempt, "")
-                    if found := await courier.tracker.metrics(subject):
+                    if found := await asyncio.wait_for(courier.tracker.metrics(subject), _ASKED):
                         return found
                 except Exception as error:
                     log.info("tracker %s does not tell the metrics of %s: %s", courier.tracker.name, job.id, error)

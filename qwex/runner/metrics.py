@@ -16,21 +16,23 @@ __all__ = ["log_metrics", "provide"]
 
 _channel: Channel | None = None
 _MOST_NAMES = 1000
+#: The largest step: what every reader of JSON takes for the same number.
+_STEPS = 2**53
 
 
 def log_metrics(values: Mapping[str, float], step: int = 0) -> None:
     """Log numbers by name at a step; NaN and infinite ones too. Outside a job, and in its child processes, nothing.
 
     Raises:
-        TypeError: a value is no number, or a name no text.
+        TypeError: a value or the step is no number, or a name no text.
+        ValueError: a number is too large: a step beyond ±2**53, a value that no float holds.
     """
     if _channel is None or not _channel.open or not values:
         return
     if len(values) > _MOST_NAMES:
         raise TypeError(f"at most {_MOST_NAMES} metrics at a time, not {len(values)}")
-    _channel.send(
-        "metrics", values={_name(name): _number(name, value) for name, value in values.items()}, step=int(step)
-    )
+    said = {_name(name): _number(name, value) for name, value in values.items()}
+    _channel.send("metrics", values=said, step=_step(step))
 
 
 def provide(channel: Channel) -> None:
@@ -75,6 +77,20 @@ def _number(name: str, value: object) -> float | str:
     """JSON has no word for numbers that are none; readers take these texts for them."""
     try:
         number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        raise ValueError(f"the metric {name!r} is too large for a number with a point") from None
     except (TypeError, ValueError):
         raise TypeError(f"the metric {name!r} is no number: {value!r}") from None
     return number if number - number == 0 else str(number)
+
+
+def _step(given: object) -> int:
+    try:
+        step: int = int(given)  # type: ignore[call-overload]
+    except OverflowError:
+        raise ValueError(f"the step {given!r} is too large") from None
+    except (TypeError, ValueError):
+        raise TypeError(f"the step is no number: {given!r}") from None
+    if abs(step) > _STEPS:
+        raise ValueError("a step is between -2**53 and 2**53")
+    return step

@@ -126,3 +126,16 @@ class TrackerContract:
                 subprocess.run, command, env={**os.environ, **environment}, capture_output=True, timeout=60
             )
             assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+    async def test_t7_ended(self, tracker_factory: Callable[[], Tracker], job: TrackedJob) -> None:
+        """``ended`` may come before the rest of the story, also twice; records and ``end`` follow as ever."""
+        tracker = tracker_factory()
+        await tracker.start()
+        reference = (await tracker.begin(job, again=False)).reference
+        record = replace(job.record, state=JobState.SUCCEEDED, exit_code=0, ended_at=5.0)
+        over = replace(job, record=record, reference=reference)
+        await tracker.ended(over)
+        await tracker.ended(over)
+        await tracker.record(over, STORY)
+        await tracker.end(over)
+        await tracker.close()

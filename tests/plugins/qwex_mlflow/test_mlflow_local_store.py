@@ -83,6 +83,16 @@ def test_a_store_that_mlflow_has_given_up_is_not_asked_for_ever(tmp_path):
         Runs(store).experiment("one")
 
 
+def test_a_number_that_the_database_does_not_take_is_refused(store):
+    runs = Runs(store)
+    run = runs.create(runs.experiment("one"), "name", 1.0, "me", {})["info"]["run_id"]
+    large = {"key": "large", "value": 1.0, "timestamp": 1, "step": 2**63}
+    runs.log(run, [large, {**large, "key": "small", "step": 1}])
+    data = runs.get(run)["data"]
+    assert [each["key"] for each in data["metrics"]] == ["small"]
+    assert {each["key"]: each["value"] for each in data["tags"]}["qwex.not_logged"] == "large"
+
+
 def test_two_at_once_make_one_store(tmp_path):
     stores = [LocalStore(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path) for _ in range(2)]
     found = []

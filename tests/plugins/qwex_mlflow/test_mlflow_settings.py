@@ -8,6 +8,8 @@ import pytest
 from qwex_mlflow import settings
 from qwex_mlflow.settings import MlflowSettings, place_of
 
+from qwex.errors import ConfigError
+
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch):
@@ -71,6 +73,27 @@ def test_user_and_password_stand_apart_from_the_address(tmp_path, environment, i
 def test_a_store_of_the_jobs_own_is_where_the_job_has_it(tmp_path, environment, uri, found):
     named = environment(MLFLOW_TRACKING_URI=uri)
     assert place(tmp_path, environment=named, cwd="/project").uri == found
+
+
+def test_the_controllers_keys_go_to_its_own_server_alone(tmp_path, environment, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://site")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "of the controller")
+    assert place(tmp_path).token == "of the controller"
+    assert place(tmp_path, {"MLFLOW_TRACKING_URI": "https://site"}).token == "of the controller"
+    assert place(tmp_path, {"MLFLOW_TRACKING_URI": "https://elsewhere"}).token == ""
+    assert place(tmp_path, environment=environment(MLFLOW_TRACKING_URI="https://elsewhere")).token == ""
+    insecure = {"MLFLOW_TRACKING_URI": "https://site", "MLFLOW_TRACKING_INSECURE_TLS": "1"}
+    assert place(tmp_path, insecure)[3:5] == ("", True)
+    mine = {"MLFLOW_TRACKING_URI": "https://elsewhere", "MLFLOW_TRACKING_TOKEN": "mine"}
+    assert place(tmp_path, mine).token == "mine"
+
+
+@pytest.mark.parametrize("uri", ["http://[::1", "http://ada:hunter22@h:port", "https://h:99999"])
+def test_what_is_no_address_is_said_to_be_none(tmp_path, uri):
+    for given in ({"env": {"MLFLOW_TRACKING_URI": uri}}, {"tracking_uri": uri}):
+        with pytest.raises(ConfigError, match="is none") as raised:
+            place(tmp_path, **given)
+        assert "hunter22" not in str(raised.value)
 
 
 def test_of_a_job_elsewhere_a_path_means_nothing_here(tmp_path):

@@ -8,6 +8,8 @@ import json
 import os
 import pathlib
 import subprocess
+import time
+from collections import Counter
 from types import ModuleType
 from typing import ClassVar
 
@@ -47,6 +49,10 @@ def diary():
             self._fail(job)
             for event in events:
                 self.told.append((job.run_id, event.id, event.type, event.get("state", ""), job.reference))
+
+        async def ended(self, job):
+            self._fail(job)
+            self.told.append((job.run_id, "ended", job.record.state.value, job.reference))
 
         async def end(self, job):
             self._fail(job)
@@ -201,7 +207,9 @@ async def test_a_restart_goes_on_where_it_was(stage, diary):
     assert diary.told[-1] == ("one", "end", "SUCCEEDED", "page 1")
 
 
-async def test_a_fault_of_its_own_over_one_job_keeps_no_other_from_it(stage, diary):
+async def test_a_fault_of_its_own_over_one_job_keeps_no_other_from_it(stage, diary, monkeypatch):
+    monkeypatch.setattr("qwex.controller.courier._AFTER_FAULTS", (0.01, 0.02))
+
     async def record(self, job, events):
         if job.run_id == "bad":
             raise RuntimeError("this one it cannot take")
@@ -216,6 +224,107 @@ async def test_a_fault_of_its_own_over_one_job_keeps_no_other_from_it(stage, dia
         await settled(it, "good")
         await settled(it, "bad")
         assert ("good", "end", "SUCCEEDED", "page 1") in diary.told
+
+
+@pytest.fixture
+def slow(diary):
+    """A diary that takes in what jobs called "long…" have logged only when it may go on, piece by piece."""
+    diary.going_on, diary.pieces, record = asyncio.Event(), Counter(), diary.record
+
+    async def slowly(self, job, events):
+        if job.run_id.startswith("long") and any(event.type == "metrics" for event in events):
+            self.pieces[job.run_id] += 1
+            await self.going_on.wait()
+        await record(self, job, events)
+
+    diary.record = slowly
+    return diary
+
+
+async def long_story(it, run_id):
+    await it.submit(run_id)
+    it.script(run_id).say("RUNNING")
+    await it.until(run_id, "RUNNING")
+    for step in range(20):
+        it.script(run_id).record("metrics", values={"loss" * 10_000: 1.0}, step=step)
+
+
+async def test_long_stories_keep_no_other_job_from_beginning_or_ending(stage, slow):
+    async with stage(trackers=[slow]) as it:
+        for number in range(5):
+            await long_story(it, f"long{number}")
+        await until(lambda: len(slow.pieces) >= 3)
+        await it.submit("short")
+        await told(slow, "short", "begin 1")
+        await it.run("short", "a\n")
+        await settled(it, "short")
+        assert set(slow.pieces.values()) == {1}
+        slow.going_on.set()
+        for number in range(5):
+            it.script(f"long{number}").finish()
+            await settled(it, f"long{number}")
+            story = [each for each in slow.told if each[0] == f"long{number}" and each[1] != "ended"]
+            assert [each[1] for each in story[1:-1]] == sorted(each[1] for each in story[1:-1])
+            assert (story[0][1], story[-1][1]) == ("begin 1", "end")
+
+
+async def test_an_end_is_known_before_the_rest_of_a_long_story(stage, slow):
+    async with stage(trackers=[slow]) as it:
+        await long_story(it, "long")
+        it.script("long").finish()
+        await it.until("long", "SUCCEEDED")
+        await until(lambda: slow.pieces["long"] == 1)
+        slow.going_on.set()
+        await settled(it, "long")
+        kinds = [each[1] for each in slow.told]
+        assert kinds.count("ended") == 1
+        assert kinds.index("ended") < kinds.index(20)
+        assert kinds[-1] == "end"
+
+
+async def test_what_is_not_told_yet_is_known_since_when(stage, slow):
+    async with stage(trackers=[slow]) as it:
+        await long_story(it, "long")
+        await until(lambda: slow.pieces["long"] == 1)
+        (standing,) = await it.service.trackers_of("long")
+        assert (standing.problem, standing.waiting) == ("", 1)
+        assert time.time() - 60 < standing.since <= time.time()
+        slow.going_on.set()
+        it.script("long").finish()
+        await settled(it, "long")
+        assert await it.service.trackers_of("long") == []
+
+
+async def test_a_place_that_hangs_holds_up_no_other(stage, diary):
+    hanging, begin = asyncio.Event(), diary.begin
+
+    async def hang(self, job, *, again):
+        if self.place(job) == "bad":
+            await hanging.wait()
+        return await begin(self, job, again=again)
+
+    diary.begin = hang
+    diary.place = lambda self, job: "bad" if job.run_id.startswith("bad") else "good"
+    async with stage(trackers=[diary]) as it:
+        for number in range(6):
+            await it.submit(f"bad{number}")
+        await it.submit("good")
+        await told(diary, "good", "begin 1")
+        hanging.set()
+        await told(diary, "bad5", "begin 1")
+
+
+async def test_a_job_of_a_place_that_is_away_does_not_wait_to_find_that_out(stage, diary):
+    async def begin(self, job, *, again):
+        raise TrackerUnavailable("its server is away", place="bad")
+
+    diary.begin, diary.place = begin, lambda self, job: "bad"
+    async with stage(trackers=[diary]) as it:
+        await it.submit("one")
+        await until((it.home / "bindings" / "one.1.json").exists)
+        diary.begin = lambda self, job, *, again: asyncio.Event().wait()
+        await it.submit("two")
+        await until((it.home / "bindings" / "two.1.json").exists)
 
 
 async def test_a_job_that_is_none_of_its_business(stage, diary):
