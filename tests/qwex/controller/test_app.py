@@ -288,15 +288,16 @@ def test_values(daemon):
     refused(daemon.call("GET", "/jobs/one/values/x"), 404, "not-found")
     script.say("RUNNING")
     daemon.wait("one", "RUNNING")
+    digest = f"sha256:{hashlib.sha256(b'bytes').hexdigest()}"
     for name in ("x", "gone"):
-        script.record("value", name=name, type_name="int", size=5, digest=f"sha256:{name}", format="cloudpickle")
+        script.record("value", name=name, type_name="int", size=5, digest=digest, format="cloudpickle")
     script.finish()
     daemon.wait("one", "SUCCEEDED")
     status, headers, data = daemon.call("GET", "/jobs/one/values/x")
     assert (status, data, headers["x-qwex-digest"], headers["x-qwex-format"]) == (
         200,
         b"bytes",
-        "sha256:x",
+        digest,
         "cloudpickle",
     )
     refused(daemon.call("GET", "/jobs/one/values/gone"), 404, "not-found")
