@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qwex.backend import Capability
 from qwex.controller.claims import INPUTS, MANIFEST, MANIFEST_VERSION, folder_of
 from qwex.controller.eventlog import stored
-from qwex.controller.records import values_in
+from qwex.controller.records import find, values_in
 from qwex.errors import (
     ArtifactsUnavailable,
     BackendUnavailable,
