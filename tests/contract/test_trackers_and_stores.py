@@ -44,7 +44,7 @@ BROKEN_TRACKERS = {
     "t1": "async def begin(self, job, *, again): return Tracked(links={'run': 'javascript:alert(1)'})",
     "t2": "async def begin(self, job, *, again): return Tracked(str(next(COUNT)))",
     "t3": "async def record(self, job, events): self.told = 1 / (job.attempt > 1 or 1 - getattr(self, 'told', 0))",
-    "t4": "async def end(self, job): self.ended = 1 / (1 - getattr(self, 'ended', 0))",
+    "t4": "async def end(self, job): self.over = 1 / (1 - getattr(self, 'over', 0))",
     "t5": "async def begin(self, job, *, again): return Tracked({1: 'one', 2: 'two'}[job.attempt])",
     "t6": "startup = FAILS",
 }
