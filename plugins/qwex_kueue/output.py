@@ -15,7 +15,7 @@ from qwex.errors import BackendUnavailable, NotFound, QwexError
 from qwex.runner import leftovers
 from qwex_kueue import names
 from qwex_kueue.agent import Agent
-from qwex_kueue.errors import ApiError
+from qwex_kueue.errors import ApiError, Missing
 from qwex_kueue.states import is_away
 
 if TYPE_CHECKING:
@@ -116,8 +116,9 @@ class Output:
             yield left
 
     async def _leftovers(self, pod: Pod) -> leftovers.Leftovers:
-        path = f"{self._server.core}/pods/{pod.name}/log"
-        text = b"".join([chunk async for chunk in self._server.text(path, container=names.AGENT)])
+        path, text = f"{self._server.core}/pods/{pod.name}/log", b""
+        with contextlib.suppress(Missing):  # its containers are removed before it is
+            text = b"".join([chunk async for chunk in self._server.text(path, container=names.AGENT)])
         try:
             return leftovers.parse(text.decode("utf-8", "replace"))
         except ValueError as error:

@@ -12,7 +12,7 @@ from qwex.controller.job import changed, taken
 from qwex.controller.records import find, last_position, lines_of, values_in
 from qwex.controller.times import times, true_times
 from qwex.jobfolder import exit_of
-from qwex.state import JobState, JobStatus, Reason
+from qwex.state import JobState, JobStatus, Position, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -150,7 +150,9 @@ def _fold(job: LiveJob, story: EventLog) -> None:
             job.exit = exit_of(line) or job.exit
         for state in find(lines, "state"):
             _fold_state(job, state)
-    if job.exit and job.exit.get("attempt") != job.record.attempt:
+    if job.exit and job.exit["attempt"] != job.record.attempt:
+        if job.exit["attempt"] == job.position.attempt:  # all of that attempt was read
+            job.position = Position(job.position.attempt + 1, 0)
         job.exit = None
 
 

@@ -190,8 +190,8 @@ class Lifecycle:
             await self._begin_next(job, status, attempt, whole=whole)
         elif await may_retry(job, status, self._store):
             self._reading.let_go(job)
-            if not whole:
-                job.position = Position(attempt + 1, 0)  # a place that does not answer holds up no other attempt
+            # Nothing more of this attempt is asked for: a place that has let go of it, or is silent, holds up none.
+            job.position = Position(attempt + 1, 0)
             message = f"{status.message or status.reason}; starting again"
             retry = JobStatus(JobState.QUEUED, Reason.RETRY.value, message)
             self._requeue(job, retry, attempt + 1, failures=job.failures, losses=job.losses)

@@ -78,6 +78,8 @@ class ScriptedBackend(Backend[dict]):
     async def output(self, native_id, after):
         script = self._script(native_id)
         attempt, skip = max(after.attempt, 1), after.seq if after.attempt else 0
+        if (script.folder / "tells-positions").exists():
+            script.note(f"after {after.attempt}.{after.seq}")
         while True:
             status = script.status()
             if status is None:

@@ -328,3 +328,24 @@ def test_a_log_that_says_what_no_log_says_keeps_no_controller_from_starting(daem
     for run_id in ("odd", "even"):
         daemon.script(run_id).finish("last\n")
         daemon.wait(run_id, "SUCCEEDED")
+
+
+def test_nothing_more_is_asked_of_an_attempt_that_was_read_whole(daemon, monkeypatch):
+    """Its place may be gone by then, and would hold up the next."""
+    run_id = "again"
+    assert daemon.call("POST", "/jobs", daemon.job(run_id, retries={"failures": 1}))[0] == 201
+    script = daemon.script(run_id)
+    (script.folder / "tells-positions").touch()
+    script.say("RUNNING")
+    daemon.wait(run_id, "RUNNING")
+    script.finish("first\n", code=3, reason="ExitCode")
+    daemon.wait(run_id, "QUEUED", attempt=2)
+    restart(daemon)
+    daemon.handed_over(run_id, 2)
+    script.say("RUNNING", attempt=2)
+    daemon.wait(run_id, "RUNNING", attempt=2)
+    script.finish("second\n")
+    daemon.wait(run_id, "SUCCEEDED")
+    assert script.notes()[0] == "after 0.0"
+    assert set(script.notes()[1:]) == {"after 2.0"}
+    assert texts(daemon.frames(run_id)) == ["first\n", "second\n"]
