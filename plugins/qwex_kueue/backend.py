@@ -7,8 +7,6 @@ import contextlib
 import itertools
 import logging
 import secrets
-from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -18,14 +16,11 @@ from qwex.changes import Changes
 from qwex.errors import (
     BackendUnavailable,
     ConfigError,
-    InvalidSpec,
     NotAuthorized,
-    UnknownQueue,
 )
 from qwex.spec import validated
-from qwex.state import Position, QueueInfo, WaitReason
-from qwex_kueue import manifests, names, podevents, preflight, settings, why
-from qwex_kueue.clusterqueues import FRESH, Beyond
+from qwex.state import Position
+from qwex_kueue import manifests, names, podevents, settings, why
 from qwex_kueue.errors import ApiError
 from qwex_kueue.inquiries import Inquiries
 from qwex_kueue.journal import Journal
@@ -33,6 +28,7 @@ from qwex_kueue.manifests import KueueRequest
 from qwex_kueue.objects import Job, LocalQueue, Pod, Workload
 from qwex_kueue.output import Output
 from qwex_kueue.parcels import LeftParcels
+from qwex_kueue.queueing import Queueing
 from qwex_kueue.reflector import Reflector
 from qwex_kueue.runs import Runs
 from qwex_kueue.writer import Writer
@@ -43,8 +39,7 @@ if TYPE_CHECKING:
 
     from qwex.backend import BackendContext, Plan
     from qwex.record import JobRecord
-    from qwex.state import JobStatus, Why
-    from qwex_kueue.clusterqueues import ClusterQueue
+    from qwex.state import JobStatus, QueueInfo, Why
     from qwex_kueue.run import Run
 
 __all__ = ["KueueBackend", "KueueRequest"]
@@ -57,14 +52,6 @@ _FIRST_LOOK = 5.0
 _FIRST_NOTICE = 0.5
 #: Seconds until what is old in the journal is forgotten for the first time, and then again.
 _FORGETS = (300.0, 86400.0)
-#: Seconds for which a quota that is large enough is taken to be so.
-_QUOTAS_LAST = 60.0
-#: What a submit raises for what preflight finds, and the field to blame.
-_REFUSALS: dict[str, tuple[type[InvalidSpec], str]] = {
-    WaitReason.QUEUE_MISSING.value: (UnknownQueue, "queue"),
-    WaitReason.EXCEEDS_MAX_QUOTA.value: (InvalidSpec, "resources"),
-    WaitReason.WRONG_PYTHON.value: (InvalidSpec, "runtime.image"),
-}
 
 
 class KueueBackend(Backend[KueueRequest]):
@@ -109,8 +96,6 @@ class KueueBackend(Backend[KueueRequest]):
         self._server = await ApiServer.connect(self._settings)
         self._closing.push_async_callback(self._server.close)
         namespace = self._server.namespace
-        self._beyond = Beyond(self._server)
-        self._permission = preflight.Permission(self._server)
         self._writer = Writer(self._server, self._runner, self._zipapp, self._controller)
         self._journal = Journal(self.context.folder / "kueue.db")
         self._closing.callback(self._journal.close)
@@ -136,6 +121,7 @@ class KueueBackend(Backend[KueueRequest]):
         self._workloads = Reflector(server, f"{kueue}/workloads", Workload.of, runs.workload_changed)
         self._jobs = Reflector(server, server.jobs, Job.of, runs.job_changed, selector=ours)
         self._pods = Reflector(server, f"{server.core}/pods", Pod.of, runs.pod_changed, selector=mine)
+        self._queueing = Queueing(server, self._queues, self._workloads, self._journal, self._settings)
         self._reflectors = [self._workloads, self._jobs, self._pods, self._queues]
         for reflector in self._reflectors:
             reflector.start()
@@ -185,9 +171,9 @@ class KueueBackend(Backend[KueueRequest]):
             if (known := self._runs.status(request.run_id)) is not None:
                 self._changes.tell(request.run_id, known)
             return request.run_id
-        request = await self._with_priority(request)
+        request = await self._queueing.with_priority(request)
         if request.preflight and not begun:
-            await self._check(request)
+            await self._queueing.check(request)
         self._journal.creates(request.run_id, request.attempt)
         if run:
             # Whatever became of it, one attempt runs at a time.
@@ -270,31 +256,7 @@ class KueueBackend(Backend[KueueRequest]):
 
     async def queues(self) -> list[QueueInfo]:
         """The namespace's LocalQueues, with the quotas behind them where the user may read those."""
-        await asyncio.gather(self._queues.ready(_FIRST_LOOK), self._workloads.ready(_FIRST_LOOK))
-        default = self._settings.queue
-        # Kueue's own count says that nobody waits in a queue that is stopped.
-        holding = Counter((each.queue, each.holds) for each in self._workloads.objects.values())
-        if not self._queues.objects and (why := await preflight.without_queues(self._server)):
-            raise UnknownQueue(why.summary, problems=[("queue", why.summary)])
-        clusters = await self._clusters()
-        unseen = "its quota cannot be read now"
-        if not self._beyond.may_read("clusterqueues"):
-            unseen = "its quota is not yours to see"
-        priorities = await self._beyond.priorities()
-        return [
-            QueueInfo(
-                name,
-                self.name,
-                holding[name, False],
-                holding[name, True],
-                clusters[name].lines({}) if name in clusters else (),
-                queue.stopped != "None" or (name in clusters and clusters[name].stopped != "None"),
-                name == default,
-                "" if name in clusters else unseen,
-                priorities or self._settings.priorities,
-            )
-            for name, queue in sorted(self._queues.objects.items())
-        ]
+        return await self._queueing.infos(self.name)
 
     async def elsewhere(self) -> list[JobRecord]:
         """From the watches; whoever may list the namespace's Jobs sees everybody's."""
@@ -310,8 +272,8 @@ class KueueBackend(Backend[KueueRequest]):
         workload = await self._seen_workload(run, job)
         name = workload.name if workload else ""
         waits = workload is not None and not workload.has("Admitted")
-        clusters = await self._clusters()
-        places = await self._beyond.places(job.queue, name) if waits else {}
+        clusters = await self._queueing.clusters()
+        places = await self._queueing.beyond.places(job.queue, name) if waits else {}
         pod = run.pod(run.attempt)
         trouble = await podevents.trouble(self._server, pod) if pod and podevents.is_late(pod) else ""
         return why.explain(
@@ -332,12 +294,7 @@ class KueueBackend(Backend[KueueRequest]):
     async def preflight(self, plan: Plan) -> Why | None:
         """Nothing is created: a dry run, questions of rights, and the queues."""
         await self._ready()
-        request = await self._with_priority(self.render(plan))
-        return (
-            await self._impossible(request)
-            or await preflight.forbidden(self._server, request)
-            or preflight.stopped(self._queues.objects[request.queue], await self._cluster_of(request.queue))
-        )
+        return await self._queueing.rehearse(self.render(plan))
 
     async def forget(self, native_id: str) -> None:
         """Remove what the cluster and the journal have of a job that has ended."""
@@ -368,52 +325,6 @@ class KueueBackend(Backend[KueueRequest]):
                 run.changed.clear()
                 await asyncio.wait_for(run.changed.wait(), _FIRST_NOTICE)
         return self._runs.workload(job)
-
-    async def _clusters(self) -> dict[str, ClusterQueue]:
-        """The cluster queue behind each LocalQueue, where the user may read it."""
-        queues = dict(self._queues.objects)
-        asked = [self._beyond.cluster_queue(each.cluster_queue) for each in queues.values()]
-        try:
-            found = await asyncio.wait_for(asyncio.gather(*asked), _FIRST_LOOK)
-        except asyncio.TimeoutError:
-            return {}
-        return {name: cluster for name, cluster in zip(queues, found, strict=True) if cluster}
-
-    async def _cluster_of(self, queue: str, fresh: float = FRESH) -> ClusterQueue | None:
-        """The cluster queue behind a LocalQueue, where the user may read it."""
-        known = self._queues.objects.get(queue)
-        return await self._beyond.cluster_queue(known.cluster_queue, fresh) if known else None
-
-    async def _check(self, request: KueueRequest) -> None:
-        """Refuse what can never run. What is asked of the cluster for that holds for a while for all jobs.
-
-        Raises:
-            InvalidSpec: says why.
-            BackendUnavailable: the cluster, or Kueue, does not answer.
-        """
-        why = await self._impossible(request, _QUOTAS_LAST)
-        # A quota may have been raised since.
-        if why and (why := await self._impossible(request)):
-            refusal, field = _REFUSALS[why.reason]
-            raise refusal(why.summary, problems=[(field, why.summary)])
-        await self._permission.check(request)
-
-    async def _impossible(self, request: KueueRequest, fresh: float = FRESH) -> Why | None:
-        if not self._queues.objects:
-            return await preflight.without_queues(self._server)
-        cluster = await self._cluster_of(request.queue, fresh)
-        python = self._journal.python(*preflight.container(request))
-        return preflight.impossible(self._server.namespace, request, self._queues.objects, cluster, python)
-
-    async def _with_priority(self, request: KueueRequest) -> KueueRequest:
-        """The class of the priority asked for, where the configuration does not name one."""
-        labels = request.job["metadata"]["labels"]
-        if not request.priority or names.PRIORITY_CLASS in labels:
-            return request
-        known = await self._beyond.priorities()
-        label = manifests.priority_class(request.priority, known)
-        metadata = {**request.job["metadata"], "labels": {**labels, **label}}
-        return replace(request, job={**request.job, "metadata": metadata})
 
     async def _forget_old(self) -> None:
         """Keep the journal small, day by day.
