@@ -35,6 +35,8 @@ __all__ = [
     "Stored",
     "checked_key",
     "chunks_of",
+    "is_remote",
+    "one_chunk",
     "write_beside",
 ]
 
@@ -162,6 +164,16 @@ def checked_key(key: str) -> str:
     if len(key) > _LONGEST or not _KEY.fullmatch(key):
         raise InvalidSpec.of("key", f"{key[:80]!r} is no name for an object; use letters, digits and . _ = - /")
     return key
+
+
+def is_remote(url: str) -> bool:
+    """Whether an address of a store's can be used from another machine."""
+    return url.startswith(("http://", "https://"))
+
+
+async def one_chunk(data: bytes) -> AsyncIterator[bytes]:
+    """All of it at once, as ``put`` takes it."""
+    yield data
 
 
 async def chunks_of(path: Path, size: int = _CHUNK) -> AsyncIterator[bytes]:

@@ -11,6 +11,7 @@ import h11
 
 from qwex.errors import BackendUnavailable, NotFound
 from qwex_kueue import portforward
+from qwex_kueue.wholelines import whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,17 +37,9 @@ class Agent:
         Raises:
             BackendUnavailable: the connection was cut before the end.
         """
-        rest = b""
         async with self._request("GET", f"/events?after={after}{'&follow=1' if follow else ''}") as chunks:
-            async for chunk in chunks:
-                whole, newline, tail = chunk.rpartition(b"\n")
-                if newline:
-                    yield rest + whole + newline
-                    rest = tail
-                else:
-                    rest += tail
-        if rest:
-            raise BackendUnavailable("the pod's agent sent half a record")
+            async for lines in whole_lines(chunks, "the pod's agent"):
+                yield lines
 
     async def last(self) -> int:
         """The number of the last record so far."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qwex import jobfolder
+from qwex.artifacts import is_remote
 from qwex.errors import InvalidSpec
 from qwex.quantities import format_bytes
 
@@ -31,7 +32,7 @@ def apart(plan: Plan, limit: int) -> tuple[dict[str, str], dict[str, str]]:
     Only of addresses that need no keys, and only as many as do not fit: what comes with the pod cannot be away when it
     starts. The same ones each time that a job is planned, as those in its Secret are not sent again.
     """
-    fetchable = {digest for digest, url in plan.blobs.items() if url.startswith(("http://", "https://"))}
+    fetchable = {digest for digest, url in plan.blobs.items() if is_remote(url)}
     if not fetchable:
         return {_blob_key(digest): url for digest, url in plan.blobs.items()}, {}
     sizes = {each.digest: each.size for each in plan.spec.inputs.values() if each.digest in plan.blobs}

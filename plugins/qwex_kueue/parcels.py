@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qwex import jobfolder
 from qwex.errors import BackendUnavailable, NotFound, QwexError
 from qwex.runner import parcel
+from qwex_kueue.wholelines import whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -48,14 +49,9 @@ class LeftParcels:
             NotFound: that attempt left nothing.
             BackendUnavailable: what it left cannot be read now.
         """
-        left, rest = await self._of(run_id, attempt), b""
-        async for chunk in self._slice(run_id, left.name, *left.contents.records):
-            whole, newline, tail = chunk.rpartition(b"\n")
-            if newline:
-                yield rest + whole + newline
-                rest = tail
-            else:
-                rest += tail
+        left = await self._of(run_id, attempt)
+        async for lines in whole_lines(self._slice(run_id, left.name, *left.contents.records), "the artifact store"):
+            yield lines
 
     async def value(self, run_id: str, attempt: int, name: str) -> AsyncIterator[bytes]:
         """The bytes of an output value.

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qwex.artifacts import ArtifactStore, StoreContext, Stored
+from qwex.artifacts import ArtifactStore, StoreContext, Stored, one_chunk
 from qwex.config import read_section
 from qwex.errors import ArtifactsUnavailable, ConfigError, NotFound, QwexError
 from qwex_s3.settings import FsspecSettings
@@ -45,7 +45,7 @@ class FsspecStore(ArtifactStore):
 
     async def start(self) -> None:
         """Write an object and look for it."""
-        await self.put(_MARK, _once(b"This folder is an artifact store of qwex.\n"), replace=True)
+        await self.put(_MARK, one_chunk(b"This folder is an artifact store of qwex.\n"), replace=True)
         if not await self.stat(_MARK):
             raise ArtifactsUnavailable(f"the artifact store {self.context.url} does not have what was written to it")
 
@@ -167,7 +167,3 @@ def _troubles(url: str) -> Iterator[None]:
         raise ConfigError(f"the artifact store {url} refuses it: {error}; check [fsspec] options") from error
     except Exception as error:
         raise ArtifactsUnavailable(f"the artifact store {url} fails: {type(error).__name__}: {error}") from error
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qwex.artifacts import is_remote
 from qwex.backend import Capability
 from qwex.errors import ArtifactsUnavailable, InvalidSpec, NotFound
 
@@ -23,12 +24,12 @@ _SECONDS = (60.0, 604_800.0)
 
 
 class Addresses:
-    """They hold for ``lifetime`` seconds."""
+    """They hold for ``lifetime`` seconds; ``shared`` is the store where it outlives this machine."""
 
     def __init__(
-        self, artifacts: Artifacts | None, blobs: Blobs | None, parcels: Parcels, plugins: Plugins, lifetime: float
+        self, shared: Artifacts | None, blobs: Blobs | None, parcels: Parcels, plugins: Plugins, lifetime: float
     ) -> None:
-        self._artifacts = artifacts if artifacts and artifacts.is_shared else None
+        self._shared = shared
         self._blobs = blobs
         self._parcels = parcels
         self._plugins = plugins
@@ -58,9 +59,9 @@ class Addresses:
         Raises:
             ArtifactsUnavailable: the store would have given one more.
         """
-        if plan.parcel or not self._artifacts or not self._leaves_parcels(job):
+        if plan.parcel or not self._shared or not self._leaves_parcels(job):
             return
-        if _is_fetched(await self._artifacts.url("any", self._lifetime, "PUT") or ""):
+        if is_remote(await self._shared.url("any", self._lifetime, "PUT") or ""):
             raise ArtifactsUnavailable("the artifact store gave no address a moment ago")
 
     def _leaves_parcels(self, job: LiveJob) -> bool:
@@ -79,13 +80,9 @@ class Addresses:
 
 def expire(plan: Plan) -> bool:
     """Whether there are any that do."""
-    return bool(plan.parcel) or any(map(_is_fetched, plan.blobs.values()))
+    return bool(plan.parcel) or any(map(is_remote, plan.blobs.values()))
 
 
 def lifetime(seconds: float) -> float:
     """The one that addresses get where somebody asks for that."""
     return max(_SECONDS[0], min(_SECONDS[1], seconds))
-
-
-def _is_fetched(url: str) -> bool:
-    return url.startswith(("http://", "https://"))

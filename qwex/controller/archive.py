@@ -12,6 +12,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from qwex.artifacts import one_chunk
 from qwex.backend import Capability
 from qwex.controller.claims import INPUTS, MANIFEST, MANIFEST_VERSION, folder_of
 from qwex.controller.eventlog import stored
@@ -27,7 +28,7 @@ from qwex.errors import (
 from qwex.tracker import Tracked, TrackedJob, Tracker, TrackerContext, TrackerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from qwex.controller.artifacts import Artifacts
@@ -85,18 +86,17 @@ class Archive(Tracker):
             TrackerUnavailable: the store or the backend is away; what is stored already is not sent again.
         """
         assert job.log is not None
-        values = await asyncio.to_thread(_values, job.log, job.attempt)
+        values, was_read = await asyncio.to_thread(_told, job.log, job.attempt)
         folder = folder_of(job.record.user, job.run_id)
         with _told_later():
             if job.log.exists():
                 await self._artifacts.put_files({f"{folder}/{LOG}": job.log}, replace=True)
             lost = [each["name"] for each in values if not await self._keep(job, each)]
             manifest = json.dumps(_manifest(job, values, lost), indent=2, ensure_ascii=False)
-            await self._artifacts.put(f"{folder}/{MANIFEST}", _once(manifest.encode()), replace=True)
+            await self._artifacts.put(f"{folder}/{MANIFEST}", one_chunk(manifest.encode()), replace=True)
             await self._claims.drop(job.record.user, job.run_id)
             # What was not read, or not all of it, may be all that there is.
-            was_read = not lost and await asyncio.to_thread(_has_end, job.log, job.attempt)
-            if was_read and self._is_fleeting(job.record.backend):
+            if was_read and not lost and self._is_fleeting(job.record.backend):
                 await self._parcels.remove(job.record.user, job.run_id)
 
     async def withdraw(self, job: TrackedJob) -> None:
@@ -119,15 +119,17 @@ class Archive(Tracker):
         return kind is None or Capability.FLEETING in kind.capabilities
 
 
-def _values(log: Path, attempt: int) -> list[dict[str, Any]]:
-    """By their names the last ones: a file that was added may replace one."""
-    found = (value for lines in stored(log) for value in values_in(lines) if value["attempt"] == attempt)
-    return list({value["name"]: value for value in found}.values())
+def _told(log: Path, attempt: int) -> tuple[list[dict[str, Any]], bool]:
+    """An attempt's values, by their names the last ones, and whether its own last record is there.
 
-
-def _has_end(log: Path, attempt: int) -> bool:
-    """Whether the attempt's last record was read."""
-    return any(exit.get("attempt") == attempt for lines in stored(log) for exit in find(lines, "exit"))
+    A file that was added may replace one.
+    """
+    values: dict[str, dict[str, Any]] = {}
+    has_end = False
+    for lines in stored(log):
+        values |= {value["name"]: value for value in values_in(lines) if value["attempt"] == attempt}
+        has_end = has_end or any(exit.get("attempt") == attempt for exit in find(lines, "exit"))
+    return list(values.values()), has_end
 
 
 def _manifest(job: TrackedJob, values: list[dict[str, Any]], lost: list[str]) -> dict[str, Any]:
@@ -164,7 +166,3 @@ def _told_later() -> Iterator[None]:
         yield
     except (ArtifactsUnavailable, BackendUnavailable, ConfigError, NotAuthorized) as error:
         raise TrackerUnavailable(str(error)) from error
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

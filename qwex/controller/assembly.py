@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qwex.config import Settings
+    from qwex.controller.artifacts import Artifacts
     from qwex.controller.backends import Backends
     from qwex.plugins import Plugins
     from qwex.tracker import States, Tracker
@@ -66,26 +67,16 @@ class Parts:
         self.bus = Bus()
         self.notices = Notices(plugins)
         self.environments = Environments(folder / "environments")
-        self.artifacts = artifacts.opened(plugins, settings)
-        # A folder in the home is this controller's alone.
-        name = identity(folder) if settings.artifacts else ""
-        self.blobs = Blobs(self.artifacts, name) if self.artifacts else None
-        self.claims = Claims(self.artifacts, name) if self.artifacts else None
-        shared = self.artifacts if self.artifacts and self.artifacts.is_shared else None
-        self.values = Values(self.blobs, self.claims if shared else None)
+        shared = self._open_artifacts(settings, plugins)
         registry, store = self.registry, self.store
         self.finding = Finding(registry, store, backends)
         self.glancing = Glancing(self.finding, self.logs, backends)
         self.reading = reading = Reading(registry, backends, self.logs, settings.max_log)
         self.lifecycle = Lifecycle(registry, store, self.logs, self.bus, backends, self.notices, self.values, reading)
-        trackers = _trackers(plugins, settings, self._states)
-        parcels = Parcels(self.artifacts, self._user_of)
-        backends.parcels = parcels if self.artifacts and self.artifacts.is_shared else None
-        if shared and self.blobs and self.claims:
-            context = TrackerContext(folder, {}, self._states)
-            trackers.append(Archive(context, shared, self.blobs, self.claims, backends, parcels))
+        parcels = Parcels(shared, self._user_of)
+        backends.parcels = parcels if shared else None
         self.tracking = Tracking(
-            trackers,
+            self._trackers(settings, shared, parcels),
             self.store,
             self.logs,
             self.bus,
@@ -95,7 +86,7 @@ class Parts:
         )
         self.lifecycle.tracking = self.reading.tracking = self.tracking
         seconds = lifetime(settings.url_lifetime)
-        addresses = Addresses(self.artifacts, self.blobs, parcels, plugins, seconds)
+        addresses = Addresses(shared, self.blobs, parcels, plugins, seconds)
         planner = Planner(store, self.environments, addresses, self.tracking)
         self.renewing = Renewing(backends, planner, Renewals(folder / "renewed.json"), seconds if shared else None)
         self.tracking.came = self.renewing.came
@@ -126,6 +117,25 @@ class Parts:
             keep,
             folder / "collected.json",
         )
+
+    def _open_artifacts(self, settings: Settings, plugins: Plugins) -> Artifacts | None:
+        """The store and what is kept in it; the store again where it outlives this machine."""
+        self.artifacts = artifacts.opened(plugins, settings)
+        # A folder in the home is this controller's alone.
+        name = identity(settings.folder) if settings.artifacts else ""
+        self.blobs = Blobs(self.artifacts, name) if self.artifacts else None
+        self.claims = Claims(self.artifacts, name) if self.artifacts else None
+        shared = self.artifacts if self.artifacts and self.artifacts.is_shared else None
+        self.values = Values(self.blobs, self.claims if shared else None)
+        return shared
+
+    def _trackers(self, settings: Settings, shared: Artifacts | None, parcels: Parcels) -> list[Tracker]:
+        """Those of plugins, and the one that stores what jobs leave."""
+        made = _trackers(self.backends.plugins, settings, self._states)
+        if shared and self.blobs and self.claims:
+            context = TrackerContext(settings.folder, {}, self._states)
+            made.append(Archive(context, shared, self.blobs, self.claims, self.backends, parcels))
+        return made
 
     def _sweeping(self) -> Sweeping | None:
         if self.artifacts is None or self.blobs is None or self.claims is None:

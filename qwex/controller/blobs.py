@@ -7,10 +7,12 @@ user has can be counted, kept and removed by itself.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from qwex.artifacts import is_remote, one_chunk
 from qwex.controller.garbage import Garbage
 from qwex.controller.uses import Uses
 from qwex.errors import Damaged, InvalidSpec, NotFound
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from qwex.controller.artifacts import Artifacts
 
 __all__ = ["Blobs", "home_of", "key_of"]
+
+log = logging.getLogger(__name__)
 
 #: Bytes from which on a value does not go through the controller, and seconds that it may take past it.
 _LARGE, _SENDING = 4 << 20, 3600.0
@@ -47,7 +51,7 @@ class Blobs:
     async def _address(self, user: str, digest: str) -> str:
         """Where a place elsewhere puts the blob; empty where there is no such address."""
         url = await self._artifacts.url(key_of(user, digest), _SENDING, "PUT") if self._artifacts.is_shared else None
-        return url if url and url.startswith(("http://", "https://")) else ""
+        return url if url and is_remote(url) else ""
 
     async def exists(self, user: str, digest: str) -> bool:
         """Whether the user has the blob, whole."""
@@ -145,6 +149,7 @@ class Blobs:
         if url and await backend.send(*where, url):
             # Here its bytes are counted; whoever reads it checks them.
             if await self.size(user, digest) == value["size"]:
+                log.info("%s of %s came straight from its place", value["name"], native_id)
                 return
             await self._artifacts.delete([key_of(user, digest)])
         await self.put(user, digest, backend.value(*where))
@@ -168,7 +173,7 @@ class Blobs:
     async def _stat(self, key: str) -> Stored | None:
         """The blob, which is not removed for a while from now on; None also of one that is known to be damaged."""
         if self._controller and not self._artifacts.is_shared and not self._signed:
-            await self._artifacts.put(self._signature, _once(b"This controller keeps blobs here.\n"))
+            await self._artifacts.put(self._signature, one_chunk(b"This controller keeps blobs here.\n"))
             self._signed = True
         await self.uses.note(key)
         return None if key in self._damaged else await self._artifacts.stat(key)
@@ -223,7 +228,3 @@ async def _checked(digest: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[b
         yield chunk
     if f"sha256:{seen.hexdigest()}" != digest:
         raise InvalidSpec.of("digest", f"the bytes have sha256:{seen.hexdigest()}, not {digest}")
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

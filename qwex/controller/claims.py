@@ -12,12 +12,13 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qwex.artifacts import one_chunk
 from qwex.controller.blobs import home_of
 from qwex.controller.records import digests_in
 from qwex.errors import Damaged, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from qwex.artifacts import Stored
     from qwex.controller.artifacts import Artifacts
@@ -54,12 +55,9 @@ class Claims:
 
     async def write(self, user: str, run_id: str, name: str, digests: Iterable[str]) -> None:
         """Say that the job needs these blobs, until its manifest does."""
-
-        async def once() -> AsyncIterator[bytes]:
-            said = {"version": _VERSION, "controller": self._controller, "run_id": run_id, "blobs": sorted(digests)}
-            yield json.dumps(said).encode()
-
-        await self._artifacts.put(f"{folder_of(user, run_id)}/{name}", once(), replace=True)
+        said = {"version": _VERSION, "controller": self._controller, "run_id": run_id, "blobs": sorted(digests)}
+        key, text = f"{folder_of(user, run_id)}/{name}", json.dumps(said).encode()
+        await self._artifacts.put(key, one_chunk(text), replace=True)
 
     async def drop(self, user: str, run_id: str) -> None:
         """Its manifest says so now, or the job is none any more."""

@@ -21,6 +21,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from qwex.artifacts import one_chunk
 from qwex.errors import ArtifactsUnavailable, NotFound
 
 if TYPE_CHECKING:
@@ -155,7 +156,5 @@ class Garbage:
             return {}
 
     async def _write(self, key: str, blobs: Mapping[str, float]) -> None:
-        async def once() -> AsyncIterator[bytes]:
-            yield json.dumps({"version": _VERSION, "blobs": blobs}).encode()
-
-        await self._artifacts.put(key, once(), replace=True)
+        text = json.dumps({"version": _VERSION, "blobs": blobs}).encode()
+        await self._artifacts.put(key, one_chunk(text), replace=True)

@@ -11,6 +11,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
+from qwex.artifacts import is_remote
 from qwex.controller.claims import folder_of
 from qwex.errors import NotFound, QwexError
 
@@ -31,43 +32,46 @@ _NAME = re.compile(r"parcel-(\d+)-(\d+)")
 
 
 class Parcels:
-    """Addresses to leave one at, and what was left. ``user_of`` tells whose a job is, or raises ``NotFound``."""
+    """Addresses to leave one at, and what was left; ``shared`` is the store where it outlives this machine.
 
-    def __init__(self, artifacts: Artifacts | None, user_of: Callable[[str], Awaitable[str]]) -> None:
-        self._artifacts = artifacts if artifacts and artifacts.is_shared else None
+    ``user_of`` tells whose a job is, or raises ``NotFound``.
+    """
+
+    def __init__(self, shared: Artifacts | None, user_of: Callable[[str], Awaitable[str]]) -> None:
+        self._shared = shared
         self._user_of = user_of
 
     async def addresses(self, user: str, run_id: str, attempt: int, seconds: float) -> tuple[str, ...]:
         """Where the attempt may leave one, for so long; empty where there is no such place, or not now."""
-        if self._artifacts is None or not await self._artifacts.started(_SECONDS):
+        if self._shared is None or not await self._shared.started(_SECONDS):
             return ()
         folder = folder_of(user, run_id)
         try:
-            urls = [await self._artifacts.url(f"{folder}/{name}", seconds, "PUT") for name in parcel_names(attempt)]
+            urls = [await self._shared.url(f"{folder}/{name}", seconds, "PUT") for name in parcel_names(attempt)]
         except QwexError as error:
             log.warning("%s has nowhere to leave what nobody comes for: %s", run_id, error)
             return ()
-        return tuple(url for url in urls if url and url.startswith(("http://", "https://")))
+        return tuple(url for url in urls if url and is_remote(url))
 
     async def names(self, run_id: str) -> list[str]:
         """See ``qwex.backend.ParcelReader``."""
-        return await self._names(await self._user_of(run_id), run_id) if self._artifacts else []
+        return await self._names(await self._user_of(run_id), run_id) if self._shared else []
 
     async def read(self, run_id: str, name: str, start: int) -> AsyncIterator[bytes]:
         """See ``qwex.backend.ParcelReader``."""
-        if self._artifacts is None or not _NAME.fullmatch(name):
+        if self._shared is None or not _NAME.fullmatch(name):
             raise NotFound(f"{run_id} left no {name} in the artifact store")
-        async for chunk in self._artifacts.get(f"{folder_of(await self._user_of(run_id), run_id)}/{name}", start):
+        async for chunk in self._shared.get(f"{folder_of(await self._user_of(run_id), run_id)}/{name}", start):
             yield chunk
 
     async def remove(self, user: str, run_id: str) -> None:
         """All of the job: what they hold is kept elsewhere."""
-        if self._artifacts and (names := await self._names(user, run_id)):
-            await self._artifacts.delete([f"{folder_of(user, run_id)}/{name}" for name in names])
+        if self._shared and (names := await self._names(user, run_id)):
+            await self._shared.delete([f"{folder_of(user, run_id)}/{name}" for name in names])
 
     async def _names(self, user: str, run_id: str) -> list[str]:
-        assert self._artifacts is not None
-        found = [stored.key.rpartition("/")[2] async for stored in self._artifacts.list(folder_of(user, run_id))]
+        assert self._shared is not None
+        found = [stored.key.rpartition("/")[2] async for stored in self._shared.list(folder_of(user, run_id))]
         matches = [match for name in found if (match := _NAME.fullmatch(name))]
         return [match[0] for match in sorted(matches, key=lambda match: (int(match[1]), int(match[2])))]
 

@@ -51,7 +51,7 @@ def client(user, namespace, gateway, home, tmp_path, monkeypatch):
     return qwex.Client()
 
 
-def test_a_large_value_goes_there_and_back(client, cluster, namespace, gateway):
+def test_a_large_value_goes_there_and_back(client, cluster, namespace, gateway, home):
     @qwex.remote(cpu="100m", mem="256Mi")
     def reverse(data):
         return data[::-1]
@@ -63,6 +63,7 @@ def test_a_large_value_goes_there_and_back(client, cluster, namespace, gateway):
     assert len(secrets) < LARGE / 2
     kept = [path for path in (gateway.folder / "data").rglob("*") if path.is_file() and path.stat().st_size > LARGE / 2]
     assert len(kept) == 2, "the input and the output"
+    assert f"return of {job.id} came straight from its place" in (home / "controller.log").read_text()
 
 
 def test_no_pod_holds_a_key(client, cluster, namespace, gateway):
