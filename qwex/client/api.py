@@ -6,20 +6,19 @@ import os
 import sys
 import warnings
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from qwex import config
 from qwex.client.answers import glance_of, metric_of, queue_of, why_of
 from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
-from qwex.client.http import Chunked
 from qwex.client.listing import Page, query
 from qwex.client.session import Session
+from qwex.client.storage import Storage, job_path
 from qwex.client.workdirs import send_along
-from qwex.errors import CaptureError, Damaged, InvalidSpec, NotFound
-from qwex.record import Collected, JobFile, JobRecord, TrackerStanding
+from qwex.errors import InvalidSpec
+from qwex.record import Collected, JobRecord, TrackerStanding
 from qwex.state import JobState
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ from qwex.textlog import TEXT_TYPES, text_of
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient:
+class AsyncClient(Storage):
     """Talks to a controller: the one ``QWEX_URL`` names, else the user's own, started when it is not there.
 
     Every method raises ``ControllerUnavailable`` when no controller answers, and the error the controller names
@@ -101,7 +100,7 @@ class AsyncClient:
         Raises:
             NotFound: there is none.
         """
-        return self._job((await self.session.call("GET", _path(run_id))).json())
+        return self._job((await self.session.call("GET", job_path(run_id))).json())
 
     async def spec(self, run_id: str) -> dict[str, Any]:
         """What the job's user described, as ``JobSpec`` has it in JSON.
@@ -109,7 +108,7 @@ class AsyncClient:
         Raises:
             NotFound: there is no such job.
         """
-        raw: dict[str, Any] = (await self.session.call("GET", _path(run_id, "spec"))).json()
+        raw: dict[str, Any] = (await self.session.call("GET", job_path(run_id, "spec"))).json()
         return raw
 
     async def description(self, run_id: str) -> str:
@@ -119,7 +118,7 @@ class AsyncClient:
             NotFound: there is no such job.
         """
         headers = (("accept", "application/yaml"),)
-        return (await self.session.call("GET", _path(run_id, "spec"), headers=headers)).body.decode()
+        return (await self.session.call("GET", job_path(run_id, "spec"), headers=headers)).body.decode()
 
     async def notebook(self, run_id: str) -> dict[str, Any]:
         """The notebook that a job runs, with what its cells have shown by now, as nbformat 4 has it.
@@ -127,7 +126,7 @@ class AsyncClient:
         Raises:
             NotFound: there is no such job, or it runs no notebook.
         """
-        raw: dict[str, Any] = (await self.session.call("GET", _path(run_id, "notebook"))).json()
+        raw: dict[str, Any] = (await self.session.call("GET", job_path(run_id, "notebook"))).json()
         return raw
 
     async def list(
@@ -193,7 +192,7 @@ class AsyncClient:
 
     async def cancel(self, run_id: str) -> JobRecord:
         """Ask the job to end; no effect when it has."""
-        return JobRecord.from_dict((await self.session.call("DELETE", _path(run_id))).json())
+        return JobRecord.from_dict((await self.session.call("DELETE", job_path(run_id))).json())
 
     async def gc(self, *, older: str | None = None, dry_run: bool = False) -> Collected:
         """Remove your jobs that ended as long ago as ``older`` says (``30d``, ``12h``), with their logs and values.
@@ -207,47 +206,15 @@ class AsyncClient:
     async def resubmit(self, run_id: str, **changes: Any) -> AsyncJob:
         """The same job again, as a new one; ``changes`` are fields of its spec."""
         body = {"changes": changes}
-        return self._job((await self.session.call("POST", _path(run_id, "resubmit"), body, repeatable=False)).json())
+        return self._job((await self.session.call("POST", job_path(run_id, "resubmit"), body, repeatable=False)).json())
 
     async def why(self, run_id: str) -> Why:
         """Why the job waits, or what it does now."""
-        return why_of((await self.session.call("GET", _path(run_id, "why"))).json())
-
-    async def files(self, run_id: str) -> builtins.list[JobFile]:
-        """What the job's last attempt has left in ``QWEX_FILES``, by path."""
-        raw = (await self.session.call("GET", _path(run_id, "files"))).json()
-        return [JobFile(**each) for each in raw["files"]]
-
-    async def file(self, run_id: str, file: JobFile) -> AsyncGenerator[bytes, None]:
-        """The bytes of a file that a job has left, as they come; an error at the end if they are not the right ones.
-
-        Raises:
-            NotFound: it is not there any more.
-            Damaged: other bytes came.
-        """
-        import hashlib
-
-        seen = hashlib.sha256()
-        async for chunk in self.session.stream(f"{_path(run_id, 'values')}/{quote(file.value, safe='')}"):
-            seen.update(chunk)
-            yield chunk
-        if f"sha256:{seen.hexdigest()}" != file.digest:
-            raise Damaged(f"the bytes of {file.path} of {run_id} are not those that the job wrote; fetch it again")
-
-    async def add_file(self, run_id: str, file: str | Path, path: str = "") -> JobFile:
-        """Add a file to what an ended job has left, under its own name or another ``path``; its bytes may be many.
-
-        Raises:
-            InvalidSpec: it cannot be read, or that is no path.
-            Conflict: the job has not ended, or left a file of that path itself.
-        """
-        digest = await self.put_file(file)
-        body = {"path": path or Path(file).name, "digest": digest}
-        return JobFile(**(await self.session.call("POST", _path(run_id, "files"), body)).json())
+        return why_of((await self.session.call("GET", job_path(run_id, "why"))).json())
 
     async def metrics(self, run_id: str) -> builtins.list[Metric]:
         """What the job's code has logged over time, by name: the last value of each, and some of those before."""
-        raw = (await self.session.call("GET", _path(run_id, "metrics"))).json()
+        raw = (await self.session.call("GET", job_path(run_id, "metrics"))).json()
         return [metric_of(each) for each in raw["metrics"]]
 
     async def trackers(self, job: str | None = None) -> builtins.list[TrackerStanding]:
@@ -321,63 +288,6 @@ class AsyncClient:
         """
         return changes(self.session, keep=keep)
 
-    async def value(self, run_id: str, name: str) -> bytes:
-        """The bytes of an output value, whole and as the job wrote them.
-
-        Raises:
-            NotFound: the job has no such value, or not yet.
-        """
-        return (await self._value(run_id, name)).body
-
-    async def load_value(self, run_id: str, name: str) -> Any:
-        """An output value, loaded (which runs code: do it for jobs you trust).
-
-        Raises:
-            NotFound: the job has no such value, or not yet.
-            CaptureError: there is code in it that only the job's Python can run.
-        """
-        from qwex.capture.loading import load
-
-        answer = await self._value(run_id, name)
-        try:
-            return load(answer.body, answer.headers.get("x-qwex-python", ""))
-        except CaptureError as error:
-            raise CaptureError(f"{name} of {run_id} cannot be loaded here: {error}", name=name) from None
-
-    async def _value(self, run_id: str, name: str) -> Answer:
-        path = f"{_path(run_id, 'values')}/{quote(name, safe='')}"
-        for _ in range(2):
-            answer = await self.session.call("GET", path)
-            expected = answer.headers.get("x-qwex-digest")
-            if not expected or _digest(answer.body) == expected:
-                return answer
-        raise NotFound(f"the value {name!r} of {run_id} is damaged: its bytes do not match {expected}")
-
-    async def put_blob(self, data: bytes) -> str:
-        """Store bytes for the inputs of jobs and give their digest; what is already there is not sent."""
-        return await self._put(_digest(data), len(data), data)
-
-    async def put_file(self, file: str | Path) -> str:
-        """Store the bytes of a file for the inputs of jobs, and give their digest; it is read as it is sent.
-
-        Raises:
-            InvalidSpec: it cannot be read, or changes meanwhile.
-        """
-        from qwex.client.files import Source
-
-        source = Source(file)
-        await self.session.transport.run(source.measure)
-        return await self._put(source.digest, source.size, Chunked(source.size, source.chunks))
-
-    async def _put(self, digest: str, size: int, data: bytes | Chunked) -> str:
-        path = f"/blobs/{digest}"
-        async with self.session.exchange("HEAD", f"{path}?size={size}") as answer:
-            there = answer.status < 300
-            await answer.body()
-        if not there:  # or refused, of which the answer to a HEAD has no words
-            await self.session.call("PUT", path, data, headers=(("content-type", "application/octet-stream"),))
-        return digest
-
     async def _sent(
         self,
         target: str,
@@ -426,16 +336,6 @@ class AsyncClient:
         variables = {name: text for name, text in os.environ.items() if _travels(name) and _travels(text)}
         cwd, python = self._cwd or _cwd(), self._python or sys.executable
         return {"origin": {"environment": variables, "cwd": cwd, "python": python}}
-
-
-def _path(run_id: str, *more: str) -> str:
-    return "/".join(["/jobs", quote(run_id, safe=""), *more])
-
-
-def _digest(data: bytes) -> str:
-    import hashlib
-
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def _cwd() -> str:
