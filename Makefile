@@ -17,7 +17,7 @@ LAB := qwex_ext/labextension
 LAB_SOURCES = $(shell find $(LAB)/src $(LAB)/style $(LAB)/schema -type f -not -name schema.ts) \
 	$(wildcard $(LAB)/*.json) clients/openapi.json
 
-.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab bench-mlflow bench-s3 cluster-build cluster-up cluster-down s3-build s3-up s3-down mlflow-up mlflow-down clean
+.PHONY: help demo lab test unit lint types docs-check openapi screenshots bench bench-kueue bench-lab bench-machines bench-mlflow bench-s3 cluster-build cluster-up cluster-down s3-build s3-up s3-down mlflow-up mlflow-down clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,9 @@ bench-mlflow: .venv/.test  ## measure what recording jobs in MLflow costs; takes
 
 bench-lab: .venv/.test  ## measure JupyterLab's part in a browser; takes about three minutes
 	@$(BIN)/python benchmarks/lab.py
+
+bench-machines: .venv/.test  ## measure dev machines on a cluster beside kubectl; takes about four minutes
+	@$(BIN)/python benchmarks/devmachines.py
 
 bench-s3: .venv/.test  ## measure uploads beside s3fs and boto3; takes about five minutes
 	@$(BIN)/python benchmarks/s3.py

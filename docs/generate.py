@@ -16,7 +16,7 @@ from qwex_mlflow.settings import MlflowSettings
 from qwex_s3.settings import AzureSettings, FsspecSettings, GoogleSettings, S3Settings
 
 from qwex.cli import exits
-from qwex.config import FIELDS
+from qwex.config import FIELDS, SITE
 from qwex.options import flags
 from qwex.spec import JobSpec
 
@@ -37,6 +37,15 @@ anew; jobs go on. Where `artifacts` may lie: [the artifact store](artifacts.md).
 
 | setting | default | what it is | read by |
 |---|---|---|---|
+"""
+
+SITES = """
+## Variables of a site
+
+Where no file and no `QWEX_KUEUE__…` variable sets these, a controller takes them from variables with shorter names:
+
+| variable | setting |
+|---|---|
 """
 
 FLAGS = """# Flags of a submission
@@ -93,7 +102,8 @@ APART = ("inputs",)
 def settings() -> str:
     """The table of settings."""
     rows = [f"| `{f.name}` | `{f.default!r}` | {f.help} | the {f.scope} |" for f in FIELDS]
-    return SETTINGS + "\n".join(rows) + "\n"
+    site = [f"| `{variable}` | `{key}` in `[{name}]` |" for variable, (name, key) in SITE.items()]
+    return SETTINGS + "\n".join(rows) + "\n" + SITES + "\n".join(site) + "\n"
 
 
 def submission() -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from qwex.errors import BackendUnavailable, InvalidSpec, NotFound
+from qwex.gpus import GpuKind, GpuNode, GpuQuota, GpuReport
 from qwex.state import JobState, JobStatus, Position, QueueInfo, Reason, Why
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ __all__ = [
     "BackendOptions",
     "BackendUnavailable",
     "Capability",
+    "GpuKind",
+    "GpuNode",
+    "GpuQuota",
+    "GpuReport",
     "InvalidSpec",
     "JobState",
     "JobStatus",
@@ -282,6 +287,16 @@ class Backend(ABC, Generic[RequestT]):
     async def queues(self) -> list[QueueInfo]:
         """The queues a user may name; empty without the capability."""
         return []
+
+    async def gpus(self) -> GpuReport:
+        """Which GPUs there are, where, how many are free, and what each queue has left of them.
+
+        Empty without the capability. What the user may not read is None, and said in the report's notes, never guessed.
+
+        Raises:
+            BackendUnavailable: it cannot be told now.
+        """
+        return GpuReport()
 
     async def explain(self, native_id: str) -> Why | None:
         """Why the job waits, or None where that is not known."""

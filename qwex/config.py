@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-__all__ = ["FIELDS", "Field", "Settings", "Value", "config_file", "load", "masked", "read_section"]
+__all__ = ["FIELDS", "SITE", "Field", "Settings", "Value", "config_file", "load", "masked", "read_section"]
 
 ModelT = TypeVar("ModelT", bound="BaseModel")
 
@@ -65,6 +65,12 @@ FIELDS = (
     Field("log_level", str, "info", "debug, info, warning or error", "controller"),
 )
 _BY_NAME = {field.name: field for field in FIELDS}
+#: Variables of a site, and the settings that they are where nothing else says them.
+SITE = {
+    "QWEX_NAMESPACE": ("kueue", "namespace"),
+    "QWEX_SSH_IMAGE": ("kueue", "machine_image"),
+    "QWEX_STORAGE_CLASS": ("kueue", "machine_storage_class"),
+}
 
 
 class Value(NamedTuple):
@@ -202,6 +208,9 @@ def _merge_environment(values: dict[str, Value], sections: dict[str, dict[str, V
             sections.setdefault(section, {})[key] = Value(_literal(text), variable)
         elif name in _BY_NAME:
             values[name] = Value(_typed(_BY_NAME[name], text, variable), variable)
+    for variable, (section, key) in SITE.items():
+        if text := os.environ.get(variable, ""):
+            sections.setdefault(section, {}).setdefault(key, Value(text, variable))
 
 
 def _typed(field: Field, given: Any, origin: str) -> Any:

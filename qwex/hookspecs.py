@@ -1,4 +1,4 @@
-"""The hooks a plugin may implement: three that register nouns, a policy and a guarded notice.
+"""The hooks a plugin may implement: four that register nouns, a policy and a guarded notice.
 
 A plugin is a module with ``@qwex.hookimpl`` functions, found by the entry-point group ``qwex``.
 """
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qwex.artifacts import ArtifactStore
     from qwex.backend import Backend
     from qwex.events import Event
+    from qwex.machine import MachineProvider
     from qwex.spec import JobSpec
     from qwex.tracker import Tracker
 
@@ -44,6 +45,11 @@ def qwex_register_trackers(register: Register[Tracker]) -> None:
 @hookspec
 def qwex_register_artifact_stores(register: Register[ArtifactStore]) -> None:
     """Register subclasses of ``qwex.artifacts.ArtifactStore``."""
+
+
+@hookspec
+def qwex_register_machine_providers(register: Register[MachineProvider[Any]]) -> None:
+    """Register subclasses of ``qwex.machine.MachineProvider``."""
 
 
 @hookspec

@@ -16,7 +16,8 @@ import pluggy
 from qwex import hookspecs
 from qwex.artifacts import ArtifactStore
 from qwex.backend import Backend
-from qwex.errors import PluginError, QwexError, UnknownBackend, nearest
+from qwex.errors import NotFound, PluginError, QwexError, UnknownBackend, nearest
+from qwex.machine import MachineProvider
 from qwex.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class PluginInfo:
     backends: list[str] = field(default_factory=list)
     trackers: list[str] = field(default_factory=list)
     artifact_stores: list[str] = field(default_factory=list)
+    machine_providers: list[str] = field(default_factory=list)
     hooks: list[str] = field(default_factory=list)
     #: What each of its backends declares, by the backend's name.
     capabilities: dict[str, list[str]] = field(default_factory=dict)
@@ -121,6 +123,7 @@ class Plugins:
         self.backends: Registry[Backend[Any]] = Registry("backend", Backend)
         self.trackers: Registry[Tracker] = Registry("tracker", Tracker)
         self.artifact_stores: Registry[ArtifactStore] = Registry("artifact store", ArtifactStore)
+        self.machine_providers: Registry[MachineProvider[Any]] = Registry("machine provider", MachineProvider)
         self.infos: dict[str, PluginInfo] = {}
         for info in _discover(set(only)):
             self._load(info)
@@ -135,11 +138,23 @@ class Plugins:
         found = self.backends.get(name)
         if found:
             return found
-        for info in self.infos.values():
-            if info.error and name in (info.entry_point, info.module, info.module.removeprefix("qwex_")):
-                raise PluginError(f"the plugin {info.module} could not be loaded: {info.error}")
+        self._raise_failure(name)
         known = [name for name, _ in self.backends]
         raise UnknownBackend(f"no backend {name!r}. Installed: {', '.join(known) or 'none'}.{nearest(name, known)}")
+
+    def machine_provider(self, name: str) -> type[MachineProvider[Any]]:
+        """The class of the machine provider called ``name``.
+
+        Raises:
+            PluginError: the plugin that should bring it could not be loaded.
+            NotFound: none is; the message lists those that are.
+        """
+        if found := self.machine_providers.get(name):
+            return found
+        self._raise_failure(name)
+        known = [name for name, _ in self.machine_providers]
+        listed = ", ".join(known) or "none"
+        raise NotFound(f"{name!r} has no machines. Providers of machines: {listed}.{nearest(name, known)}")
 
     def made(self, nouns: Registry[NounT], make: Callable[[type[NounT]], NounT]) -> list[NounT]:
         """One instance of each class; a plugin whose class cannot be made is remembered as failed, and left out."""
@@ -180,6 +195,11 @@ class Plugins:
             except Exception:
                 log.exception("%s: qwex_job_changed of %s", notice.plugin_name, run_id)
 
+    def _raise_failure(self, name: str) -> None:
+        for info in self.infos.values():
+            if info.error and name in (info.entry_point, info.module, info.module.removeprefix("qwex_")):
+                raise PluginError(f"the plugin {info.module} could not be loaded: {info.error}")
+
     def _load(self, info: PluginInfo) -> None:
         self.infos[info.module] = info
         try:
@@ -195,6 +215,7 @@ class Plugins:
             ("qwex_register_backends", self.backends, info.backends),
             ("qwex_register_trackers", self.trackers, info.trackers),
             ("qwex_register_artifact_stores", self.artifact_stores, info.artifact_stores),
+            ("qwex_register_machine_providers", self.machine_providers, info.machine_providers),
         )
         try:
             self.manager.register(module, info.module)

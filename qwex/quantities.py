@@ -9,6 +9,7 @@ __all__ = [
     "GpuRequest",
     "format_bytes",
     "format_duration",
+    "has_unit",
     "parse_age",
     "parse_cpu",
     "parse_duration",
@@ -69,10 +70,15 @@ def parse_duration(text: str | float) -> float:
     return total
 
 
+def has_unit(text: str) -> bool:
+    """Whether a duration says of what it is: 90 may have meant days."""
+    return text.strip()[-1:].isalpha()
+
+
 def parse_age(text: str) -> float:
-    """Seconds, as ``parse_duration``, but never without a unit: what is older goes, and 90 may have meant days."""
+    """Seconds, as ``parse_duration``, but never without a unit: what is older goes."""
     try:
-        if text.strip()[-1:].isalpha():
+        if has_unit(text):
             return parse_duration(text)
     except ValueError:
         pass

@@ -9,6 +9,7 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Unicode
 
 from qwex_ext.feed import FeedHandler
+from qwex_ext.machines import MachinesHandler, SshHandler
 from qwex_ext.proxy import ProxyHandler
 from qwex_ext.service import Service
 from qwex_ext.submit import SubmitHandler
@@ -41,7 +42,13 @@ class QwexApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         """The routes."""
         self.handlers.extend(
-            [(r"/qwex/api/(.*)", ProxyHandler), (r"/qwex/feed", FeedHandler), (r"/qwex/submit", SubmitHandler)]
+            [
+                (r"/qwex/api/(.*)", ProxyHandler),
+                (r"/qwex/feed", FeedHandler),
+                (r"/qwex/submit", SubmitHandler),
+                (r"/qwex/machines", MachinesHandler),
+                (r"/qwex/machines/ssh", SshHandler),
+            ]
         )
 
     def current_activity(self) -> None:

@@ -1,4 +1,4 @@
-"""Changes of jobs on Jupyter's event bus, through which every browser that has the server open hears of them."""
+"""Changes of jobs and machines on Jupyter's event bus, through which every browser with the server open has them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from qwex.client.session import Session
 
-__all__ = ["FEED", "JOB", "Feed", "FeedHandler", "Standing"]
+__all__ = ["FEED", "JOB", "MACHINE", "Feed", "FeedHandler", "Standing"]
 
 JOB = "https://schema.qwex.dev/jupyter/job/v1"
+MACHINE = "https://schema.qwex.dev/jupyter/machine/v1"
 FEED = "https://schema.qwex.dev/jupyter/feed/v1"
 #: Everybody who may use the bus reads this: no message, which may quote a job's output, and no tags.
 _SHOWN = ("id", "name", "user", "state", "reason", "attempt", "queue", "backend")
+_SHOWN_OF_MACHINES = ("id", "name", "user", "state", "reason")
 #: Seconds before each further try; the last again and again.
 _PAUSES = (0.1, 1.0, 1.0, 2.0, 3.0, 5.0, 10.0)
 #: Seconds that a subscription lasts which was not in vain.
@@ -122,13 +124,13 @@ class Feed:
         from qwex.client.problems import error_of
         from qwex.client.sse import frames
 
-        async with self._session.exchange("GET", "/events?keep=0") as answer:
+        async with self._session.exchange("GET", "/events?keep=0&kinds=job,machine") as answer:
             if answer.status >= 400:
                 raise error_of(answer.status, await answer.body())
             async for frame in frames(self._begun(answer.chunks())):
-                record = JobRecord.from_dict(json.loads(frame.data))
-                self._told += 1
-                self._bus.emit(schema_id=JOB, data={name: getattr(record, name) for name in _SHOWN})
+                if news := _news(frame.event, frame.data):
+                    self._told += 1
+                    self._bus.emit(schema_id=news[0], data=news[1])
                 # Thousands may come at once; Jupyter has others to serve meanwhile.
                 await asyncio.sleep(0)
 
@@ -151,6 +153,18 @@ class Feed:
     def _say(self, standing: Standing, notice: str = "") -> None:
         said = {**standing._asdict(), "told": self._told, "notice": notice}
         self._bus.emit(schema_id=FEED, data=said)
+
+
+def _news(kind: str, data: bytes) -> tuple[str, dict[str, Any]] | None:
+    """A change as the bus tells it, and its schema; None for what this version does not know."""
+    if kind == "job":
+        job = JobRecord.from_dict(json.loads(data))
+        return JOB, {name: getattr(job, name) for name in _SHOWN}
+    if kind in ("machine", "machine-gone"):
+        raw = json.loads(data)
+        # One that is no more is in no state.
+        return MACHINE, {"state": None, "reason": "", **{name: raw[name] for name in _SHOWN_OF_MACHINES if name in raw}}
+    return None
 
 
 async def _set(event: asyncio.Event, seconds: float) -> None:

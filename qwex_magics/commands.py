@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from IPython.core.error import UsageError
 
 from qwex.client.notebookfile import parameters
-from qwex.client.show import Others, Queues, Table
+from qwex.client.show import Gpus, Others, Queues, Table
 from qwex.client.workfile import changes
 from qwex.errors import nearest
 from qwex.options import Flag, flags
 from qwex.wording import cancelling
 from qwex_magics.arguments import Parsed, asks_help, names, options, parse, refuse, switch
 from qwex_magics.follow import Follower
-from qwex_magics.help import command_help, line_help
+from qwex_magics.help import command_help, group_help, line_help
 from qwex_magics.line import job_ids
 from qwex_magics.session import client, defaults
 from qwex_magics.table import why_text
@@ -42,6 +42,10 @@ class Command(NamedTuple):
     flags: tuple[Flag, ...] = ()
     #: How many words that are no flags it takes: at least, at most.
     words: tuple[int, int] = (0, 0)
+    #: What those words are to who completes them, where they are not jobs.
+    completes: str = ""
+    #: The commands under its name; their words are theirs.
+    within: Callable[[], dict[str, Command]] | None = None
 
     @property
     def takes_jobs(self) -> bool:
@@ -56,14 +60,21 @@ def run(shell: InteractiveShell, line: str) -> Any:
         UsageError: there is no such command, or its arguments are wrong.
         QwexError: as the command does.
     """
+    return _run(shell, line, COMMANDS)
+
+
+def _run(shell: InteractiveShell, line: str, commands: dict[str, Command], above: str = "") -> Any:
     name, _, rest = line.strip().partition(" ")
     if name in ("--help", "-h"):
-        return print(line_help())  # noqa: T201
+        return print(line_help() if commands is COMMANDS else group_help(above, commands))  # noqa: T201
+    more = f"%qwex {above}--help" if above else "%qwex?"
     if not name:
-        raise UsageError(f"name a command: {', '.join(COMMANDS)}. Explained by: %qwex?")
-    if name not in COMMANDS:
-        raise UsageError(f"no command {name!r}.{nearest(name, list(COMMANDS))} See them all: %qwex?")
-    command = COMMANDS[name]
+        raise UsageError(f"name a command: {', '.join(commands)}. Explained by: {more}")
+    if name not in commands:
+        raise UsageError(f"no command {above + name!r}.{nearest(name, list(commands))} See them all: {more}")
+    command = commands[name]
+    if command.within:
+        return _run(shell, rest, command.within(), f"{name} ")
     if asks_help(rest):
         return print(command_help(command))  # noqa: T201
     parsed = parse(rest, shell.user_ns, command.flags)
@@ -156,6 +167,10 @@ def _queues(shell: InteractiveShell, parsed: Parsed) -> Queues:
     return client().queues()
 
 
+def _gpus(shell: InteractiveShell, parsed: Parsed) -> Gpus:
+    return client().gpus()
+
+
 def _plugins(shell: InteractiveShell, parsed: Parsed) -> Table:
     can = {backend["name"]: backend.get("capabilities", ()) for backend in client().backends()}
     rows = []
@@ -182,6 +197,16 @@ def _config(shell: InteractiveShell, parsed: Parsed) -> Table:
         value, origin = values[field.name]
         rows.append((field.name, str(masked(field.name, value)), origin, field.help))
     return Table(("setting", "value", "from", "what it is"), rows)
+
+
+def _machines() -> dict[str, Command]:
+    from qwex_magics.machines import COMMANDS
+
+    return COMMANDS
+
+
+def _is_a_group(shell: InteractiveShell, parsed: Parsed) -> None:
+    """Never called: what is asked for is one of the commands within."""
 
 
 _QUIET = switch("quiet", "show the job's own output and nothing of qwex's")
@@ -225,7 +250,14 @@ COMMANDS = {
     "resubmit": Command(
         "resubmit ID [flags]", "the same job again, changed by flags", _resubmit, (*flags(), _PARAM), (1, 1)
     ),
+    "machine": Command(
+        "machine COMMAND …",
+        "dev machines: list, create, status, why, start, stop, set, code, delete",
+        _is_a_group,
+        within=_machines,
+    ),
     "queues": Command("queues", "the queues, what is used and what is allowed", _queues),
+    "gpus": Command("gpus", "which GPUs there are, how many are free, and what each queue has left", _gpus),
     "plugins": Command("plugins", "what is installed, and what failed", _plugins),
     "config": Command("config [SETTING…]", "every setting, its value and where it came from", _config, (), (0, 100)),
 }

@@ -15,12 +15,13 @@ from qwex_magics.commands import COMMANDS
 from qwex_magics.session import client, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from IPython.core.completer import CompletionContext
     from IPython.core.interactiveshell import InteractiveShell
 
     from qwex.options import Flag
+    from qwex_magics.commands import Command
 
 __all__ = ["complete"]
 
@@ -53,19 +54,23 @@ def _cell(shell: InteractiveShell, typed: str, cell: str) -> Iterable[tuple[str,
     return _values(flag)
 
 
-def _line(typed: str) -> Iterable[tuple[str, str]]:
+def _line(typed: str, commands: Mapping[str, Command] = COMMANDS) -> Iterable[tuple[str, str]]:
     name, blank, rest = typed.lstrip().partition(" ")
     if not blank:
-        return [(command, "keyword") for command in COMMANDS]
-    command = COMMANDS.get(name)
+        return [(command, "keyword") for command in commands]
+    command = commands.get(name)
     if command is None:
         return ()
+    if command.within:
+        return _line(rest, command.within())
     flag = _open_flag(rest, command.flags)
     if flag is not None:
         return _values(flag)
-    if _last(rest).startswith("-") or not command.takes_jobs:
+    if _last(rest).startswith("-"):
         return _spellings(command.flags)
-    return _job_ids(alive=name in ("cancel", "why"))
+    if command.completes == "machine":
+        return _machines()
+    return _job_ids(alive=name in ("cancel", "why")) if command.takes_jobs else _spellings(command.flags)
 
 
 def _open_flag(typed: str, known: Sequence[Flag]) -> Flag | None:
@@ -97,6 +102,15 @@ def _job_ids(*, alive: bool) -> list[tuple[str, str]]:
     page = _asked("list")
     records = page.records if page else ()
     return [(record.id, str(record.state)) for record in records if not alive or record.state not in TERMINAL]
+
+
+def _machines() -> list[tuple[str, str]]:
+    from qwex.client.machinenames import machine_names
+
+    try:
+        return machine_names(client() if running() else None)
+    except QwexError:
+        return []
 
 
 def _asked(what: str) -> Any:

@@ -8,12 +8,12 @@ from qwex.options import flags
 from qwex_magics.arguments import CELL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from qwex.options import Flag
     from qwex_magics.commands import Command
 
-__all__ = ["cell_help", "command_help", "line_help"]
+__all__ = ["cell_help", "command_help", "group_help", "line_help"]
 
 _CELL = """\
 %%qwex [flags]
@@ -50,6 +50,7 @@ Examples
     %qwex cancel job                       job is a variable: the Job that --detach gave
     %qwex attach train-7k3f9q -o model     replay its output here, also after a restart of the kernel
     %qwex submit train.py --gpu 1 -- --lr 0.1
+    %qwex machine create train --gpu 1     a box with ssh from the same queue: %qwex machine --help
 
 A cell as a job: %%qwex?
 """
@@ -77,6 +78,14 @@ def line_help() -> str:
     """The explanation of ``%qwex``, with every command."""
     from qwex_magics.commands import COMMANDS
 
-    width = max(len(command.usage) for command in COMMANDS.values())
-    lines = [f"    {command.usage:{width}}  {command.help}" for command in COMMANDS.values()]
-    return _LINE.replace("{commands}", "\n".join(lines))
+    return _LINE.replace("{commands}", _listed(COMMANDS))
+
+
+def group_help(above: str, commands: Mapping[str, Command]) -> str:
+    """The explanation of the commands under a name."""
+    return f"%qwex {above}COMMAND …\n\nCommands\n{_listed(commands)}\n\nThe flags of one: %qwex {above}COMMAND --help"
+
+
+def _listed(commands: Mapping[str, Command]) -> str:
+    width = max(len(command.usage) for command in commands.values())
+    return "\n".join(f"    {command.usage:{width}}  {command.help}" for command in commands.values())

@@ -24,7 +24,10 @@ MagicT = TypeVar("MagicT", bound="Callable[..., Any]")
 __all__ = ["cell_magic", "line_magic"]
 
 #: Commands of the terminal that are commands of ``%qwex`` too.
-_COMMAND = re.compile(r"(?<![%\w/.-])qwex (?:submit|list|status|logs|why|attach|cancel|resubmit|queues|plugins)\b")
+_COMMAND = re.compile(
+    r"(?<![%\w/.-])qwex (?:submit|list|status|logs|why|attach|cancel|resubmit|queues|gpus|plugins"
+    r"|machine (?:list|create|status|why|start|stop|set|code|delete))\b"
+)
 
 
 def cell_magic(shell: InteractiveShell) -> Callable[[str, str], Any]:

@@ -38,6 +38,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """What coroutines of tests run on."""
+    return "asyncio"
+
+
+@pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A private QWEX_HOME (Unix sockets need short paths) and configuration; its processes end with the test."""
     folder = Path(tempfile.mkdtemp(prefix="qx", dir="/tmp"))

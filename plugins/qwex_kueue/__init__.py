@@ -9,8 +9,9 @@ from qwex.hookspecs import hookimpl
 if TYPE_CHECKING:
     from qwex.backend import Backend
     from qwex.hookspecs import Register
+    from qwex.machine import MachineProvider
 
-__all__ = ["qwex_register_backends"]
+__all__ = ["qwex_register_backends", "qwex_register_machine_providers"]
 
 
 @hookimpl
@@ -19,3 +20,11 @@ def qwex_register_backends(register: Register[Backend]) -> None:  # type: ignore
     from qwex_kueue.backend import KueueBackend
 
     register(KueueBackend)
+
+
+@hookimpl
+def qwex_register_machine_providers(register: Register[MachineProvider]) -> None:  # type: ignore[type-arg]
+    """Bring the machines of ``kueue``."""
+    from qwex_kueue.machines.provider import KueueMachines
+
+    register(KueueMachines)

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import secrets
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import WeakValueDictionary
 
 from qwex import jobfolder
@@ -38,11 +38,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qwex.backend import BackendContext, Plan
+    from qwex.gpus import GpuReport
     from qwex.record import JobRecord
     from qwex.state import JobStatus, QueueInfo, Why
+    from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.run import Run
+    from qwex_kueue.settings import KueueSettings
 
-__all__ = ["KueueBackend", "KueueRequest"]
+__all__ = ["Cluster", "KueueBackend", "KueueRequest"]
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,16 @@ _FIRST_LOOK = 5.0
 _FIRST_NOTICE = 0.5
 #: Seconds until what is old in the journal is forgotten for the first time, and then again.
 _FORGETS = (300.0, 86400.0)
+
+
+class Cluster(NamedTuple):
+    """What the machines of a cluster share with its jobs."""
+
+    server: ApiServer
+    settings: KueueSettings
+    controller: str
+    workloads: Reflector[Workload]
+    queueing: Queueing
 
 
 class KueueBackend(Backend[KueueRequest]):
@@ -136,6 +149,11 @@ class KueueBackend(Backend[KueueRequest]):
         await asyncio.gather(*self._tasks, *(each.close() for each in self._reflectors), return_exceptions=True)
         self._changes.end()
         await self._closing.aclose()
+
+    @property
+    def cluster(self) -> Cluster:
+        """Its connection and what is known of the queues, once it has started."""
+        return Cluster(self._server, self._settings, self._controller, self._workloads, self._queueing)
 
     @property
     def trouble(self) -> str:
@@ -257,6 +275,10 @@ class KueueBackend(Backend[KueueRequest]):
     async def queues(self) -> list[QueueInfo]:
         """The namespace's LocalQueues, with the quotas behind them where the user may read those."""
         return await self._queueing.infos(self.name)
+
+    async def gpus(self) -> GpuReport:
+        """From the nodes, the pods on them, and the quotas behind the namespace's LocalQueues."""
+        return await self._queueing.gpus(self.name)
 
     async def elsewhere(self) -> list[JobRecord]:
         """From the watches; whoever may list the namespace's Jobs sees everybody's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from qwex.errors import BackendUnavailable, NotAuthorized
 from qwex.state import QuotaLine
@@ -12,11 +12,11 @@ from qwex_kueue.amounts import quantity
 from qwex_kueue.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from qwex_kueue.apiserver import ApiServer
 
-__all__ = ["FRESH", "Beyond", "ClusterQueue", "Place"]
+__all__ = ["FRESH", "Beyond", "ClusterQueue", "FlavorQuota", "Place"]
 
 #: Seconds for which an answer is good enough for the next who asks.
 FRESH = 2.0
@@ -24,6 +24,10 @@ FRESH = 2.0
 _REFUSED = 60.0
 #: Workloads of one queue whose positions are asked for.
 _MOST = 1000
+#: Objects of one answer of a list.
+_PAGE = 500
+
+PickedT = TypeVar("PickedT")
 
 
 class Place(NamedTuple):
@@ -31,6 +35,17 @@ class Place(NamedTuple):
 
     in_local: int
     in_cluster: int
+
+
+class FlavorQuota(NamedTuple):
+    """One resource of one flavor, in the resource's own unit."""
+
+    flavor: str
+    resource: str
+    nominal: float
+    used: float
+    #: What it may still borrow; None: without limit; 0 where there is no cohort.
+    borrowable: float | None
 
 
 class ClusterQueue(NamedTuple):
@@ -43,6 +58,7 @@ class ClusterQueue(NamedTuple):
     borrowable: dict[str, float | None]
     stopped: str
     problem: str
+    flavors: tuple[FlavorQuota, ...] = ()
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> ClusterQueue:
@@ -67,7 +83,8 @@ class ClusterQueue(NamedTuple):
             (each for each in status.get("conditions") or () if each["type"] == "Active"), {}
         )
         problem = active.get("message", "") if active.get("status") == "False" else ""
-        return cls(raw["metadata"]["name"], nominal, used, borrowable, spec.get("stopPolicy") or "None", problem)
+        stopped = spec.get("stopPolicy") or "None"
+        return cls(raw["metadata"]["name"], nominal, used, borrowable, stopped, problem, tuple(_flavors(spec, status)))
 
     def lines(self, asked: Mapping[str, float]) -> tuple[QuotaLine, ...]:
         """One line a resource, those that are asked for first."""
@@ -85,6 +102,21 @@ class ClusterQueue(NamedTuple):
         """What one job can ever have; None without a limit, 0 for a resource it does not cover."""
         borrowable = self.borrowable.get(resource, 0.0)
         return None if borrowable is None else self.nominal.get(resource, 0.0) + borrowable
+
+
+def _flavors(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[FlavorQuota]:
+    used: dict[tuple[str, str], Mapping[str, str]] = {
+        (flavor["name"], each["name"]): each
+        for flavor in status.get("flavorsReservation") or ()
+        for each in flavor["resources"]
+    }
+    for flavor in (flavor for group in spec.get("resourceGroups") or () for flavor in group["flavors"]):
+        for each in flavor["resources"]:
+            there = used.get((flavor["name"], each["name"]), {})
+            total, borrowed = quantity(there.get("total", "0")), quantity(there.get("borrowed", "0"))
+            limit = each.get("borrowingLimit")
+            most = 0.0 if not spec.get("cohortName") else None if limit is None else max(quantity(limit) - borrowed, 0)
+            yield FlavorQuota(flavor["name"], each["name"], quantity(each["nominalQuota"]), total, most)
 
 
 class Beyond:
@@ -130,6 +162,23 @@ class Beyond:
         path = "/apis/kueue.x-k8s.io/v1beta2/workloadpriorityclasses"
         raw = await self._remembered(path, lambda: self._server.get(path), refusable="workloadpriorityclasses")
         return {each["metadata"]["name"]: each["value"] for each in raw["items"]} if raw else {}
+
+    async def listed(
+        self, path: str, pick: Callable[[Mapping[str, Any]], PickedT], *, refusable: str, **query: Any
+    ) -> list[PickedT] | None:
+        """All objects of a kind, each as ``pick`` makes it; None where the user may not list them, or not now."""
+
+        async def ask() -> dict[str, Any]:
+            picked: list[PickedT] = []
+            rest: str | None = None
+            while rest is None or rest:
+                raw = await self._server.get(path, limit=_PAGE, **query, **{"continue": rest})
+                picked += map(pick, raw["items"])
+                rest = (raw.get("metadata") or {}).get("continue") or ""
+            return {"items": picked}
+
+        found = await self._remembered(path, ask, refusable=refusable)
+        return found["items"] if found else None
 
     async def _remembered(
         self, key: str, ask: Callable[[], Awaitable[dict[str, Any]]], *, refusable: str, fresh: float = FRESH

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 __all__ = [
     "LATER",
     "KueueRequest",
+    "Plain",
     "anew",
     "as_yaml",
     "attempt_secret",
+    "gpu_labels",
     "priority_class",
     "render",
     "renewed_secret",
@@ -168,10 +170,10 @@ def as_yaml(request: KueueRequest) -> str:
     sizes = {key: f"<{format_bytes(len(text) * 3 // 4)}>" for key, text in secret.pop("data").items()}
     read = [*request.blobs, *request.files, *([LATER] if request.later else [])]
     secret["data"] = {**sizes, **dict.fromkeys(read, "<read at submit>")}
-    return "---\n".join(yaml.dump(each, Dumper=_Plain, sort_keys=False, width=120) for each in (request.job, secret))
+    return "---\n".join(yaml.dump(each, Dumper=Plain, sort_keys=False, width=120) for each in (request.job, secret))
 
 
-class _Plain(yaml.SafeDumper):
+class Plain(yaml.SafeDumper):
     """Without anchors: what stands twice is written twice."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -237,7 +239,7 @@ def _template(plan: Plan, settings: KueueSettings, name: str, runner: str, label
         pod["serviceAccountName"] = settings.service_account
     if settings.pull_secrets:
         pod["imagePullSecrets"] = [{"name": each} for each in settings.pull_secrets]
-    if selector := {**settings.node_selector, **_gpu_labels(spec, settings)}:
+    if selector := {**settings.node_selector, **gpu_labels(spec.resources.gpu, settings)}:
         pod["nodeSelector"] = selector
     return {"metadata": {"labels": labels}, "spec": pod}
 
@@ -372,11 +374,15 @@ def _mebibytes(number: int) -> str:
     return f"{number >> 20}Mi" if number % (1 << 20) == 0 else str(number)
 
 
-def _gpu_labels(spec: JobSpec, settings: KueueSettings) -> dict[str, str]:
-    """The labels of nodes that have the GPU that is asked for by name."""
-    if not spec.resources.gpu:
+def gpu_labels(gpu: str | None, settings: KueueSettings) -> dict[str, str]:
+    """The labels of nodes that have the GPU that is asked for by name.
+
+    Raises:
+        InvalidSpec: none are known for it.
+    """
+    if not gpu:
         return {}
-    asked = parse_gpu(spec.resources.gpu)
+    asked = parse_gpu(gpu)
     if asked.memory_min or asked.memory_max:
         raise InvalidSpec.of("resources.gpu", "this cluster's GPUs are told apart by model, not by memory")
     if not asked.model:
@@ -384,5 +390,5 @@ def _gpu_labels(spec: JobSpec, settings: KueueSettings) -> dict[str, str]:
     if asked.model not in settings.gpu_labels:
         known = sorted(settings.gpu_labels)
         message = f"no GPU model {asked.model!r}.{nearest(asked.model, known)} There is: {', '.join(known) or 'none'}"
-        raise InvalidSpec.of("resources.gpu", f"{message} ([kueue] gpu_labels)")
+        raise InvalidSpec.of("resources.gpu", f"{message} ([kueue] gpu_labels). What there is: qwex gpus")
     return settings.gpu_labels[asked.model]

@@ -11,7 +11,7 @@ from qwex_kueue import names
 from qwex_kueue.amounts import quantity, summed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Condition", "Container", "Job", "LocalQueue", "Pod", "Workload", "requested", "seconds"]
 
@@ -221,6 +221,8 @@ class LocalQueue:
     cluster_queue: str
     stopped: str
     conditions: dict[str, Condition] = field(default_factory=dict)
+    #: What its workloads hold: flavor, resource, and how much in the resource's own unit.
+    reserved: tuple[tuple[str, str, float], ...] = ()
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> LocalQueue:
@@ -231,6 +233,11 @@ class LocalQueue:
             spec.get("clusterQueue") or "",
             spec.get("stopPolicy") or "None",
             Condition.all_of(raw),
+            tuple(
+                (flavor["name"], each["name"], quantity(each.get("total", "0")))
+                for flavor in raw.get("status", {}).get("flavorsReservation") or ()
+                for each in flavor.get("resources") or ()
+            ),
         )
 
 
@@ -259,8 +266,9 @@ def _number(text: str | None) -> int:
 
 
 def _owner(metadata: Mapping[str, Any], field: str = "uid") -> str:
-    owners = metadata.get("ownerReferences") or ()
-    return next((owner.get(field, "") for owner in owners if owner.get("controller")), "")
+    """Of what controls it; of a StatefulSet's Workload, which has no controller, of the first of those that own it."""
+    owners: Sequence[Mapping[str, Any]] = metadata.get("ownerReferences") or ({},)
+    return str(next((owner for owner in owners if owner.get("controller")), owners[0]).get(field, ""))
 
 
 def _limit(container: Mapping[str, Any]) -> int | None:

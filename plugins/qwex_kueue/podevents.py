@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.objects import Pod
 
-__all__ = ["TROUBLES", "is_late", "missing", "said_by", "trouble"]
+__all__ = ["TROUBLES", "is_late", "missing", "said_by", "trouble", "when"]
 
 #: What a pod's containers wait for in vain: reasons of warnings, of kubelets and of the attacher of volumes.
 TROUBLES = {
@@ -59,8 +59,8 @@ async def trouble(server: ApiServer, pod: Pod) -> str:
 
 def said_by(events: Sequence[Mapping[str, Any]]) -> str:
     """What the newest of the troubles among a pod's events says; empty once it went on after that."""
-    newest = max((each for each in events if each.get("reason") in TROUBLES), key=_when, default=None)
-    if newest is None or any(each.get("type") == "Normal" and _when(each) > _when(newest) for each in events):
+    newest = max((each for each in events if each.get("reason") in TROUBLES), key=when, default=None)
+    if newest is None or any(each.get("type") == "Normal" and when(each) > when(newest) for each in events):
         return ""
     message = newest.get("message") or newest["reason"]
     if mount := _OF_A_VOLUME.fullmatch(message):
@@ -74,7 +74,7 @@ def missing(said: str) -> str:
     return found[1] if found else ""
 
 
-def _when(event: Mapping[str, Any]) -> float:
+def when(event: Mapping[str, Any]) -> float:
     """When it was last seen; which field says so depends on who wrote it."""
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))

@@ -16,7 +16,7 @@ from qwex_kueue.objects import requested
 from qwex_kueue.writer import REFUSED_AGAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.clusterqueues import ClusterQueue
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qwex_kueue.objects import LocalQueue
 
 __all__ = [
+    "MACHINE_RIGHTS",
     "RIGHTS",
     "UNMANAGED",
     "Permission",
@@ -34,7 +35,9 @@ __all__ = [
     "impossible",
     "kueue_sees",
     "stopped",
+    "unattainable",
     "without_queues",
+    "without_rights",
 ]
 
 UNMANAGED = (
@@ -62,6 +65,23 @@ RIGHTS = (
     ("create", "", "pods/portforward", "read a job's output"),
     ("get", "", "pods/log", "read what an ended job left"),
 )
+#: And what only who has dev machines may have to do.
+MACHINE_RIGHTS = (
+    ("create", "apps", "statefulsets", "make machines"),
+    ("patch", "apps", "statefulsets", "start and stop them"),
+    ("delete", "apps", "statefulsets", "delete them"),
+    ("list", "apps", "statefulsets", "know which there are"),
+    ("watch", "apps", "statefulsets", "see where they stand"),
+    ("create", "", "persistentvolumeclaims", "give them homes"),
+    ("get", "", "persistentvolumeclaims", "know whose a home is"),
+    ("delete", "", "persistentvolumeclaims", "purge homes"),
+    ("create", "", "secrets", "let keys in"),
+    ("delete", "", "secrets", "let other keys in"),
+    # Either is asked for by some API servers.
+    ("get", "", "pods/portforward", "log in"),
+    ("create", "", "pods/portforward", "log in"),
+    ("get", "", "pods/log", "know whether one is used"),
+)
 
 
 def impossible(
@@ -72,16 +92,29 @@ def impossible(
     python: str,
 ) -> Why | None:
     """What keeps the job from ever running, by what is known without asking anybody."""
-    if request.queue not in queues:
-        known = sorted(queues)
-        hint = f"no queue {request.queue!r} in the namespace {namespace}.{nearest(request.queue, known)}"
-        return Why(f"{hint} There is: {', '.join(known)}", WaitReason.QUEUE_MISSING.value)
-    if over := excess(request, cluster):
-        assert cluster is not None
-        summary = f"it asks for more than {request.queue} can ever give: {over}. Ask for less, or in another queue"
-        return Why(summary, WaitReason.EXCEEDS_MAX_QUOTA.value, quota=cluster.lines(asked_for(request)))
+    if why := unattainable(namespace, request.queue, asked_for(request), queues, cluster):
+        return why
     mismatch = _other_python(request, python)
     return Why(mismatch, WaitReason.WRONG_PYTHON.value) if mismatch else None
+
+
+def unattainable(
+    namespace: str,
+    queue: str,
+    asked: Mapping[str, float],
+    queues: Mapping[str, LocalQueue],
+    cluster: ClusterQueue | None,
+) -> Why | None:
+    """Why nothing that asks for so much can ever run in the queue."""
+    if queue not in queues:
+        known = sorted(queues)
+        hint = f"no queue {queue!r} in the namespace {namespace}.{nearest(queue, known)}"
+        return Why(f"{hint} There is: {', '.join(known)}", WaitReason.QUEUE_MISSING.value)
+    if over := excess(asked, cluster):
+        assert cluster is not None
+        summary = f"it asks for more than {queue} can ever give: {over}. Ask for less, or in another queue"
+        return Why(summary, WaitReason.EXCEEDS_MAX_QUOTA.value, quota=cluster.lines(asked))
+    return None
 
 
 async def without_queues(server: ApiServer) -> Why:
@@ -102,12 +135,19 @@ async def forbidden(server: ApiServer, request: KueueRequest) -> Why | None:
     Raises:
         BackendUnavailable: it does not answer, or Kueue's webhook does not.
     """
-    missing, managed = await asyncio.gather(_missing_rights(server), _is_managed(server, request))
-    if missing:
-        rights = listed(f"{verb} {resource} (to {why})" for verb, _, resource, why in missing)
-        text = f"you may not {rights} in the namespace {server.namespace}; ask whoever runs the cluster"
-        return Why(text, WaitReason.BACKEND_UNAVAILABLE.value)
-    return Why(managed, WaitReason.QUEUE_MISSING.value) if managed else None
+    without, managed = await asyncio.gather(without_rights(server, RIGHTS), _is_managed(server, request))
+    return without or (Why(managed, WaitReason.QUEUE_MISSING.value) if managed else None)
+
+
+async def without_rights(server: ApiServer, rights: Sequence[tuple[str, str, str, str]]) -> Why | None:
+    """Which of those the user does not have, and what for."""
+    allowed = await asyncio.gather(*(_may(server, *right[:3]) for right in rights))
+    missing = [right for right, may in zip(rights, allowed, strict=True) if not may]
+    if not missing:
+        return None
+    said = listed(f"{verb} {resource} (to {why})" for verb, _, resource, why in missing)
+    text = f"you may not {said} in the namespace {server.namespace}; ask whoever runs the cluster"
+    return Why(text, WaitReason.BACKEND_UNAVAILABLE.value)
 
 
 def asked_for(request: KueueRequest) -> dict[str, float]:
@@ -115,10 +155,10 @@ def asked_for(request: KueueRequest) -> dict[str, float]:
     return summed(requested(request.job["spec"]["template"]["spec"]))
 
 
-def excess(request: KueueRequest, cluster: ClusterQueue | None) -> str:
-    """What it asks for beyond what one job can ever have; empty where that is nothing, or not known."""
+def excess(asked: Mapping[str, float], cluster: ClusterQueue | None) -> str:
+    """What is asked for beyond what one job can ever have; empty where that is nothing, or not known."""
     over = []
-    for name, number in asked_for(request).items() if cluster else ():
+    for name, number in asked.items() if cluster else ():
         assert cluster is not None
         most = cluster.most(name)
         if most is not None and number > most:
@@ -202,11 +242,6 @@ def stopped(queue: LocalQueue, cluster: ClusterQueue | None) -> Why | None:
     if active and active.status is False:
         return Why(f"the queue {queue.name} is not usable: {active.message}", WaitReason.QUEUE_STOPPED.value)
     return None
-
-
-async def _missing_rights(server: ApiServer) -> list[tuple[str, str, str, str]]:
-    allowed = await asyncio.gather(*(_may(server, *right[:3]) for right in RIGHTS))
-    return [right for right, may in zip(RIGHTS, allowed, strict=True) if not may]
 
 
 async def _may(server: ApiServer, verb: str, group: str, resource: str) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qwex.errors import InvalidSpec, UnknownQueue
 from qwex.state import QueueInfo, WaitReason
-from qwex_kueue import manifests, names, preflight
+from qwex_kueue import gpus, manifests, names, preflight
 from qwex_kueue.clusterqueues import FRESH, Beyond
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qwex.gpus import GpuReport
     from qwex.state import Why
     from qwex_kueue.apiserver import ApiServer
     from qwex_kueue.clusterqueues import ClusterQueue
@@ -88,6 +91,16 @@ class Queueing:
             for name, queue in sorted(self._queues.objects.items())
         ]
 
+    async def gpus(self, backend: str) -> GpuReport:
+        """The cluster's GPUs, and what each of the namespace's queues has left of them, as far as the user may see it.
+
+        Raises:
+            BackendUnavailable: the queues are not known yet.
+        """
+        await self._queues.ready(_FIRST_LOOK)
+        known = await gpus.look(self.beyond, dict(self._queues.objects), await self.clusters())
+        return gpus.report(known, self._settings, backend)
+
     async def clusters(self) -> dict[str, ClusterQueue]:
         """The cluster queue behind each LocalQueue, where the user may read it."""
         queues = dict(self._queues.objects)
@@ -108,8 +121,7 @@ class Queueing:
         why = await self._impossible(request, _QUOTAS_LAST)
         # A quota may have been raised since.
         if why and (why := await self._impossible(request)):
-            refusal, field = _REFUSALS[why.reason]
-            raise refusal(why.summary, problems=[(field, why.summary)])
+            raise _refusal(why)
         await self._permission.check(request)
 
     async def rehearse(self, request: KueueRequest) -> Why | None:
@@ -118,18 +130,46 @@ class Queueing:
         return (
             await self._impossible(request)
             or await preflight.forbidden(self._server, request)
-            or preflight.stopped(self._queues.objects[request.queue], await self._cluster_of(request.queue))
+            or await self.stopped(request.queue)
         )
 
     async def with_priority(self, request: KueueRequest) -> KueueRequest:
         """The class of the priority asked for, where the configuration does not name one."""
-        labels = request.job["metadata"]["labels"]
-        if not request.priority or names.PRIORITY_CLASS in labels:
-            return request
-        known = await self.beyond.priorities()
-        label = manifests.priority_class(request.priority, known)
-        metadata = {**request.job["metadata"], "labels": {**labels, **label}}
-        return replace(request, job={**request.job, "metadata": metadata})
+        return replace(request, job=await self.with_class(request.job, request.priority))
+
+    async def with_class(self, owner: dict[str, Any], priority: int) -> dict[str, Any]:
+        """A Job, or what else Kueue looks after, with the class of its priority.
+
+        Raises:
+            InvalidSpec: there is no such class, or more than one.
+        """
+        labels = owner["metadata"]["labels"]
+        if not priority or names.PRIORITY_CLASS in labels:
+            return owner
+        label = manifests.priority_class(priority, await self.beyond.priorities())
+        return {**owner, "metadata": {**owner["metadata"], "labels": {**labels, **label}}}
+
+    async def check_amounts(self, queue: str, asked: Mapping[str, float]) -> None:
+        """Refuse what no queue of that name can ever give.
+
+        Raises:
+            InvalidSpec: says why.
+        """
+        why = await self.unattainable(queue, asked, _QUOTAS_LAST)
+        # A quota may have been raised since.
+        if why and (why := await self.unattainable(queue, asked)):
+            raise _refusal(why)
+
+    async def unattainable(self, queue: str, asked: Mapping[str, float], fresh: float = FRESH) -> Why | None:
+        """Why nothing that asks for so much can ever run in the queue; None where that is not so, or not known."""
+        if not self._queues.objects:
+            return await preflight.without_queues(self._server)
+        cluster = await self._cluster_of(queue, fresh)
+        return preflight.unattainable(self._server.namespace, queue, asked, self._queues.objects, cluster)
+
+    async def stopped(self, queue: str) -> Why | None:
+        """Why whatever is in the queue would wait however free it is."""
+        return preflight.stopped(self._queues.objects[queue], await self._cluster_of(queue))
 
     async def _impossible(self, request: KueueRequest, fresh: float = FRESH) -> Why | None:
         if not self._queues.objects:
@@ -142,3 +182,8 @@ class Queueing:
         """The cluster queue behind a LocalQueue, where the user may read it."""
         known = self._queues.objects.get(queue)
         return await self.beyond.cluster_queue(known.cluster_queue, fresh) if known else None
+
+
+def _refusal(why: Why) -> InvalidSpec:
+    refusal, field = _REFUSALS[why.reason]
+    return refusal(why.summary, problems=[(field, why.summary)])

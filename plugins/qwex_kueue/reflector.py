@@ -59,7 +59,7 @@ class Reflector(Generic[ItemT]):
         selector: str = "",
     ) -> None:
         self._server = server
-        self._path = path
+        self.path = path
         self._selector = selector or None
         self._changed = changed
         self._make = make
@@ -70,12 +70,14 @@ class Reflector(Generic[ItemT]):
         #: Set once it is known what there is, or why that is not known.
         self._tried = asyncio.Event()
         self.objects: dict[str, ItemT] = {}
+        #: Others who hear of each change, after it was taken in.
+        self.listeners: list[Callable[[ItemT | None, ItemT | None], None]] = []
         #: Why nothing is known at present, or None.
         self.problem: QwexError | None = None
 
     def start(self) -> None:
         """Begin; ``ready`` says when the first list is there."""
-        self._task = asyncio.create_task(self._run(), name=f"watch {self._path}")
+        self._task = asyncio.create_task(self._run(), name=f"watch {self.path}")
 
     async def close(self) -> None:
         """Stop watching."""
@@ -114,7 +116,7 @@ class Reflector(Generic[ItemT]):
             except QwexError as error:
                 self._fails(error)
             except Exception as error:
-                log.exception("the watch of %s failed", self._path)
+                log.exception("the watch of %s failed", self.path)
                 self._fails(BackendUnavailable(str(error)))
             # Many controllers must not come back to a server that starts again in the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
@@ -122,7 +124,7 @@ class Reflector(Generic[ItemT]):
 
     def _fails(self, error: QwexError) -> None:
         if str(error) != str(self.problem):
-            log.warning("%s is not known: %s", self._path, error)
+            log.warning("%s is not known: %s", self.path, error)
         self.problem = error
         self._tried.set()
 
@@ -132,7 +134,7 @@ class Reflector(Generic[ItemT]):
         while True:
             try:
                 page = await self._server.get(
-                    self._path, labelSelector=self._selector, limit=_PAGE, **{"continue": token}
+                    self.path, labelSelector=self._selector, limit=_PAGE, **{"continue": token}
                 )
             except ApiError as error:
                 if error.status == 410:
@@ -159,7 +161,7 @@ class Reflector(Generic[ItemT]):
             "timeoutSeconds": random.randint(*_WATCH_SECONDS),  # noqa: S311
         }
         try:
-            async for event in self._server.lines(self._path, query):
+            async for event in self._server.lines(self.path, query):
                 self._take(event["type"], event["object"])
         except ApiError as error:
             if error.status == 410:
@@ -170,7 +172,7 @@ class Reflector(Generic[ItemT]):
         if type == "ERROR":
             if item.get("code") == 410:
                 raise _Expired
-            raise BackendUnavailable(f"the watch of {self._path} ended: {item.get('message', item)}")
+            raise BackendUnavailable(f"the watch of {self.path} ended: {item.get('message', item)}")
         self._version = item["metadata"]["resourceVersion"]
         if type == "BOOKMARK":
             return
@@ -192,7 +194,7 @@ class Reflector(Generic[ItemT]):
         except Exception as error:
             if self._odd.get(name) != version:
                 self._odd[name] = version
-                log.warning("%s/%s is left out, it cannot be understood: %r", self._path, name, error)
+                log.warning("%s/%s is left out, it cannot be understood: %r", self.path, name, error)
             return None
         self._odd.pop(name, None)
         return made
@@ -205,11 +207,12 @@ class Reflector(Generic[ItemT]):
             self.objects[name] = now
         if before == now:
             return
-        try:
-            self._changed(before, now)
-        except Exception:
-            # One object that is not as expected must not end the watch of all others.
-            log.exception("%s/%s could not be taken in", self._path, name)
+        for changed in (self._changed, *self.listeners):
+            try:
+                changed(before, now)
+            except Exception:
+                # One object that is not as expected must not end the watch of all others.
+                log.exception("%s/%s could not be taken in", self.path, name)
 
 
 class _Expired(Exception):

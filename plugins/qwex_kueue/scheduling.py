@@ -14,8 +14,13 @@ from qwex_kueue.amounts import unit
 if TYPE_CHECKING:
     from qwex_kueue.objects import Pod
 
-__all__ = ["explained", "unplaced"]
+__all__ = ["GATED", "NO_WAY", "explained", "unplaced"]
 
+#: The reason of a pod that the scheduler does not look at yet, as Kueue holds it back.
+GATED = "SchedulingGated"
+
+#: Of a volume that only some nodes reach.
+NO_WAY = "had no way to its volume"
 #: What the filters said, without what came of preemption and of claims, which follows.
 _FIT_ERROR = re.compile(r"0/(\d+) nodes are available: (\d.*?)\.(?: .*)?", re.DOTALL)
 _NEXT = re.compile(r", (?=\d+ )")
@@ -25,14 +30,15 @@ _REASONS = {
     "Too many pods": "had as many pods as it takes",
     "node(s) didn't match Pod's node affinity/selector": "had not the labels that it asks for",
     "node(s) were unschedulable": "took no new pods",
-    "node(s) didn't match PersistentVolume's node affinity": "had no way to its volume",
+    "node(s) didn't match PersistentVolume's node affinity": NO_WAY,
+    "node(s) had volume node affinity conflict": NO_WAY,  # the same, of older ones
 }
 
 
 def unplaced(pod: Pod) -> str:
     """Why the pod has no node, in a sentence; empty as long as the scheduler does not say so."""
     scheduled = pod.conditions.get("PodScheduled")
-    if scheduled is None or scheduled.status is not False:
+    if scheduled is None or scheduled.status is not False or scheduled.reason == GATED:
         return ""
     return f"it has its quota, and no node takes its pod: {explained(scheduled.message)}"
 

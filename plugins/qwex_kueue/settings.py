@@ -55,6 +55,13 @@ class KueueSettings(BaseModel):
     default_memory: Annotated[str, BeforeValidator(_memory)] | None = Field(
         None, description="memory of jobs that ask for none; without it they have no limit"
     )
+    machine_image: str = Field(
+        "lscr.io/linuxserver/openssh-server:latest",
+        description="image of dev machines that name none; its ssh server is brought along into those of others",
+    )
+    machine_storage_class: str = Field(
+        "", max_length=253, description="StorageClass of homes of dev machines that name none; default the cluster's"
+    )
     service_account: str = Field("", description="the pods' account; no token of it is mounted")
     node_selector: dict[str, str] = Field({}, description="labels that nodes must have")
     tolerations: tuple[dict[str, Any], ...] = Field((), description="as in a pod's spec")

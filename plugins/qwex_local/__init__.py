@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from qwex.artifacts import ArtifactStore
     from qwex.backend import Backend
     from qwex.hookspecs import Register
+    from qwex.machine import MachineProvider
 
-__all__ = ["qwex_register_artifact_stores", "qwex_register_backends"]
+__all__ = ["qwex_register_artifact_stores", "qwex_register_backends", "qwex_register_machine_providers"]
 
 
 @hookimpl
@@ -28,3 +29,11 @@ def qwex_register_artifact_stores(register: Register[ArtifactStore]) -> None:
     from qwex_local.filestore import FileStore
 
     register(FileStore)
+
+
+@hookimpl
+def qwex_register_machine_providers(register: Register[MachineProvider]) -> None:  # type: ignore[type-arg]
+    """Bring the machines of this computer."""
+    from qwex_local.machines.provider import LocalMachines
+
+    register(LocalMachines)

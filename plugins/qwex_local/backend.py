@@ -14,7 +14,7 @@ from qwex.changes import Changes
 from qwex.errors import BackendUnavailable, InvalidSpec, NotFound, UnknownQueue, nearest
 from qwex.spec import validated
 from qwex.state import JobState, WaitReason, Why
-from qwex_local import machine, settings, why
+from qwex_local import gpus, machine, settings, why
 from qwex_local.dispatcher import Dispatcher
 from qwex_local.follow import Lines, Rings
 from qwex_local.journal import Journal
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from qwex.backend import BackendContext, Plan
+    from qwex.gpus import GpuReport
     from qwex.state import JobStatus, Position, QueueInfo
 
 __all__ = ["LocalBackend", "LocalRequest"]
@@ -54,15 +55,18 @@ class LocalBackend(Backend[LocalRequest]):
 
     def __init__(self, context: BackendContext) -> None:
         super().__init__(context)
-        self._settings = settings.read(context.settings)
-        self._queues = self._settings.queues or {"default": settings.QueueSettings(default=True)}
+        #: The section ``[local]`` of the configuration.
+        self.settings = settings.read(context.settings)
+        #: The folders of the jobs, each with one for every attempt.
+        self.jobs = context.folder / "jobs"
+        self._queues = self.settings.queues or {"default": settings.QueueSettings(default=True)}
         named = [name for name, queue in self._queues.items() if queue.default]
         self._default = named[0] if named else next(iter(self._queues))
         self._scheduler = self._make_scheduler()
         self._rings = Rings()
         self._changes = Changes()
         self._dispatcher: Dispatcher | None = None
-        self._zygotes = Zygotes(context.folder / "z", self._settings.linger)
+        self._zygotes = Zygotes(context.folder / "z", self.settings.linger)
 
     async def start(self) -> None:
         """Take up what an earlier instance left, and load the interpreter that QWEX_WARM asks for."""
@@ -71,9 +75,8 @@ class LocalBackend(Backend[LocalRequest]):
         if flavour in ("ipython", "plain"):
             self.warm(sys.executable, flavour)
         journal = Journal(self.context.folder / "queue.db")
-        jobs = self.context.folder / "jobs"
         self._dispatcher = Dispatcher(
-            journal, self._scheduler, self._zygotes, jobs, self._changes.tell, self._rings.ring
+            journal, self._scheduler, self._zygotes, self.jobs, self._changes.tell, self._rings.ring
         )
         self._dispatcher.take_up()
 
@@ -99,7 +102,7 @@ class LocalBackend(Backend[LocalRequest]):
             known = list(self._queues)
             message = f"no queue {queue!r}. There is: {', '.join(known)}.{nearest(queue, known)}"
             raise UnknownQueue(message, problems=[("queue", message)])
-        request = LocalRequest.of(plan, queue, self._settings.grace)
+        request = LocalRequest.of(plan, queue, self.settings.grace)
         over = why.excess(self._scheduler, queue, shape_of(request))
         if over:
             raise InvalidSpec.of(*over)
@@ -164,6 +167,10 @@ class LocalBackend(Backend[LocalRequest]):
             for name, queue in self._queues.items()
         ]
 
+    async def gpus(self) -> GpuReport:
+        """Those of this machine, as its queue has given them out."""
+        return gpus.report(self._scheduler, machine.why_none(self.settings))
+
     async def explain(self, native_id: str) -> Why | None:
         """From the queue as it stands now."""
         job = self._live.jobs.get(native_id)
@@ -200,7 +207,7 @@ class LocalBackend(Backend[LocalRequest]):
             raise BackendUnavailable(f"{self.context.folder / 'queue.db'}: {error}. The job was not queued.") from error
 
     def _make_scheduler(self) -> Scheduler:
-        found = machine.detect(self._settings)
+        found = machine.detect(self.settings)
         quotas = {
             name: Amount(
                 round(queue.cpu * 1000) if queue.cpu else found.cpu,
@@ -209,7 +216,7 @@ class LocalBackend(Backend[LocalRequest]):
             )
             for name, queue in self._queues.items()
         }
-        given = self._settings
+        given = self.settings
         return Scheduler(found, quotas, preempt=given.preempt, backfill_max_wait=given.backfill_max_wait)
 
     async def _attempt_output(self, native_id: str, attempt: int, skip: int) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from qwex.quantities import parse_gpu
 if TYPE_CHECKING:
     from qwex_local.settings import LocalSettings
 
-__all__ = ["Gpu", "Machine", "detect"]
+__all__ = ["Gpu", "Machine", "detect", "why_none"]
 
 #: Left to the system and to the person in front of it.
 _MEMORY_SHARE = 0.9
@@ -51,6 +52,17 @@ def detect(settings: LocalSettings) -> Machine:
     memory = settings.memory or int(_memory() * _MEMORY_SHARE)
     gpus = _nvidia() if settings.gpus is None else _simulated(settings.gpus)
     return Machine(round(cpu * 1000), memory, gpus)
+
+
+def why_none(settings: LocalSettings) -> str:
+    """What keeps this machine from having GPUs for jobs, where it has none."""
+    if settings.gpus is not None:
+        return f"gpus in [local] is {settings.gpus}; without it those that are found are used"
+    if not any(map(os.path.exists, _DRIVER_FILES)):
+        return "this machine has no NVIDIA driver; GPUs of other makers are not looked for"
+    if importlib.util.find_spec("pynvml") is None:
+        return "this machine has an NVIDIA driver; to have its GPUs found: pip install 'qwex[gpu]'"
+    return "the NVIDIA driver of this machine shows no GPU, or CUDA_VISIBLE_DEVICES hides them all"
 
 
 def _cores() -> int:

@@ -161,6 +161,11 @@ class Scheduler:
         self._kept = Amount()
         self._kept_devices: set[str] = set()
 
+    @property
+    def free_devices(self) -> frozenset[str]:
+        """The GPUs that no job holds."""
+        return frozenset(self._free)
+
     def add(self, entry: Entry) -> None:
         """The job waits."""
         self.lines[entry.queue].add(entry)

@@ -53,6 +53,7 @@ class LocalSettings(_Section):
     backfill_max_wait: Seconds = Field(600.0, description="longest time that smaller jobs may pass one that waits")
     preempt: bool = Field(True, description="a job of higher priority may send running ones back to the queue")
     grace: Seconds = Field(300.0, description="the most a job's own grace may be; that is 30 s where it names none")
+    sshd: str | None = Field(None, description="ssh server for dev machines; default the one found, empty for none")
     linger: Seconds = Field(120.0, description="how long an idle interpreter stays loaded without a controller")
 
     @model_validator(mode="after")

@@ -21,11 +21,11 @@ from qwex_mlflow.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LocalStore"]
+__all__ = ["ANSWER", "LocalStore"]
 
 _HELPER = Path(__file__).with_name("storehelper.py")
 #: Seconds that an answer may take; the first makes the store.
-_ANSWER = 120.0
+ANSWER = 120.0
 #: Seconds a helper may take to end when it is told to.
 _END = 5.0
 
@@ -94,7 +94,7 @@ class LocalStore:
     def _line(helper: subprocess.Popen[str]) -> str:
         """Its answer; empty of one that has ended, or hangs and is ended."""
         assert helper.stdout is not None
-        if not select.select([helper.stdout], [], [], _ANSWER)[0]:
+        if not select.select([helper.stdout], [], [], ANSWER)[0]:
             helper.kill()
         return helper.stdout.readline()
 

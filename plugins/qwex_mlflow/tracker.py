@@ -24,6 +24,7 @@ from qwex.tracker import Found, Metric, Tracked, TrackedJob, Tracker, TrackerCon
 from qwex_mlflow import describing, settings, telling
 from qwex_mlflow.arrays import Arrays
 from qwex_mlflow.errors import Refused, Unanswered
+from qwex_mlflow.local import ANSWER
 from qwex_mlflow.reconciling import Reconciler
 from qwex_mlflow.redacting import Secrets
 from qwex_mlflow.runs import Runs, quoted
@@ -105,11 +106,15 @@ class MlflowTracker(Tracker):
         await self._servers.close()
 
     def variables(self, plan: Plan) -> Mapping[str, str] | None:
-        """The server's address, as the job sees it."""
+        """The server's address, as the job sees it; of a store on this machine how long that may take to come."""
         place = self._place(plan.spec.env, plan.environment, plan.spec.cwd)
         if place is None:
             return None
-        if not settings.is_remote(place.uri) or place.inherited:
+        if not settings.is_remote(place.uri):
+            # A store that is being made is waited for: in MLflow's own default, which jobs that start together would
+            # make at the same time, each would break the other's.
+            return {"QWEX_MLFLOW_WAIT": str(ANSWER)} if plan.environment else {}
+        if place.inherited:
             return {}
         named = {"USERNAME": place.username, "PASSWORD": place.password, "TOKEN": place.token}
         given = {f"MLFLOW_TRACKING_{name}": value for name, value in named.items() if value}

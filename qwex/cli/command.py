@@ -26,7 +26,7 @@ class Flag(NamedTuple):
     kind: type = bool
     many: bool = False
     metavar: str = ""
-    #: What the shell completes: "job", "queue", "backend", "state" or nothing.
+    #: What the shell completes: "job", "machine", "queue", "backend", "state" or nothing.
     complete: str = ""
 
 

@@ -54,4 +54,17 @@ def _states(client: Client) -> Iterable[tuple[str, str]]:
     return [(state.value.lower(), "") for state in JobState]
 
 
-_KINDS = {"job": _jobs, "alive": _alive, "queue": _queues, "backend": _backends, "state": _states}
+def _machines(client: Client) -> Iterable[tuple[str, str]]:
+    from qwex.client.machinenames import machine_names
+
+    return machine_names(client)
+
+
+_KINDS = {
+    "job": _jobs,
+    "alive": _alive,
+    "machine": _machines,
+    "queue": _queues,
+    "backend": _backends,
+    "state": _states,
+}

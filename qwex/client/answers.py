@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from qwex.gpus import GpuKind, GpuNode, GpuQuota, GpuReport
 from qwex.record import Glance, Metric
 from qwex.state import QueueInfo, QuotaLine, Why
 
-__all__ = ["glance_of", "metric_of", "queue_of", "why_of"]
+__all__ = ["glance_of", "gpus_of", "metric_of", "queue_of", "why_of"]
 
 
 def why_of(raw: dict[str, Any]) -> Why:
@@ -31,6 +32,16 @@ def glance_of(raw: dict[str, Any]) -> Glance:
 def queue_of(raw: dict[str, Any]) -> QueueInfo:
     """The ``QueueInfo`` in an answer."""
     return QueueInfo(**{**_known(QueueInfo, raw), "quota": _quota(raw)})
+
+
+def gpus_of(raw: dict[str, Any]) -> GpuReport:
+    """The ``GpuReport`` in an answer."""
+    kinds = tuple(
+        GpuKind(**{**_known(GpuKind, kind), "nodes": tuple(GpuNode(**_known(GpuNode, each)) for each in kind["nodes"])})
+        for kind in raw["kinds"]
+    )
+    quotas = tuple(GpuQuota(**_known(GpuQuota, quota)) for quota in raw["quotas"])
+    return GpuReport(kinds, quotas, tuple(raw["notes"]))
 
 
 def _quota(raw: dict[str, Any]) -> tuple[QuotaLine, ...]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from qwex import config
-from qwex.client.answers import glance_of, metric_of, queue_of, why_of
+from qwex.client.answers import glance_of, gpus_of, metric_of, queue_of, why_of
 from qwex.client.follow import changes
 from qwex.client.follow import follow as follow_events
 from qwex.client.listing import Page, query
+from qwex.client.machines import Machines
 from qwex.client.session import Session
 from qwex.client.storage import Storage, job_path
 from qwex.client.workdirs import send_along
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from qwex.client.http import Transport
     from qwex.client.job import AsyncJob, AsyncJobs
     from qwex.client.session import Answer
-    from qwex.client.show import Queues
+    from qwex.client.show import Gpus, Queues
     from qwex.config import Settings
     from qwex.events import Event
     from qwex.record import Glance, Metric
@@ -40,7 +41,7 @@ from qwex.textlog import TEXT_TYPES, text_of
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(Storage):
+class AsyncClient(Storage, Machines):
     """Talks to a controller: the one ``QWEX_URL`` names, else the user's own, started when it is not there.
 
     Every method raises ``ControllerUnavailable`` when no controller answers, and the error the controller names
@@ -235,6 +236,13 @@ class AsyncClient(Storage):
 
         raw = (await self.session.call("GET", "/queues")).json()
         return Queues(map(queue_of, raw["queues"]), raw.get("away"))
+
+    async def gpus(self) -> Gpus:
+        """Which GPUs there are, where, how many are free, and what each queue has left of them, in every backend."""
+        from qwex.client.show import Gpus
+
+        raw = (await self.session.call("GET", "/gpus")).json()
+        return Gpus({name: gpus_of(report) for name, report in raw["reports"].items()}, raw["away"])
 
     async def backends(self) -> builtins.list[dict[str, Any]]:
         """The places that run jobs: name, capabilities, options, plugin, version."""

@@ -1,19 +1,21 @@
-"""How jobs and queues show themselves: in text, and in a notebook as HTML with everything escaped."""
+"""How jobs, queues and GPUs show themselves: in text, and in a notebook as HTML with everything escaped."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
+from qwex import gpuwords
 from qwex.wording import job_row, other_row, queue_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from qwex.gpus import GpuKind, GpuQuota, GpuReport
     from qwex.record import JobRecord
     from qwex.state import QueueInfo
 
-__all__ = ["CARD", "Others", "Queues", "Shown", "ShownMany", "Table", "job_table"]
+__all__ = ["CARD", "Gpus", "Others", "Queues", "Shown", "ShownMany", "Table", "job_table"]
 
 
 #: A job that JupyterLab with qwex's extension draws as a live card; the record, and what else is known.
@@ -136,10 +138,60 @@ class Queues(list["QueueInfo"]):
         return Table(("queue", "backend", "waiting", "running", "in use", ""), [queue_row(queue) for queue in self])
 
 
+class Gpus(list["GpuKind"]):
+    """The GPUs that jobs and machines may ask for; shows itself as tables, and what could not be read below them."""
+
+    def __init__(self, reports: Mapping[str, GpuReport] | None = None, away: Mapping[str, str] | None = None) -> None:
+        #: What each backend says, by its name.
+        self.reports = dict(reports or {})
+        #: Why a backend does not tell its GPUs, by its name.
+        self.away = dict(away or {})
+        super().__init__(kind for report in self.reports.values() for kind in report.kinds)
+
+    @property
+    def quotas(self) -> list[GpuQuota]:
+        """What each queue has left of them."""
+        return [quota for report in self.reports.values() for quota in report.quotas]
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each thing that the tables do not say, or that could not be read."""
+        several = len(self.reports) + len(self.away) > 1
+        told = [
+            f"{name}: {note}" if several else note for name, report in self.reports.items() for note in report.notes
+        ]
+        away = [f"the GPUs of {name} cannot be told: {why}" for name, why in self.away.items()]
+        return [_printable(note) for note in [*gpuwords.remarks(self), *told, *away]]
+
+    def tables(self) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+        """Headings and rows: the GPUs, and the queues' quotas; which backend only where there are several."""
+        kinds, quotas = gpuwords.kind_rows(self), gpuwords.quota_rows(self.quotas)
+        both: list[tuple[tuple[str, ...], list[tuple[str, ...]]]] = [(gpuwords.KINDS, kinds), (gpuwords.QUOTAS, quotas)]
+        found = [table for table in both if table[1]]
+        several = len({row[1] for _, rows in found for row in rows}) > 1
+        return found if several else [(_without(head), [_without(row) for row in rows]) for head, rows in found]
+
+    def __repr__(self) -> str:
+        shown = [repr(Table([word.lower() for word in head], rows)) for head, rows in self.tables()]
+        return "\n\n".join([*(shown or [gpuwords.NONE]), *(["\n".join(self.notes)] if self.notes else [])])
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        shown = [Table([word.lower() for word in head], rows)._repr_html_() for head, rows in self.tables()]
+        notes = [f"<p>{escape(note)}</p>" for note in self.notes]
+        return "".join([*(shown or [f"<p>{gpuwords.NONE}</p>"]), *notes])
+
+
 def job_table(records: Sequence[JobRecord]) -> Table:
     """The jobs, one line each."""
     now = time.time()
     return Table(("id", "state", "queue", "age", "ran", "message"), [job_row(record, now) for record in records])
+
+
+def _without(row: tuple[str, ...]) -> tuple[str, ...]:
+    """The row without its second column, the backend."""
+    return (row[0], *row[2:])
 
 
 def _printable(text: Any) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qwex.client.files import Files
     from qwex.client.http import Transport
     from qwex.config import Settings
+    from qwex.machines import MachineRecord
     from qwex.record import JobRecord
     from qwex.spec import JobSpec
     from qwex.state import JobState
@@ -84,6 +85,26 @@ class Client(Face):
         """The same job again, as a new one; ``changes`` are fields of its spec."""
         return Job(drive(self.inner.resubmit(run_id, **changes)))
 
+    def start_machine(self, name: str, **changes: Any) -> MachineRecord:
+        """Have it run; ``changes`` are fields of its spec, such as ``resources={"gpu": "2"}``. No effect when it does.
+
+        Raises:
+            InvalidSpec: the changes do not make a machine that can run; it stays as it is.
+        """
+        return drive(self.inner.start_machine(name, **changes))
+
+    def change_machine(self, name: str, **changes: Any) -> MachineRecord:
+        """Change ``idle``, ``max_age`` or ``keys``, without starting or stopping it; None takes a limit away.
+
+        ``add_keys`` has lines of public keys to let in beside the others, ``remove_keys`` names of keys, as the record
+        has them, or their fingerprints.
+
+        Raises:
+            InvalidSpec: those are no such changes; it stays as it is.
+            BackendUnavailable: it cannot be told now. Where that left it halfway, it is brought back to what it was.
+        """
+        return drive(self.inner.change_machine(name, **changes))
+
     close = blocking(AsyncClient.close)
     spec = blocking(AsyncClient.spec)
     description = blocking(AsyncClient.description)
@@ -101,6 +122,7 @@ class Client(Face):
     trackers = blocking(AsyncClient.trackers)
     preflight = blocking(AsyncClient.preflight)
     queues = blocking(AsyncClient.queues)
+    gpus = blocking(AsyncClient.gpus)
     backends = blocking(AsyncClient.backends)
     plugins = blocking(AsyncClient.plugins)
     whoami = blocking(AsyncClient.whoami)
@@ -109,10 +131,19 @@ class Client(Face):
     load_value = blocking(AsyncClient.load_value)
     put_blob = blocking(AsyncClient.put_blob)
     put_file = blocking(AsyncClient.put_file)
+    create_machine = blocking(AsyncClient.create_machine)
+    machines = blocking(AsyncClient.machines)
+    machine = blocking(AsyncClient.machine)
+    stop_machine = blocking(AsyncClient.stop_machine)
+    delete_machine = blocking(AsyncClient.delete_machine)
+    machine_why = blocking(AsyncClient.machine_why)
+    machine_events = blocking(AsyncClient.machine_events)
+    preflight_machine = blocking(AsyncClient.preflight_machine)
     file = blocking_iterator(AsyncClient.file)
     events = blocking_iterator(AsyncClient.events)
     logs = blocking_iterator(AsyncClient.logs)
     watch = blocking_iterator(AsyncClient.watch)
+    follow_machine = blocking_iterator(AsyncClient.follow_machine)
 
 
 class Job(Face, Shown):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 # Read by pydantic when the schema is made, so they are imported for real.
+from qwex.gpus import GpuReport  # noqa: TC001
+from qwex.machines import MachineEvent, MachineRecord  # noqa: TC001
 from qwex.plugins import PluginInfo  # noqa: TC001
 from qwex.record import Glance, JobFile, JobRecord, Metric, TrackerStanding  # noqa: TC001
 from qwex.state import JobState, QueueInfo, Why
@@ -15,9 +17,12 @@ __all__ = [
     "Counts",
     "Files",
     "Glances",
+    "Gpus",
     "Health",
     "JobList",
     "JobPage",
+    "MachineEvents",
+    "Machines",
     "Metrics",
     "Plugins",
     "Preflight",
@@ -66,6 +71,22 @@ class Files:
 
 
 @dataclass(frozen=True)
+class Machines:
+    """Dev machines, oldest first; ``default_provider`` is where one is that names none, empty where each has to."""
+
+    machines: list[MachineRecord]
+    providers: list[str]
+    default_provider: str
+
+
+@dataclass(frozen=True)
+class MachineEvents:
+    """What became of a dev machine, and who asked for what, oldest first; the newest 200."""
+
+    events: list[MachineEvent]
+
+
+@dataclass(frozen=True)
 class Metrics:
     """What a job's code has logged over time, by name."""
 
@@ -92,6 +113,14 @@ class Queues:
     """The queues a job may name; ``away`` says why a backend does not tell its own, by the backend's name."""
 
     queues: list[QueueInfo]
+    away: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """The GPUs of each backend in use; ``away`` says why one does not tell its own, by its name."""
+
+    reports: dict[str, GpuReport]
     away: dict[str, str]
 
 

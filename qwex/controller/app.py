@@ -22,9 +22,20 @@ from qwex.controller.bodies import (
     ResubmitBody,
     SubmitBody,
 )
+from qwex.controller.machines.routes import MachineRoutes
 from qwex.controller.operations import NOTEBOOK, OPERATIONS, YAML
 from qwex.controller.origin import Origin
-from qwex.controller.queries import caller_of, events_of, filter_of, page_of, run_id_of, run_ids_of, text_of, user_of
+from qwex.controller.queries import (
+    caller_of,
+    events_of,
+    filter_of,
+    kinds_of,
+    page_of,
+    run_id_of,
+    run_ids_of,
+    text_of,
+    user_of,
+)
 from qwex.controller.submission import Entry
 from qwex.controller.web import Endless, Json, body, flag, limited, natural
 from qwex.errors import NotFound, QwexError
@@ -90,7 +101,7 @@ class App:
         return self._tokens.caller(given.decode("latin-1") if given else None)
 
 
-class Api:
+class Api(MachineRoutes):
     """One method per operation of the table."""
 
     def __init__(self, service: Service, settings: Settings, idle: Idle) -> None:
@@ -204,6 +215,10 @@ class Api:
         queues, away = await self._service.queues()
         return Json({"queues": [queue.as_dict() for queue in queues], "away": away})
 
+    async def gpus(self, _: Request) -> Response:
+        reports, away = await self._service.gpus()
+        return Json({"reports": {name: report.as_dict() for name, report in reports.items()}, "away": away})
+
     async def backends(self, _: Request) -> Response:
         return Json({"backends": self._service.backends()})
 
@@ -212,7 +227,8 @@ class Api:
 
     async def changes(self, request: Request) -> Response:
         request.scope["qwex.asked"].keeps = flag(request.query_params.get("keep"), "keep", True)
-        return Endless(self._service.changes(user_of(request)), "text/event-stream")
+        changes = self._service.changes(user_of(request), kinds_of(request), caller_of(request))
+        return Endless(changes, "text/event-stream")
 
     async def has_blob(self, request: Request) -> Response:
         size = natural(request.query_params.get("size"), "size", -1)

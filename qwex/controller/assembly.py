@@ -22,6 +22,7 @@ from qwex.controller.glancing import Glancing
 from qwex.controller.handover import Handover
 from qwex.controller.identity import identity
 from qwex.controller.lifecycle import Lifecycle
+from qwex.controller.machines.service import Machines
 from qwex.controller.notices import Notices
 from qwex.controller.parcels import Parcels
 from qwex.controller.planning import Planner
@@ -108,6 +109,7 @@ class Parts:
         self.adding = Adding(self.finding, store, self.logs, self.blobs, self.tracking)
         self.streams = Streams(self.logs, self.bus, backends, self.reading.followed)
         backends.on_status = self.lifecycle.on_status
+        self.machines = Machines(settings, backends, store, self.bus)
         self.collecting = Collecting(
             registry,
             store,
@@ -165,6 +167,7 @@ class Parts:
         last = (self.lifecycle, self.reading, self.backends, self.tracking, self.notices, *kept, self.store)
         for close in (
             self.collecting.close,
+            self.machines.close,
             self.backends.watch_no_more,
             self.renewing.close,
             self.handover.close,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from qwex.machines import MachineRecord
     from qwex.record import JobRecord
 
 __all__ = ["LOCAL", "Caller", "Tokens", "local_caller"]
@@ -37,18 +38,18 @@ class Caller:
     #: Came over the Unix socket: the controller's own user, its administrator.
     is_local: bool = False
 
-    def may_read(self, record: JobRecord) -> bool:
-        """Whether the job is the caller's to read whole and to change."""
+    def may_read(self, record: JobRecord | MachineRecord) -> bool:
+        """Whether the job, or machine, is the caller's to read whole and to change."""
         return self.is_local or record.user == self.user
 
-    def require(self, record: JobRecord) -> None:
-        """Refuse unless the job is the caller's to read whole and to change.
+    def require(self, record: JobRecord | MachineRecord, noun: str = "job") -> None:
+        """Refuse unless the job, or machine, is the caller's to read whole and to change.
 
         Raises:
             NotAuthorized: it is another user's.
         """
         if not self.may_read(record):
-            raise NotAuthorized(f"the job {record.id} belongs to {record.user}; only they may do this")
+            raise NotAuthorized(f"the {noun} {record.id} belongs to {record.user}; only they may do this")
 
 
 def local_caller() -> Caller:

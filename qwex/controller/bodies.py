@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field
 
+from qwex.machinespec import MachineSpec
 from qwex.quantities import parse_age
 from qwex.spec import MANY, RUN_ID, EnvironmentName, JobSpec, Plain, Word
 
@@ -14,6 +15,8 @@ __all__ = [
     "BatchEntry",
     "CollectBody",
     "FileBody",
+    "MachineBody",
+    "MachineChangesBody",
     "OriginBody",
     "PreflightBody",
     "ResubmitBody",
@@ -93,5 +96,17 @@ class CollectBody(_Body):
 
 class ResubmitBody(_Body):
     """Changes to a job's spec, as a JSON merge patch (RFC 7396)."""
+
+    changes: dict[str, Any] = {}
+
+
+class MachineBody(_Body):
+    """One dev machine."""
+
+    spec: MachineSpec
+
+
+class MachineChangesBody(_Body):
+    """Changes to a machine's spec, as a JSON merge patch (RFC 7396)."""
 
     changes: dict[str, Any] = {}

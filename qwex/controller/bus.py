@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from qwex.record import JobRecord
+
 if TYPE_CHECKING:
-    from qwex.record import JobRecord
+    from typing import TypeAlias
+
+    from qwex.machines import MachineGone, MachineRecord
+
+    Change: TypeAlias = JobRecord | MachineRecord | MachineGone
 
 __all__ = ["Bus", "Subscription"]
 
-#: Changes that wait for one reader; beyond, only each job's newest is kept.
+#: Changes that wait for one reader; beyond, only the newest of each job and machine is kept.
 _WAITING = 1000
 
 
@@ -19,23 +25,24 @@ class Subscription:
 
     def __init__(self, wake: asyncio.Event) -> None:
         self.wake = wake
-        self._records: list[JobRecord] = []
+        self._changes: list[Change] = []
         self._limit = _WAITING
 
-    def put(self, record: JobRecord) -> None:
+    def put(self, change: Change) -> None:
         """One more change."""
-        self._records.append(record)
-        if len(self._records) > self._limit:
-            self._records = list({record.id: record for record in self._records}.values())
+        self._changes.append(change)
+        if len(self._changes) > self._limit:
+            newest = {(isinstance(change, JobRecord), change.id): change for change in self._changes}
+            self._changes = list(newest.values())
             # As many jobs as that do wait: look again only when it has grown as much once more.
-            self._limit = max(_WAITING, 2 * len(self._records))
+            self._limit = max(_WAITING, 2 * len(self._changes))
         self.wake.set()
 
-    def take(self) -> list[JobRecord]:
+    def take(self) -> list[Change]:
         """All that wait, oldest first."""
-        records, self._records = self._records, []
+        changes, self._changes = self._changes, []
         self._limit = _WAITING
-        return records
+        return changes
 
 
 class Bus:
@@ -45,10 +52,10 @@ class Bus:
         self._subscriptions: set[Subscription] = set()
         self._waiting: set[asyncio.Event] = set()
 
-    def publish(self, record: JobRecord) -> None:
-        """A job's state changed."""
+    def publish(self, change: Change) -> None:
+        """A job's state changed, or a machine, or that is no more."""
         for subscription in self._subscriptions:
-            subscription.put(record)
+            subscription.put(change)
         self.ring()
 
     def ring(self) -> None:

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from qwex.controller import answers
 from qwex.controller.operations import OPERATIONS, Operation, Parameter
+from qwex.machines import MachineRecord
 from qwex.record import Collected, JobRecord
 from qwex.spec import JobSpec
 from qwex.state import Why
@@ -20,6 +21,7 @@ __all__ = ["describe", "text"]
 
 _REF = "#/components/schemas/{model}"
 _MODELS: dict[str, Any] = {"Collected": Collected, "JobRecord": JobRecord, "JobSpec": JobSpec, "Why": Why}
+_MODELS["MachineRecord"] = MachineRecord
 _MODELS |= {name: getattr(answers, name) for name in answers.__all__}
 
 

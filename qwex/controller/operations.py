@@ -27,7 +27,8 @@ class Operation:
     name: str
     summary: str
     body: type | None = None
-    #: Name of a class in ``answers``, or ``JobRecord``, ``Collected``, ``Why``, ``JobSpec``; empty without JSON.
+    #: Name of a class in ``answers``, or ``JobRecord``, ``MachineRecord``, ``Collected``, ``Why``, ``JobSpec``; empty
+    #: without JSON.
     answer: str = ""
     media: str = "application/json"
     #: The media type of the same as text, for those who accept it.
@@ -74,11 +75,18 @@ _LOGS = (
     Parameter("offset", "integer", "id of the last record already seen"),
 )
 _GLANCED = (Parameter("id", "string", "a job; repeated, up to 200; those that there are not are left out"),)
+_KINDS = (
+    "what to tell of, comma separated: job (default), machine; each is an event of that type whose data is the record, "
+    "and machine-gone has id, name and user of a machine that is no more"
+)
 _CHANGES = (
+    Parameter("kinds", "string", _KINDS),
     Parameter("user", "string", "only that user's; me is the caller"),
     Parameter("keep", "integer", "0 lets an idle controller of one's own end, and the stream with it (default 1)"),
 )
 _BEHIND = (Parameter("job", "string", "only those that were not told everything of that job"),)
+_MACHINES = (Parameter("user", "string", "machines of that user; me is the caller"),)
+_PURGE = (Parameter("purge", "integer", "1 removes its home, too (default 0)"),)
 _BLOB = (Parameter("size", "integer", "how many there should be; with others they are not stored"),)
 _KEY = (Parameter("Idempotency-Key", "string", "the same key and spec twice is one job"),)
 #: RFC 9512.
@@ -127,6 +135,7 @@ OPERATIONS = (
     Operation("GET", "/elsewhere", "elsewhere", "Jobs of other controllers", None, "JobList", parameters=_FILTER),
     Operation("POST", "/gc", "gc", "Remove old jobs, and blobs that nobody needs", bodies.CollectBody, "Collected"),
     Operation("GET", "/queues", "queues", "The queues", None, "Queues"),
+    Operation("GET", "/gpus", "gpus", "Which GPUs there are, and how many are free", None, "Gpus"),
     Operation("GET", "/backends", "backends", "The backends", None, "Backends"),
     Operation("GET", "/trackers", "trackers", "How far trackers are behind", None, "Trackers", parameters=_BEHIND),
     Operation("GET", "/plugins", "plugins", "The plugins", None, "Plugins"),
@@ -134,10 +143,46 @@ OPERATIONS = (
         "GET",
         "/events",
         "changes",
-        "Every state change of every job from now on",
+        "Every state change of every job, or machine, from now on",
         media=_EVENT_STREAM,
         parameters=_CHANGES,
     ),
+    Operation(
+        "POST", "/machines", "create_machine", "Make a dev machine", bodies.MachineBody, "MachineRecord", status=201
+    ),
+    Operation("GET", "/machines", "machines", "List machines, oldest first", None, "Machines", parameters=_MACHINES),
+    Operation("POST", "/machines/preflight", "preflight_machine", "What would be", bodies.MachineBody, "Preflight"),
+    Operation("GET", "/machines/{id}", "machine", "A machine's record; its name will do", None, "MachineRecord"),
+    Operation(
+        "PATCH",
+        "/machines/{id}",
+        "change_machine",
+        "Change a machine's limits and keys",
+        bodies.MachineChangesBody,
+        "MachineRecord",
+    ),
+    Operation(
+        "DELETE",
+        "/machines/{id}",
+        "delete_machine",
+        "Remove a machine",
+        None,
+        "MachineRecord",
+        status=202,
+        parameters=_PURGE,
+    ),
+    Operation(
+        "POST",
+        "/machines/{id}/start",
+        "start_machine",
+        "Have a machine run",
+        bodies.MachineChangesBody,
+        "MachineRecord",
+        status=202,
+    ),
+    Operation("POST", "/machines/{id}/stop", "stop_machine", "Ask a machine to end", None, "MachineRecord", status=202),
+    Operation("GET", "/machines/{id}/why", "machine_why", "Why a machine does not run", None, "Why"),
+    Operation("GET", "/machines/{id}/events", "machine_events", "What became of a machine", None, "MachineEvents"),
     Operation("HEAD", "/blobs/{digest}", "has_blob", "Whether bytes are stored", media=_BYTES, parameters=_BLOB),
     Operation("PUT", "/blobs/{digest}", "put_blob", "Store bytes by their digest", media=_BYTES, status=201),
     Operation("GET", "/whoami", "whoami", "Whom the controller takes the caller for", None, "Whoami"),

@@ -15,11 +15,23 @@ if TYPE_CHECKING:
 
     from qwex.controller.auth import Caller
 
-__all__ = ["caller_of", "events_of", "filter_of", "page_of", "run_id_of", "run_ids_of", "text_of", "user_of"]
+__all__ = [
+    "caller_of",
+    "events_of",
+    "filter_of",
+    "kinds_of",
+    "page_of",
+    "run_id_of",
+    "run_ids_of",
+    "text_of",
+    "user_of",
+]
 
 _PAGE = 50
 _LONGEST_PAGE = 1000
 _MOST_GLANCED = 200
+#: What changes may be told of; the first to those that name none.
+_KINDS = ("job", "machine")
 
 
 def caller_of(request: Request) -> Caller:
@@ -46,6 +58,15 @@ def user_of(request: Request) -> str | None:
     """The user asked for; ``me`` is the caller."""
     user = request.query_params.get("user")
     return caller_of(request).user if user == "me" else user or None
+
+
+def kinds_of(request: Request) -> frozenset[str]:
+    """What a stream of changes tells of."""
+    kinds = [kind for kind in request.query_params.get("kinds", _KINDS[0]).split(",") if kind]
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise InvalidSpec.of("kinds", f"{kind[:40]!r} is none.{nearest(kind, _KINDS)} There are: job, machine")
+    return frozenset(kinds)
 
 
 def filter_of(request: Request) -> Filter:

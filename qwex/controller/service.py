@@ -19,6 +19,7 @@ from qwex.controller.explaining import why
 from qwex.controller.measured import metrics_in
 from qwex.controller.merging import merged
 from qwex.controller.origin import Origin
+from qwex.controller.showing import showing
 from qwex.controller.streams import Wanted
 from qwex.controller.submission import Entry
 from qwex.errors import InvalidSpec, NotFound
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from qwex.controller.job import LiveJob
     from qwex.controller.store import Filter
     from qwex.controller.submission import Submitted
+    from qwex.gpus import GpuReport
     from qwex.record import Collected, Glance, JobRecord, Metric, TrackerStanding
     from qwex.state import QueueInfo, Why
     from qwex.tracker import Found
@@ -63,6 +65,8 @@ class Service:
 
     def __init__(self, settings: Settings, backends: Backends) -> None:
         self._parts = Parts(settings, backends)
+        #: The use cases of dev machines.
+        self.machines = self._parts.machines
         self._default_backend: str = settings.default_backend
         self._adopting: asyncio.Task[None] | None = None
         #: Each may take some hundred megabytes for a moment.
@@ -81,6 +85,7 @@ class Service:
         self._adopting = asyncio.create_task(work)
         parts.renewing.start()
         parts.collecting.start()
+        parts.machines.start_up()
 
     def close_streams(self) -> None:
         """End every stream."""
@@ -101,7 +106,8 @@ class Service:
     @property
     def is_working(self) -> bool:
         """Whether something is left to do, though nobody asks."""
-        return self.live > 0 or self._parts.collecting.is_busy or self._parts.lifecycle.is_copying
+        busy = self._parts.collecting.is_busy or self._parts.lifecycle.is_copying
+        return self.live > 0 or busy or self.machines.need_care
 
     async def submit(
         self,
@@ -265,6 +271,10 @@ class Service:
         """The queues of every backend in use, and why one does not tell its own, by its name."""
         return await lines.queues(self._parts.backends, self._default_backend)
 
+    async def gpus(self) -> tuple[dict[str, GpuReport], dict[str, str]]:
+        """What every backend in use says of its GPUs, and why one does not, by its name."""
+        return await lines.gpus(self._parts.backends, self._default_backend)
+
     def backends(self) -> list[dict[str, Any]]:
         """Every backend that is installed."""
         plugins = self._parts.backends.plugins
@@ -308,9 +318,9 @@ class Service:
         """Trackers that were not told everything of the job yet."""
         return self._parts.tracking.standing_of(await self._parts.finding.job(run_id))
 
-    def changes(self, user: str | None) -> AsyncIterator[bytes]:
-        """Server-sent events: each state change of every job (of ``user``) from now on."""
-        return self._parts.streams.changes(lambda record: user is None or record.user == user)
+    def changes(self, user: str | None, kinds: frozenset[str], caller: Caller) -> AsyncIterator[bytes]:
+        """Server-sent events: each change of everything of those kinds (of ``user``) from now on."""
+        return self._parts.streams.changes(showing(user, kinds, caller))
 
     async def has_blob(self, digest: str, caller: Caller, size: int = -1) -> bool:
         """Whether the caller's bytes are stored whole; ``size`` of them, where it is not -1."""

@@ -13,7 +13,7 @@ from sqlalchemy import Select, Text, cast, func, literal, or_, select, tuple_
 from qwex.controller import database
 from qwex.controller.problems import StoreUnavailable
 from qwex.controller.records import digests_in
-from qwex.controller.tables import END, RECORD, jobs
+from qwex.controller.tables import END, RECORD, jobs, machine_events, machines
 from qwex.controller.writer import Writer
 from qwex.errors import InvalidSpec
 from qwex.state import TERMINAL
@@ -134,6 +134,14 @@ class Store:
     def unsettled(self) -> list[dict[str, Any]]:
         """Jobs that have ended, and whose trackers do not know it yet. Blocks; for the start."""
         return self._at_start(select(*_KEPT).where(~_LIVE, jobs.c.settled.is_(False)).order_by(jobs.c.seq))
+
+    def machines(self) -> list[dict[str, Any]]:
+        """Every dev machine, oldest first. Blocks; for the start."""
+        return self._at_start(select(machines).order_by(machines.c.created_at, machines.c.id))
+
+    def machine_events(self) -> list[dict[str, Any]]:
+        """What became of every dev machine, oldest first. Blocks; for the start."""
+        return self._at_start(select(machine_events).order_by(machine_events.c.seq))
 
     async def ended(self, user: str | None, before: float, after: int, limit: int) -> list[dict[str, Any]]:
         """Jobs (of ``user``) that ended before then and whose trackers know it, in order from number ``after`` on."""

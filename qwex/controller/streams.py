@@ -12,15 +12,16 @@ from qwex.controller.eventlog import Cursor
 from qwex.controller.explaining import why
 from qwex.controller.records import DROPPABLE, are_streams, damaged, type_of
 from qwex.controller.textlog import text_of_lines
+from qwex.machines import MachineGone, MachineRecord
+from qwex.record import JobRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from qwex.controller.backends import Backends
-    from qwex.controller.bus import Bus
+    from qwex.controller.bus import Bus, Change
     from qwex.controller.eventlog import EventLog, Logs
     from qwex.controller.job import LiveJob
-    from qwex.record import JobRecord
 
 __all__ = ["PING", "Streams", "Wanted"]
 
@@ -29,6 +30,8 @@ PING = b": ping\n\n"
 _PING_SECONDS = 15.0
 #: Seconds between two answers to why, however much changes, and if nothing seems to.
 _WHY_SECONDS, _WHY_AGAIN_SECONDS = 0.25, 5.0
+#: What changes are called in a stream of them.
+_EVENTS = {JobRecord: b"job", MachineRecord: b"machine", MachineGone: b"machine-gone"}
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,8 @@ class Streams:
                 else:
                     await reading.wait(None)
 
-    async def changes(self, shown: Callable[[JobRecord], bool]) -> AsyncIterator[bytes]:
-        """Server-sent events of all jobs that ``shown`` lets through, from now on."""
+    async def changes(self, shown: Callable[[Change], Change | None]) -> AsyncIterator[bytes]:
+        """Server-sent events of all changes from now on, as ``shown`` lets them through."""
         subscription = self._bus.subscribe()
         try:
             # The head of the answer goes out with the first bytes: the reader knows that it is subscribed.
@@ -105,7 +108,8 @@ class Streams:
             while not self._closing:
                 if not await _woken(subscription.wake, _PING_SECONDS):
                     yield PING
-                if frames := b"".join(_change(record) for record in subscription.take() if shown(record)):
+                told = [change for each in subscription.take() if (change := shown(each))]
+                if frames := b"".join(map(_change, told)):
                     yield frames
         finally:
             self._bus.unsubscribe(subscription)
@@ -232,5 +236,6 @@ def _frames(lines: bytes, number: int, types: frozenset[bytes], hidden: int) -> 
     )
 
 
-def _change(record: JobRecord) -> bytes:
-    return b"event: job\ndata: %b\n\n" % json.dumps(vars(record), separators=(",", ":")).encode()
+def _change(change: Change) -> bytes:
+    data = json.dumps(vars(change), separators=(",", ":")).encode()
+    return b"event: %b\ndata: %b\n\n" % (_EVENTS[type(change)], data)

@@ -1,4 +1,4 @@
-"""The store's one table. A change here needs a migration beside it (a test compares the two)."""
+"""The store's tables. A change here needs a migration beside it (a test compares them)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sqlalchemy import (
     literal_column,
 )
 
-__all__ = ["END", "MUTABLE", "RECORD", "REVISION", "jobs", "metadata"]
+__all__ = ["END", "MUTABLE", "RECORD", "REVISION", "jobs", "machine_events", "machines", "metadata"]
 
 #: The newest migration in ``migrations/versions``.
-REVISION = "0003"
+REVISION = "0005"
 
 _JSON = JSON(none_as_null=True)
 
@@ -74,6 +74,58 @@ jobs = Table(
     Index("jobs_by_group", "group", "seq"),
     Index("jobs_by_time", "created_at"),
     Index("jobs_by_key", "user", "idempotency_key", unique=True),
+    sqlite_autoincrement=True,
+)
+
+machines = Table(
+    "machines",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("name", String(63), nullable=False),
+    Column("user", Text, nullable=False),
+    Column("provider", String(63), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("native_id", Text),
+    Column("queue", String(63)),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("resources", _JSON, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("home", Text, nullable=False),
+    Column("home_size", Text, nullable=False),
+    Column("started_at", Float),
+    Column("stopped_at", Float),
+    Column("idle", Float),
+    Column("max_age", Float),
+    Column("active_at", Float),
+    Column("doing", _JSON, nullable=False),
+    Column("host_key", Text, nullable=False),
+    Column("keys", _JSON, nullable=False),
+    Column("door", _JSON, nullable=False),
+    # What the API does not show in a record.
+    Column("spec", Text, nullable=False),
+    Column("wanted", String(20), nullable=False),
+    Column("fulfilled", Boolean, nullable=False),
+    Index("machines_by_name", "user", "name", unique=True),
+)
+
+machine_events = Table(
+    "machine_events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("machine", String(63), nullable=False),
+    Column("ts", Float, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("asked", String(20), nullable=False),
+    Column("user", Text, nullable=False),
+    Index("machine_events_by_machine", "machine", "seq"),
     sqlite_autoincrement=True,
 )
 

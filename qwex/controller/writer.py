@@ -19,7 +19,7 @@ from qwex.errors import Conflict, QwexError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Executable
 
 __all__ = ["Writer"]
 
@@ -30,6 +30,7 @@ _UPDATE = (
     update(jobs).where(jobs.c.id == bindparam("_id")).values({jobs.c[name]: bindparam(f"_{name}") for name in MUTABLE})
 )
 _DELETE = delete(jobs).where(jobs.c.id == bindparam("_id"))
+_TAKEN = "another job has this run id or idempotency key; use a new one"
 #: Seconds before changes that could not be written are tried again.
 _PAUSE = 1.0
 #: Seconds for which changes of rows may gather: each is in the job's log already, and a commit costs the processor
@@ -45,6 +46,8 @@ class _Batch:
     #: By run id; only the newest change of a job counts.
     updates: dict[str, dict[str, Any]] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)
+    #: Of other tables, each in a transaction of its own, in order; the last is what to say when it contradicts a row.
+    others: list[tuple[tuple[Executable, ...], asyncio.Future[None], str]] = field(default_factory=list)
     #: Resolved once everything above was written or refused.
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
     #: Somebody waits for this transaction, so it is not put off.
@@ -53,7 +56,7 @@ class _Batch:
     since: float = field(default_factory=time.monotonic)
 
     def __bool__(self) -> bool:
-        return bool(self.inserts or self.updates or self.deletes or self.waiting)
+        return bool(self.inserts or self.updates or self.deletes or self.others or self.waiting)
 
 
 class Writer:
@@ -89,6 +92,20 @@ class Writer:
         with self._wake:
             self._begin()
             self._next.updates[run_id] = row
+
+    async def execute(self, *statements: Executable, taken: str) -> None:
+        """Write to other tables than that of jobs, all or nothing, in the order of the calls; on disk when it returns.
+
+        Raises:
+            Conflict: it contradicts a row; ``taken`` says so.
+            StoreUnavailable: nothing can be written now.
+        """
+        done: asyncio.Future[None] = self._loop.create_future()
+        with self._wake:
+            self._begin()
+            self._next.others.append((statements, done, taken))
+            self._hurry()
+        await done
 
     async def delete(self, run_ids: list[str]) -> None:
         """Remove rows; they are gone when this returns."""
@@ -149,6 +166,8 @@ class Writer:
             return batch if batch else None
 
     def _write(self, connection: Connection, batch: _Batch) -> None:
+        for statements, done, taken in batch.others:
+            self._alone(connection, [(each, None) for each in statements], done, taken)
         # Whatever it is that cannot be written, this thread goes on and whoever waits is told.
         try:
             with connection.begin():
@@ -173,7 +192,7 @@ class Writer:
             log.error("the store cannot be written: %s", _sentence(error))
             self._on_full()
         for rows, done in batch.inserts:
-            self._insert_alone(connection, rows, done)
+            self._alone(connection, [(_INSERT, rows)], done, _TAKEN)
         batch.inserts = []
         try:
             with connection.begin():
@@ -184,14 +203,17 @@ class Writer:
         else:
             self._resolve(batch.waiting)
 
-    def _insert_alone(self, connection: Connection, rows: list[dict[str, Any]], done: asyncio.Future[None]) -> None:
+    def _alone(
+        self, connection: Connection, work: list[tuple[Executable, Any]], done: asyncio.Future[None], taken: str
+    ) -> None:
         try:
             with connection.begin():
-                connection.execute(_INSERT, rows)
+                for statement, rows in work:
+                    connection.execute(statement, rows)
         except IntegrityError:
-            self._resolve([done], Conflict("another job has this run id or idempotency key; use a new one"))
+            self._resolve([done], Conflict(taken))
         except Exception as error:
-            self._resolve([done], StoreUnavailable(f"the job was not stored: {_sentence(error)}"))
+            self._resolve([done], StoreUnavailable(f"nothing was stored: {_sentence(error)}"))
         else:
             self._resolve([done])
 

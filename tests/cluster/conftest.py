@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,7 @@ from harness import objects, places
 from harness.cluster import BuiltCluster
 from harness.progress import silent
 from harness.source import open_cluster
-from people import admit
+from people import a_namespace, admit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +62,7 @@ def second_cluster(cluster: Cluster, run_id: str) -> Iterator[Cluster]:
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of the test's own, with a LocalQueue ``default`` that has quota for anything."""
-    with _namespace(cluster) as name:
+    with a_namespace(cluster) as name:
         yield name
 
 
@@ -76,16 +75,8 @@ def user(cluster: Cluster, namespace: str) -> Path:
 @pytest.fixture
 def breakable_namespace(breakable: Cluster) -> Iterator[str]:
     """The same in the cluster whose parts may be stopped."""
-    with _namespace(breakable) as name:
+    with a_namespace(breakable) as name:
         yield name
-
-
-@contextmanager
-def _namespace(cluster: Cluster) -> Iterator[str]:
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    cluster.apply(objects.namespace(name), objects.local_queue(name, "default", objects.GENEROUS))
-    yield name
-    cluster.delete("namespace", name)
 
 
 @pytest.fixture

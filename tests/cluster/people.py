@@ -1,20 +1,34 @@
-"""People as deploy/kueue makes them: with the rights it gives, and no others."""
+"""People as deploy/kueue makes them: with the rights it gives, and no others; and the namespaces they work in."""
 
 from __future__ import annotations
 
+import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from harness import objects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.cluster import Cluster
 
-__all__ = ["BASE", "GROUP", "QUOTA_READERS", "admit"]
+__all__ = ["BASE", "GROUP", "QUOTA_READERS", "a_namespace", "admit"]
 
 BASE, QUOTA_READERS = (Path(__file__).parents[2] / "deploy" / "kueue" / name for name in ("base", "quota-readers"))
 #: Whom deploy/kueue gives its rights to.
 GROUP = "qwex-users"
+
+
+@contextmanager
+def a_namespace(cluster: Cluster) -> Iterator[str]:
+    """One with a LocalQueue ``default`` that has quota for anything; its name."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.apply(objects.namespace(name), objects.local_queue(name, "default", objects.GENEROUS))
+    yield name
+    cluster.delete("namespace", name)
 
 
 def admit(cluster: Cluster, namespace: str, *, reads_quotas: bool = True) -> Path:

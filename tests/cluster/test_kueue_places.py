@@ -318,3 +318,16 @@ def test_two_hundred_megabytes_in_a_few_seconds(client):
     assert job.wait(120)
     assert job.status().state == "SUCCEEDED"
     assert time.monotonic() - begun < 120
+
+
+def test_gpus_are_counted_on_their_nodes_for_who_may_list_them(cluster, namespace, home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QWEX_DEFAULT_BACKEND", "kueue")
+    configure(monkeypatch, cluster.kubeconfig, namespace)
+    found = qwex.Client().gpus()
+    seen = {node.name: node for kind in found for node in kind.nodes}
+    nodes = [each for each in cluster.list("nodes") if "nvidia.com/gpu" in each["status"]["allocatable"]]
+    assert {each["metadata"]["name"] for each in nodes} == set(seen)
+    assert all(node.usable and 0 <= (node.free or 0) <= node.total for node in seen.values())
+    (quota,) = found.quotas
+    assert (quota.queue, quota.type, quota.nominal, quota.borrowable) == ("default", "1", 64, 0)

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 from qwex_example_backend import ExampleBackend, Request
 
 from qwex import jobfolder
-from qwex.backend import BackendUnavailable, InvalidSpec, JobState, JobStatus, Plan, Position
+from qwex.backend import (
+    BackendUnavailable,
+    Capability,
+    GpuKind,
+    GpuReport,
+    InvalidSpec,
+    JobState,
+    JobStatus,
+    Plan,
+    Position,
+)
 from qwex.events import is_type
 
 if TYPE_CHECKING:
@@ -159,6 +169,13 @@ class LetsErrorsOut(ExampleBackend):
 
 
 #: Each with the scenario that must catch it, and one that it still passes: the fault is found, not a general ruin.
+class CountsMoreFreeThanThereAre(ExampleBackend):
+    capabilities = ExampleBackend.capabilities | {Capability.GPU}
+
+    async def gpus(self) -> GpuReport:
+        return GpuReport((GpuKind(self.name, "1", "A100", total=1, free=2),))
+
+
 CAUGHT_BY = {
     WritesInRender: ("test_1d", "test_1a"),
     LeaksTheEnvironment: ("test_1c", "test_1a"),
@@ -179,4 +196,5 @@ CAUGHT_BY = {
     TearsLines: ("test_5a", "test_4a"),
     StopsFollowing: ("test_5c", "test_2b"),
     LetsErrorsOut: ("test_7a", "test_2b"),
+    CountsMoreFreeThanThereAre: ("test_6k", "test_1a"),
 }

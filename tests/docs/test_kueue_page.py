@@ -53,11 +53,14 @@ def test_rights_are_those_that_deploy_gives():
     for resources, verbs in re.findall(r"^\| (`.*?) \| ([a-z, ]+) \|", table, re.MULTILINE):
         # A group stands before its resources.
         names = [
-            name for name in re.findall(r"`([^`]+)`", resources) if name != "batch" and not name.endswith("k8s.io")
+            name
+            for name in re.findall(r"`([^`]+)`", resources)
+            if name not in ("apps", "batch") and not name.endswith("k8s.io")
         ]
         written |= {(name, verb) for name in names for verb in verbs.split(", ")}
     assert written == given
-    assert {(resource, verb) for verb, _, resource, _ in preflight.RIGHTS} <= given
+    asked = (*preflight.RIGHTS, *preflight.MACHINE_RIGHTS)
+    assert {(resource, verb) for verb, _, resource, _ in asked} <= given
 
 
 @pytest.mark.parametrize("block", TOML, ids=range(len(TOML)))

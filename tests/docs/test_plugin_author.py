@@ -13,11 +13,11 @@ import pytest
 from qwex import hookspecs, plugins
 from qwex.backend import Capability
 from qwex.events import parse
-from qwex.testing import ArtifactStoreContract, BackendContract, TrackerContract
+from qwex.testing import ArtifactStoreContract, BackendContract, MachineContract, TrackerContract
 
 PAGE = Path(__file__).parents[2] / "plugins" / "README.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-KITS = (BackendContract, TrackerContract, ArtifactStoreContract)
+KITS = (BackendContract, TrackerContract, ArtifactStoreContract, MachineContract)
 
 
 def scenarios(kit: type) -> dict[str, str]:
@@ -86,3 +86,12 @@ def test_overridable_parts_of_the_kit_are_those_of_the_table() -> None:
     table = TEXT.partition("Where the defaults do not fit")[2].partition("\n\nA scenario")[0]
     for name in re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE):
         assert hasattr(BackendContract, name), name
+
+
+def test_overridable_parts_of_the_machines_kit_are_those_of_the_table() -> None:
+    table = TEXT.partition("what can be overridden:")[2].partition("\n\n## ")[0]
+    names = re.findall(
+        r"`(\w+)`", " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    )
+    assert set(names) >= {"opener", "stranger", "filling"}
+    assert all(hasattr(MachineContract, name) for name in names)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qwex.backend import Backend, BackendContext, BackendOptions, JobState, JobStatus, Plan, Position
+from qwex.backend import Backend, BackendContext, BackendOptions, GpuReport, JobState, JobStatus, Plan, Position
 from qwex.errors import NotFound
 from qwex.testing import script
 
@@ -48,11 +48,6 @@ class Scripted(Backend[str]):
 
     async def output(self, native_id: str, after: Position) -> AsyncIterator[bytes]:
         yield b""
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture
@@ -113,6 +108,7 @@ async def test_what_is_not_overridden_is_not_known(context: BackendContext) -> N
     backend = Scripted(context)
     await backend.start()
     assert await backend.queues() == []
+    assert await backend.gpus() == GpuReport()
     assert await backend.explain("a") is None
     assert await backend.preflight(Plan("a", script("print(1)"), "ada")) is None
     with pytest.raises(NotFound, match="scripted keeps no values"):

@@ -141,3 +141,15 @@ def test_no_such_setting_is_an_attribute_error(project: Path) -> None:
 def test_every_setting_says_what_it_is_for() -> None:
     assert all(field.help and field.scope in ("client", "controller") for field in config.FIELDS)
     assert [field.name for field in config.FIELDS if field.secret] == ["token"]
+
+
+def test_a_sites_variables_stand_for_settings_that_nothing_else_says(
+    user_folder: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QWEX_NAMESPACE", "0123")
+    monkeypatch.setenv("QWEX_SSH_IMAGE", "registry/ssh:1")
+    monkeypatch.setenv("QWEX_STORAGE_CLASS", "")
+    (user_folder / "config.toml").write_text('[kueue]\nmachine_image = "of-the-file"\n')
+    settings = config.load(project)
+    assert settings.section("kueue") == {"namespace": "0123", "machine_image": "of-the-file"}
+    assert settings.sections["kueue"]["namespace"].origin == "QWEX_NAMESPACE"

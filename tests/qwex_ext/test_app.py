@@ -33,7 +33,7 @@ def test_jupyter_is_told_to_load_it():
 
 async def test_its_events_have_schemas(jp_serverapp):
     known = {schema for schema in jp_serverapp.event_logger.schemas.schema_ids if "qwex" in schema}
-    assert known == {"https://schema.qwex.dev/jupyter/job/v1", "https://schema.qwex.dev/jupyter/feed/v1"}
+    assert known == {f"https://schema.qwex.dev/jupyter/{kind}/v1" for kind in ("feed", "job", "machine")}
 
 
 async def test_a_page_knows_where_its_files_lie(jp_serverapp, jp_root_dir):

@@ -69,7 +69,20 @@ async def test_changes_and_no_more_than_everybody_may_see(changes, upstream, bus
     assert [kind for kind, _ in events] == ["feed", "feed", "job", "job"]
     assert events[2][1] == {**expected, "backend": "local"}
     assert events[3][1] == {**expected, "backend": "local", "state": "FAILED", "reason": "ExitCode"}
-    assert [asked.target for asked in upstream.asked] == ["/events?keep=0"]
+    assert [asked.target for asked in upstream.asked] == ["/events?keep=0&kinds=job,machine"]
+
+
+async def test_machines_and_what_this_version_does_not_know(changes, bus, post):
+    heard = await bus()
+    await post("qwex/feed", {})
+    about = {"id": "train-abcdef", "name": "train", "user": "ann"}
+    said = {**about, "state": "QUEUED", "reason": "", "message": "secret", "doing": ["python3"], "door": {"pod": "p"}}
+    for kind, data in (("of-tomorrow", {}), ("machine", said), ("machine-gone", about)):
+        changes.put_nowait(b"event: %b\ndata: %b\n\n" % (kind.encode(), json.dumps(data).encode()))
+    events = [await heard() for _ in range(4)]
+    assert [kind for kind, _ in events] == ["feed", "feed", "machine", "machine"]
+    assert events[2][1] == {**about, "state": "QUEUED", "reason": ""}
+    assert events[3][1] == {**about, "state": None, "reason": ""}
 
 
 async def test_one_subscription_for_all_browsers(changes, upstream, bus, post):

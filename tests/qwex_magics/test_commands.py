@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import qwex.client
 from qwex.client.job import AsyncJobs
+from qwex.client.show import Gpus
 from qwex.client.sync import Jobs
+from qwex.gpus import GpuKind, GpuReport
 from qwex_magics import commands
 
 
@@ -23,3 +25,11 @@ def test_list_shows_the_jobs_of_other_controllers_too(shell, record, monkeypatch
     assert [line.split()[0] for line in below] == ["id", "train-0", "train-1"]
     assert [line.split()[-2:] for line in below[1:]] == [["ada", "waits"]] * 2
     assert "looked after by other controllers, 2 of 3:" in shown._repr_html_()
+
+
+def test_gpus_are_a_table_with_a_text_for_those_who_show_no_html(shell, monkeypatch):
+    found = Gpus({"local": GpuReport((GpuKind("local", "A100", "A100", total=2, free=1),))})
+    monkeypatch.setattr(commands, "client", lambda: SimpleNamespace(gpus=lambda: found))
+    shown = commands.run(shell, "gpus")
+    assert "<table" in shown._repr_html_()
+    assert repr(shown).splitlines()[1].startswith("A100")

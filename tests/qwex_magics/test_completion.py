@@ -19,6 +19,7 @@ def complete(shell, monkeypatch, record):
         queues=lambda: [QueueInfo("gpu-team", "local"), QueueInfo("default", "local")],
         backends=lambda: [{"name": "local"}],
         list=lambda: Page([record], None, 1),
+        machines=lambda user: [SimpleNamespace(name="train", state="RUNNING")],
     )
     monkeypatch.setattr(completion, "client", lambda: known)
     monkeypatch.setattr(completion, "running", lambda: True)
@@ -50,6 +51,10 @@ def complete(shell, monkeypatch, record):
         ("x = 1\n%qwex attach |", ["train-7k3f9q"]),
         ("%qwex logs --fo|", ["--follow"]),
         ("%qwex submit --queue d|", ["default"]),
+        ("%qwex mach|", ["machine"]),
+        ("%qwex machine st|", ["status", "start", "stop"]),
+        ("%qwex machine stop |", ["train"]),
+        ("%qwex machine create train --gp|", ["--gpu"]),
     ],
 )
 def test_completions(complete, text, expected):

@@ -42,6 +42,12 @@ def test_clear_output_keeps_the_card(notebook):
     assert shown.cards[-1].startswith("✔")
 
 
+def test_machines_are_asked_for_in_a_line(notebook):
+    (shown,) = notebook.run("%qwex machine list").results
+    assert shown["text/plain"] == "no machines. Make one with: %qwex machine create NAME --gpu 1"
+    assert "%qwex machine list" in notebook.run("%qwex machine stop nope").error
+
+
 def test_shell_lines_magics_and_top_level_await(notebook):
     shown = notebook.run("%%qwex\n!echo from the shell\nimport asyncio\nawait asyncio.sleep(0)\n%time x = 1\n")
     assert "from the shell" in shown.stdout
@@ -215,6 +221,9 @@ def test_commands(notebook):
     assert notebook.run(f"%qwex logs {job}").stdout == "one line\n"
     assert notebook.run(f"%qwex why {job}").stdout.strip()
     assert "default" in notebook.run("%qwex queues").results[0]["text/plain"]
+    gpus = notebook.run("%qwex gpus").results[0]
+    assert "gpu" in gpus["text/plain"].lower()
+    assert "gpu" in gpus["text/html"].lower()
     assert "qwex_local" in notebook.run("%qwex plugins").results[0]["text/plain"]
     assert "QWEX_HOME" in notebook.run("%qwex config home").results[0]["text/plain"]
     again = notebook.run(f"%qwex resubmit {job} --name again").results[0]["text/plain"]

@@ -150,6 +150,19 @@ class CapabilityScenarios(BackendFixtures):
         _, records = await driver.run(plan)
         assert text(records) == f"from the client {tmp_path.resolve()}\n"  # noqa: ASYNC240
 
+    async def test_6k_gpus(self, driver: Driver) -> None:
+        """``gpus()`` counts no more free than there are, and what it says asks for one does."""
+        self.needs(Capability.GPU)
+        report = await driver.backend.gpus()
+        for kind in report.kinds:
+            assert kind.backend == driver.backend.name
+            assert kind.free is None or kind.total is None or 0 <= kind.free <= kind.total
+            assert not kind.nodes or sum(node.total for node in kind.nodes) == kind.total
+            if kind.type:
+                driver.backend.render(driver.plan(script("print(1)", resources={"gpu": kind.type})))
+        for quota in report.quotas:
+            assert (quota.left is None) == (quota.nominal is None)
+
     async def _fill(self, driver: Driver, filling: dict[str, Any]) -> str:
         native_id = await driver.submit(waiting(self.limit, **filling))
         await driver.until(native_id, JobState.RUNNING)

@@ -2,6 +2,7 @@
 
 ==========================  ===========================================================================
 ``qwex.test/pause:1``       what holds a pod's namespaces
+``qwex.test/machine:1``     an OpenSSH server, a shell and Python, for dev machines; of Debian's packages
 ``qwex.test/python:3.11``   bare Python of Debian's packages, where those are to be had
 ``qwex.test/python:X.Y``    bare Python of another minor version, where this machine has one
 ``qwex.test/ipython:X.Y``   the Python that runs the tests, with IPython, cloudpickle, numpy, matplotlib
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,22 +37,37 @@ from harness.errors import ClusterError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["IPYTHON", "PAUSE", "PYTHON", "Image", "make", "planned"]
+__all__ = ["IPYTHON", "MACHINE", "PAUSE", "PYTHON", "Image", "closure", "make", "planned"]
 
 PAUSE = "qwex.test/pause:1"
 PYTHON = "qwex.test/python:3.11"
+MACHINE = "qwex.test/machine:1"
 IPYTHON = f"qwex.test/ipython:{sys.version_info.major}.{sys.version_info.minor}"
 
+#: Seconds after which an archive that nobody has asked for is removed.
+_UNUSED = 3 * 86400.0
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PACKAGES = ("ipython", "cloudpickle", "numpy", "matplotlib", "matplotlib-inline")
 #: Of the standard library; of no use to a job, and most of its size.
 _LEFT_OUT = ("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "dist-packages")
 #: Programs of this machine that an image of an interpreter gets.
 _PROGRAMS = ("sh", "cat", "echo", "env", "id", "ls", "sleep", "true", "false")
+#: What images of Debian's packages have of busybox, where a package does not bring it.
+_APPLETS = (
+    *("cat", "chmod", "cp", "date", "echo", "env", "false", "id", "ls", "mkdir", "mv", "nc", "rm", "sed", "sleep"),
+    *("timeout", "touch", "true", "wget"),
+)
 _DEBIAN = (
     "libc6 libexpat1 zlib1g libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libncursesw6 libreadline8 libtinfo6 "
     "libuuid1 libdb5.3 libgcc-s1 libcrypt1 libstdc++6 media-types python3.11-minimal libpython3.11-minimal "
     "libpython3.11-stdlib python3.11 dash busybox-static"
+)
+#: What people log into: a server, and what they expect to find.
+_SSH = (
+    "openssh-server openssh-client openssh-sftp-server libpam0g libselinux1 libpcre2-8-0 libaudit1 libcap-ng0 "
+    "libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1 libsystemd0 libzstd1 liblz4-1 "
+    "libgcrypt20 libgpg-error0 libcap2 libwrap0 libnsl2 libtirpc3 libedit2 libbsd0 libmd0 bash coreutils libacl1 "
+    "libattr1 libgmp10 rsync libpopt0 libxxhash0 sed grep procps libproc2-0"
 )
 _PAUSE_SOURCE = r"""
 #include <signal.h>
@@ -77,14 +94,15 @@ def planned() -> list[Image]:
     found = [Image(PAUSE, _PAUSE_SOURCE, _write_pause, ("/pause",))]
     pythons = _pythons()
     if _is_bookworm():
-        found.append(Image(PYTHON, _DEBIAN, _write_debian))
+        found.append(Image(PYTHON, _DEBIAN, lambda tar: _write_debian(tar, _DEBIAN)))
+        found.append(Image(MACHINE, f"{_DEBIAN} {_SSH}", _write_machine))
     elif 11 in pythons:
         found.append(_bare(pythons[11]))
     own = _Interpreter.read(sys._base_executable)  # type: ignore[attr-defined]
     others = sorted(set(pythons) - {11, sys.version_info.minor})
     if others:
         found.append(_bare(pythons[others[-1]]))
-    distributions = _closure(_PACKAGES)
+    distributions = closure(_PACKAGES)
     versions = " ".join(f"{each.name}={each.version}" for each in distributions)
     found.append(Image(IPYTHON, f"{own!r} {versions}", lambda tar: _write_interpreter(tar, own, distributions)))
     return found
@@ -106,10 +124,17 @@ def make(image: Image, say: Callable[[str], None]) -> Path:
                     image.write(tar)
                 _pack(image, layer, part)
                 part.replace(archive)
-            for older in folder.glob(f"{stem}-*.tar"):
-                if older != archive:
-                    older.unlink()
+            _tidy(folder, stem)
+        archive.touch()
     return archive
+
+
+def _tidy(folder: Path, stem: str) -> None:
+    """Remove what nobody has asked for in a while; another checkout may have images of its own."""
+    for other in folder.glob(f"{stem}-*.tar"):
+        with suppress(FileNotFoundError):
+            if other.stat().st_mtime < time.time() - _UNUSED:
+                other.unlink()
 
 
 def _pack(image: Image, layer: Path, archive: Path) -> None:
@@ -173,7 +198,14 @@ def _write_pause(tar: tarfile.TarFile) -> None:
         _put(tar, "pause", program.read_bytes(), 0o755)
 
 
-def _write_debian(tar: tarfile.TarFile) -> None:
+def _write_machine(tar: tarfile.TarFile) -> None:
+    """The packages; nobody but root is known there."""
+    _write_debian(tar, f"{_DEBIAN} {_SSH}")
+    _put(tar, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
+    _put(tar, "etc/group", b"root:x:0:\ntty:x:5:\n")
+
+
+def _write_debian(tar: tarfile.TarFile, packages: str) -> None:
     """Unpack the packages; their scripts are not run."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
@@ -181,17 +213,18 @@ def _write_debian(tar: tarfile.TarFile) -> None:
         # apt gives up its rights for a download, and must still write here.
         os.chmod(folder, 0o777)
         try:
-            _run("apt-get", "download", "-qq", *_DEBIAN.split(), cwd=folder)
+            _run("apt-get", "download", "-qq", *packages.split(), cwd=folder)
         except ClusterError:
             _run("apt-get", "update", "-qq")
-            _run("apt-get", "download", "-qq", *_DEBIAN.split(), cwd=folder)
+            _run("apt-get", "download", "-qq", *packages.split(), cwd=folder)
         for package in Path(folder).glob("*.deb"):
             _run("dpkg", "-x", str(package), str(root))
         for name, target in (("usr/bin/python3", "python3.11"), ("usr/bin/python", "python3.11"), ("bin/sh", "dash")):
             (root / name).unlink(missing_ok=True)
             (root / name).symlink_to(target)
-        for program in ("cat", "echo", "env", "id", "ls", "sleep", "true", "false", "wget", "nc"):
-            (root / "bin" / program).symlink_to("busybox")
+        for program in _APPLETS:
+            if not (root / "bin" / program).exists():
+                (root / "bin" / program).symlink_to("busybox")
         for path in sorted(root.iterdir()):
             tar.add(path, path.name, filter=_owned_by_root)
 
@@ -331,7 +364,7 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _closure(names: tuple[str, ...]) -> list[importlib.metadata.Distribution]:
+def closure(names: tuple[str, ...]) -> list[importlib.metadata.Distribution]:
     """The distributions of these names, and all that they require."""
     found: dict[str, importlib.metadata.Distribution] = {}
     left = list(names)

@@ -31,7 +31,7 @@ def start(layout: Layout) -> None:
         "--cidr=10.99.0.1/16",
         "--node-ip=10.99.0.1",
         "--node-port=0",
-        "--node-lease-duration-seconds=40",
+        "--node-lease-duration-seconds=20",
     )
     ApiServer(layout.kubeconfig).create("/api/v1/nodes", node())
 

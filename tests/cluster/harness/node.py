@@ -92,6 +92,7 @@ def start_kubelet(layout: Layout) -> None:
         "resolvConf": "/etc/resolv.conf",
         "volumePluginDir": str(layout.folder / "volume-plugins"),
         "nodeStatusUpdateFrequency": "5s",
+        "nodeLeaseDurationSeconds": 20,
     }
     config = layout.folder / "kubelet.json"
     config.write_text(json.dumps(settings))

@@ -14,11 +14,6 @@ from qwex_kueue.apiserver import ApiServer
 from qwex.errors import BackendUnavailable
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.mark.parametrize(
     ("text", "said"), [(None, "there is no file"), (": [", "cannot be used"), ("{}", "kubeconfig")]
 )

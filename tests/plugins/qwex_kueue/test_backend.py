@@ -23,11 +23,6 @@ from qwex.state import Position
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 class Server:
     """Lists what it is told to have, once ``answers`` is set; says nothing after that. Deletes are noted."""
 

@@ -14,11 +14,6 @@ SET_UP = "its pod cannot be set up on the node"
 SECRET = 'MountVolume.SetUp failed for volume "data" : secret "token" not found'
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 def event(reason, second, message="", type="Warning", **times):
     metadata = {"name": reason, "creationTimestamp": "2026-11-26T00:00:00Z"}
     times = times or {"lastTimestamp": f"2026-11-26T00:00:{second:02d}Z"}

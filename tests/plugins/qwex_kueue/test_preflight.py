@@ -8,7 +8,7 @@ from qwex_kueue.errors import Missing
 from qwex_kueue.journal import Journal
 from qwex_kueue.manifests import render
 from qwex_kueue.objects import LocalQueue
-from qwex_kueue.preflight import container, impossible, without_queues
+from qwex_kueue.preflight import MACHINE_RIGHTS, RIGHTS, container, impossible, without_queues, without_rights
 from qwex_kueue.settings import KueueSettings
 
 from qwex.backend import Plan
@@ -80,6 +80,28 @@ def test_a_namespace_without_queues_is_told_from_one_that_is_not_there_where_tha
     why = asyncio.run(without_queues(Answering(answer)))
     assert why.reason == "QueueMissing"
     assert why.summary.startswith(f"the namespace team {said}")
+
+
+class Allowing:
+    """A server that allows all but some verbs of resources."""
+
+    namespace = "team"
+
+    def __init__(self, *denied):
+        self.denied = denied
+
+    async def create(self, path, review):
+        asked = review["spec"]["resourceAttributes"]
+        resource = "/".join(filter(None, (asked["resource"], asked["subresource"])))
+        return {"status": {"allowed": (asked["verb"], resource) not in self.denied}}
+
+
+def test_rights_that_only_machines_need_are_missed_by_them_alone():
+    server = Allowing(("patch", "statefulsets"), ("get", "pods/portforward"))
+    assert asyncio.run(without_rights(server, RIGHTS)) is None
+    why = asyncio.run(without_rights(server, MACHINE_RIGHTS))
+    said = "you may not patch statefulsets (to start and stop them) and get pods/portforward (to log in) in the"
+    assert why.summary.startswith(f"{said} namespace team")
 
 
 @pytest.mark.parametrize("seen", ["3.13.1", "3.9.2"])

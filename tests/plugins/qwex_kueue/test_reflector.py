@@ -64,11 +64,6 @@ async def reflecting(server):
         await reflector.close()
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 GONE = ("ERROR", {"code": 410, "message": "too old resource version: 5 (9)"})
 
 

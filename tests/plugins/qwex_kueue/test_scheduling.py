@@ -61,3 +61,7 @@ def test_why_and_status_say_the_same():
     assert why.summary == status.message == unplaced(waiting)
     assert status.reason == "Unschedulable"
     assert unplaced(pod(condition("PodScheduled"))) == unplaced(pod()) == ""
+    held = condition(
+        "PodScheduled", "False", "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates"
+    )
+    assert unplaced(pod(held)) == ""

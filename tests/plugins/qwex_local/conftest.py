@@ -103,11 +103,6 @@ class Watched:
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 def folder(home):
     """The backend's own folder; what is left running there ends with the test."""
     return home / "local"

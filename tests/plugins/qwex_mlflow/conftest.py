@@ -8,11 +8,6 @@ from mlflowserver import missing, mlflow_server
 import qwex
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def server():
     if missing():

@@ -15,7 +15,7 @@ from harness.waiting import wait_until
 from leftovers import processes_of
 from mlflowserver import missing
 from qwex_mlflow.errors import Refused
-from qwex_mlflow.local import LocalStore
+from qwex_mlflow.local import ANSWER, LocalStore
 from qwex_mlflow.runs import Runs
 
 from qwex.errors import TrackerUnavailable
@@ -41,6 +41,13 @@ def runs_in(database):
 
 def script(text):
     return JobSpec(source=Source(kind="script", text=text, name="train.py"))
+
+
+def test_a_job_waits_for_a_store_that_is_slow_to_come(recorded):
+    """Else MLflow would make one of its own in the job's folder, as all other jobs at that moment."""
+    job = recorded.submit(script("import os\nprint(os.environ['QWEX_MLFLOW_WAIT'])\n"))
+    job.wait(60)
+    assert float("".join(job.logs())) >= ANSWER
 
 
 @pytest.mark.slow

@@ -10,11 +10,6 @@ from qwex.artifacts import StoreContext
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 def bucket(gateway):
     return gateway.bucket()
 

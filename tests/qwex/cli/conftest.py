@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,6 @@ from command_line import COMMAND, Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -50,3 +51,20 @@ def start(qwex: Callable[..., Done], tmp_path: Path) -> Iterator[Callable[..., s
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def boxes(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A plugin with machines on this computer, installed for children of this process; the person's own folder."""
+    site = home.parent / "site"
+    info = site / "qwex_boxes-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: qwex-boxes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[qwex]\nboxes = boxes\n[qwex.doors]\nbox = boxes:connect\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(Path(__file__).parent), *sys.path]))
+    monkeypatch.setenv("QWEX_PLUGINS", "boxes,qwex_local")
+    monkeypatch.setenv("QWEX_BACKEND", "box")
+    person = tmp_path / "person"
+    person.mkdir()
+    monkeypatch.setenv("HOME", str(person))
+    return person

@@ -26,6 +26,24 @@ def test_queues(qwex: Callable[..., Done]) -> None:
     assert queue["name"] == "default"
 
 
+def test_gpus(qwex: Callable[..., Done]) -> None:
+    done = qwex("gpus", QWEX_LOCAL__GPUS="A100:80GB:2")
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["TYPE", "GPU", "MEMORY", "NODES", "TOTAL", "FREE", "ON", "ONE", "NODE"]
+    assert lines[1].split() == ["A100", "A100", "(simulated)", "80", "GB", "1x2", "2", "2", "2"]
+    assert lines[-1].split() == ["default", "A100", "-", "2", "of", "2"]
+    assert max(map(len, lines)) <= 80
+    assert qwex("machine", "gpus").out == done.out
+    report = json.loads(qwex("gpus", "--json").out)["reports"]["local"]
+    assert (report["kinds"][0]["type"], report["quotas"][0]["left"]) == ("A100", 2)
+
+
+def test_no_gpus(qwex: Callable[..., Done]) -> None:
+    done = qwex("gpus", QWEX_LOCAL__GPUS="0")
+    assert (done.code, done.out) == (0, "no GPUs that qwex knows of\n")
+    assert "gpus in [local] is 0" in done.err
+
+
 def test_backends(qwex: Callable[..., Done]) -> None:
     assert "local" in qwex("backends").out
     assert {"kueue", "local"} <= {each["name"] for each in json.loads(qwex("backends", "--json").out)["backends"]}

@@ -36,6 +36,9 @@ def modules_after(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str
         "cancel train-7k3f9q",
         "queues",
         "logs train-7k3f9q",
+        "machine list",
+        "machine status train",
+        "machine port-forward train 6006",
     ],
 )
 def test_plain_commands_are_light(line: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,13 +117,14 @@ def test_cancel(client):
     assert job.cancel() is False
 
 
-def test_resubmit_why_queues_and_preflight(client):
+def test_resubmit_why_queues_gpus_and_preflight(client):
     job = qwex.submit(["echo", "one"])
     again = job.resubmit(args=["echo", "two"])
     assert again.wait(60)
     assert "".join(again.logs()) == "two\n"
     assert job.why().summary
     assert any(queue.default for queue in qwex.queues())
+    assert {"local"} == set(client.gpus().reports)
     why, rendered = client.preflight({"source": {"kind": "command"}, "args": ["true"]})
     assert rendered
     assert why is None or why.summary

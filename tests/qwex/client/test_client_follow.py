@@ -89,11 +89,6 @@ async def test_the_asynchronous_client_resumes_too(scripted, anyio_backend_name)
     assert [event.id for event in events] == list(range(1, len(LINES) + 1))
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
 def test_a_controller_that_repeats_itself(scripted, scripted_client):
     """A server that ignores where to resume costs nothing but time."""
     cuts = [200, 600, 900]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from qwex.client import AsyncJob, AsyncJobs, Job, Jobs
-from qwex.client.show import CARD, Queues, Table, job_table
+from qwex.client.show import CARD, Gpus, Queues, Table, job_table
+from qwex.gpus import GpuKind, GpuQuota, GpuReport
 from qwex.record import JobRecord
 from qwex.state import JobState, QueueInfo, QuotaLine
 
@@ -44,6 +45,31 @@ def test_queues_are_a_list_that_shows_what_is_used_of_what_there_is():
     in_use = "2 of 2 cpu, 1.0 GB of 8.0 GB memory, 0 of 0 gpu"
     assert f"day (default)  local    3        1        {in_use}" in repr(queues)
     assert in_use in queues._repr_html_()
+
+
+def test_gpus_show_what_there_is_what_is_left_and_what_could_not_be_read():
+    report = GpuReport(
+        (GpuKind("kueue", "H100", "<H100>", total=8, free=3),),
+        (GpuQuota("kueue", "day", "H100", 6, 8, 2, 0),),
+        ("no <b>",),
+    )
+    gpus = Gpus({"kueue": report})
+    kinds, quotas, notes = repr(gpus).split("\n\n")
+    assert [line.split()[0] for line in (*kinds.splitlines(), *quotas.splitlines())] == ["type", "H100", "queue", "day"]
+    assert notes == "no <b>"
+    assert (gpus[0].type, gpus.quotas[0].left) == ("H100", 2)
+    html = gpus._repr_html_()
+    assert html.count("<table") == 2
+    assert "&lt;H100&gt;" in html
+    assert "no &lt;b&gt;" in html
+
+
+def test_gpus_of_several_backends_say_whose_they_are():
+    report = GpuReport((GpuKind("local", "1", "x"),), notes=("note",))
+    gpus = Gpus({"kueue": GpuReport((GpuKind("kueue", "1", "y"),)), "local": report}, {"other": "away"})
+    assert gpus.tables()[0][0][1] == "BACKEND"
+    assert gpus.notes == ["local: note", "the GPUs of other cannot be told: away"]
+    assert "no GPUs" in repr(Gpus()) + Gpus()._repr_html_()
 
 
 def test_a_part_says_so(small, client):

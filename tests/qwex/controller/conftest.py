@@ -26,11 +26,6 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
 def plugin(home, monkeypatch):
     """The scripted backend as an installed plugin, for this process and its children."""
     folder = home.parent / "site"
@@ -60,7 +55,7 @@ class Stage:
 
     async def until(self, run_id, *states, reason=None):
         """The job's record once it is in one of the states, for that reason, told by the stream of changes."""
-        changes = self.service.changes(None)
+        changes = self.service.changes(None, frozenset({"job"}), ME)
         await anext(changes)
 
         async def wait():

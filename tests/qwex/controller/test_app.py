@@ -350,6 +350,8 @@ def test_what_is_installed(daemon):
     (plugin,) = daemon.call("GET", "/plugins")[2]["plugins"]
     assert (plugin["module"], sorted(plugin["backends"]), plugin["error"]) == ("scripted", ["fleeting", "scripted"], "")
     assert daemon.call("GET", "/queues")[2] == {"queues": [], "away": {}}
+    nothing = {"kinds": [], "quotas": [], "notes": []}
+    assert daemon.call("GET", "/gpus")[2] == {"reports": {"scripted": nothing}, "away": {}}
 
 
 def test_health_and_metrics(daemon):

@@ -5,15 +5,11 @@ from __future__ import annotations
 import pytest
 
 from qwex.controller.bus import Bus
+from qwex.machines import MachineGone, MachineRecord, MachineState
 from qwex.record import JobRecord
 from qwex.state import JobState
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
 
 
 def record(id, state=JobState.QUEUED):
@@ -51,3 +47,16 @@ async def test_many_jobs_at_once_are_all_kept():
     for n in range(5000):
         bus.publish(record(f"job-{n}"))
     assert len(subscription.take()) == 5000
+
+
+async def test_a_machine_that_is_no_more_is_never_passed_over():
+    bus = Bus()
+    subscription = bus.subscribe()
+    machine = MachineRecord("same", "train", "u", "place", MachineState.RUNNING, 0.0)
+    gone = MachineGone("same", "train", "u")
+    bus.publish(record("same", JobState.RUNNING))
+    for change in [machine] * 2000 + [gone]:
+        bus.publish(change)
+    taken = subscription.take()
+    assert (taken[0].state, taken[-1]) == (JobState.RUNNING, gone)
+    assert len(taken) <= 1010

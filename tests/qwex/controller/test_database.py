@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from qwex.controller import database
-from qwex.controller.tables import REVISION, jobs, metadata
+from qwex.controller.tables import REVISION, jobs, machine_events, machines, metadata
 from qwex.errors import ConfigError
 
 
@@ -18,7 +18,11 @@ def url(tmp_path):
 def described(engine):
     """Columns and indexes as the database tells them."""
     found = inspect(engine)
-    columns = [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns("jobs")]
+    columns = [
+        (c["name"], str(c["type"]), c["nullable"])
+        for table in sorted(metadata.tables)
+        for c in found.get_columns(table)
+    ]
     with engine.connect() as connection:
         indexes = connection.execute(text("SELECT sql FROM sqlite_master WHERE type = 'index' ORDER BY name"))
         return columns, [str(sql).replace('"', "") for sql in indexes.scalars()]
@@ -32,7 +36,7 @@ def test_migrations_lead_to_the_tables_in_the_code(url, tmp_path):
     assert described(made) == described(migrated)
     with migrated.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == REVISION
-    assert set(metadata.tables) == {jobs.name}
+    assert set(metadata.tables) == {jobs.name, machine_events.name, machines.name}
 
 
 def test_an_older_schema_is_brought_up_to_date(url):

@@ -7,10 +7,14 @@ import pytest
 from sqlalchemy import text
 
 from qwex.controller import database
+from qwex.controller.auth import Caller
 from qwex.controller.job import LiveJob
+from qwex.controller.machines.records import recorded
+from qwex.controller.machines.store import Asked, MachineStore
 from qwex.controller.store import Filter, Store
 from qwex.controller.tables import metadata
 from qwex.errors import InvalidSpec
+from qwex.machinespec import MachineSpec
 from qwex.record import JobRecord
 from qwex.state import JobState
 
@@ -126,6 +130,8 @@ async def test_a_store_of_the_first_schema_is_brought_up_to_date(store, url):
             for index in ("jobs_by_end", "jobs_by_user_and_end", "jobs_by_user_and_state"):
                 connection.execute(text(f"DROP INDEX {index}"))
             connection.execute(text("ALTER TABLE jobs DROP COLUMN tracked"))
+            connection.execute(text("DROP TABLE machine_events"))
+            connection.execute(text("DROP TABLE machines"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         database.prepare(engine)
     engine.dispose()
@@ -156,3 +162,26 @@ async def test_what_jobs_name_of_the_artifact_store(store):
     assert await store.named("me") == ({"one", "two"}, {given, back})
     assert await store.named("me", {"two"}) == ({"one", "two"}, {given})
     assert await store.named("bob") == (set(), set())
+
+
+async def test_a_machine_and_the_newest_of_what_became_of_it(store, monkeypatch):
+    monkeypatch.setattr("qwex.controller.machines.store.KEPT", 3)
+    machines = MachineStore(store)
+    train = recorded(MachineSpec(name="train"), Caller("me"), "place")
+    other = recorded(MachineSpec(name="other"), Caller("me"), "place")
+    for machine in (other, train):
+        machine.change(Asked("create", "me"))
+        await machines.insert(machine)
+    for run in range(2, 6):
+        train.change(Asked("start", "ada", "resources"), run=run)
+    await machines.save(train)
+    found = {machine.record.name: machine for machine in machines.load()}
+    assert [(each.run, each.user, each.message) for each in found["train"].events] == [
+        (3, "ada", "resources"),
+        (4, "ada", "resources"),
+        (5, "ada", "resources"),
+    ]
+    assert found["train"].events == train.events
+    await machines.remove(train)
+    assert [(machine.id, machine.events) for machine in machines.load()] == [(other.id, other.events)]
+    assert {row["machine"] for row in store.machine_events()} == {other.id}

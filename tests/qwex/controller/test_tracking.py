@@ -167,7 +167,7 @@ async def test_who_hears_of_a_link_that_came_after_the_end_can_read_it(stage, di
         await it.submit("one")
         await it.run("one")
         await it.until("one", "SUCCEEDED")
-        async with contextlib.aclosing(it.service.changes(None)) as changes:
+        async with contextlib.aclosing(it.service.changes(None, frozenset({"job"}), ME)) as changes:
             assert await anext(changes) == b": subscribed\n\n"
             diary.trouble = None
             while b"https://diary/1" not in await anext(changes):

@@ -51,11 +51,6 @@ class ShortSighted(Stuck):
         yield
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def run(backend: type[Stuck], folder: Path) -> None:
     async with Driver(backend(BackendContext(folder)), 0.05, {}) as driver:
         await driver.ended(await driver.submit(driver.plan(script("print(1)"), run_id="kit-abc234")))

@@ -1,7 +1,21 @@
 /** The controller's API. Knows nothing of who serves it: requests go through the function it is given. */
 import { asApiError, refusal } from './problem';
 import { frames } from './sse';
-import type { Counts, Event, Filter, Glance, Job, JobPage, Metric, Queues, Spec } from './types';
+import type {
+  Counts,
+  Event,
+  Filter,
+  Glance,
+  Job,
+  JobPage,
+  Machine,
+  MachineEvent,
+  Machines,
+  Metric,
+  Queues,
+  Spec,
+  Why
+} from './types';
 
 /** Requests a path of the API. */
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
@@ -81,15 +95,41 @@ export class Api {
 
   /** The same job again, as a new one, with changes to its spec. */
   async resubmit(id: string, changes: Record<string, unknown> = {}): Promise<Job> {
-    return this._json(`${path(id)}/resubmit`, {
-      method: 'POST',
-      body: JSON.stringify({ changes }),
-      headers: { 'content-type': 'application/json' }
-    });
+    return this._json(`${path(id)}/resubmit`, posted({ changes }));
   }
 
   async queues(): Promise<Queues> {
     return this._json('/queues');
+  }
+
+  /** One's own dev machines, oldest first. */
+  async machines(): Promise<Machines> {
+    return this._json('/machines?user=me');
+  }
+
+  /** Has one run, as it was described. */
+  async startMachine(id: string): Promise<Machine> {
+    return this._json(`${machinePath(id)}/start`, posted({ changes: {} }));
+  }
+
+  /** Asks one to end; its home stays. */
+  async stopMachine(id: string): Promise<Machine> {
+    return this._json(`${machinePath(id)}/stop`, posted({}));
+  }
+
+  /** Removes one, and with `purge` its home. */
+  async deleteMachine(id: string, purge: boolean): Promise<Machine> {
+    return this._json(machinePath(id) + (purge ? '?purge=1' : ''), { method: 'DELETE' });
+  }
+
+  /** What became of one, and who asked for what, oldest first. */
+  async machineEvents(id: string): Promise<MachineEvent[]> {
+    return (await this._json<{ events: MachineEvent[] }>(`${machinePath(id)}/events`)).events;
+  }
+
+  /** Why one does not run. */
+  async machineWhy(id: string): Promise<Why> {
+    return this._json(`${machinePath(id)}/why`);
   }
 
   async whoami(): Promise<{ user: string; own: boolean }> {
@@ -135,6 +175,14 @@ export class Api {
 /** The path of a job. Ids also come from notebooks of strangers, so they are never taken as paths. */
 export function path(id: string): string {
   return `/jobs/${encodeURIComponent(id)}`;
+}
+
+function machinePath(id: string): string {
+  return `/machines/${encodeURIComponent(id)}`;
+}
+
+function posted(body: unknown): RequestInit {
+  return { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
 }
 
 function query(fields: Record<string, string | number | null | undefined>): string {

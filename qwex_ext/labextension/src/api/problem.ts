@@ -9,7 +9,9 @@ export class ApiError extends Error {
     readonly code: string,
     readonly status: number,
     /** What to type in a terminal to mend it or to see more; empty if nothing helps. */
-    readonly command: string = ''
+    readonly command: string = '',
+    /** What is wrong with single fields of what was sent. */
+    readonly problems: Problem['problems'] = []
   ) {
     super(message);
     this.name = 'ApiError';
@@ -30,7 +32,7 @@ export async function refusal(response: Response): Promise<ApiError> {
     const problem = JSON.parse(text) as Partial<Problem> & { command?: string; message?: string };
     const told = problem.detail || problem.message || problem.title || response.statusText;
     const said = problem.code || response.status !== 403 ? told : `The Jupyter server says “${told}”. ${LOG_IN}`;
-    return new ApiError(said, problem.code ?? '', response.status, problem.command);
+    return new ApiError(said, problem.code ?? '', response.status, problem.command, problem.problems);
   } catch {
     return new ApiError(said(response), '', response.status);
   }

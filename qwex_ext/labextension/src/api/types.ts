@@ -5,6 +5,10 @@ type Schemas = components['schemas'];
 
 export type Glance = Schemas['Glance'];
 export type Job = Schemas['JobRecord'];
+export type Machine = Schemas['MachineRecord'];
+export type MachineEvent = Schemas['MachineEvent'];
+export type MachineState = Schemas['MachineState'];
+export type Machines = Schemas['Machines'];
 export type Metric = Schemas['Metric'];
 export type JobPage = Schemas['JobPage'];
 export type JobState = Schemas['JobState'];

@@ -6,6 +6,7 @@ const request = vi.hoisted(() => vi.fn());
 vi.mock('./requests', () => ({ request }));
 
 const JOB = 'https://schema.qwex.dev/jupyter/job/v1';
+const MACHINE = 'https://schema.qwex.dev/jupyter/machine/v1';
 const FEED = 'https://schema.qwex.dev/jupyter/feed/v1';
 
 let hear: (emission: Record<string, unknown>) => void;
@@ -33,9 +34,10 @@ afterEach(() => {
 test('what is said again brings nothing new', () => {
   said(3);
   hear({ schema_id: JOB, id: 'a' });
-  said(4);
-  said(4);
-  expect(kinds).toEqual(['connected', 'job']);
+  hear({ schema_id: MACHINE, id: 'm' });
+  said(5);
+  said(5);
+  expect(kinds).toEqual(['connected', 'job', 'machine']);
 });
 
 test('who has heard of fewer changes than were told asks for everything anew', () => {

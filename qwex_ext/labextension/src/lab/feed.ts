@@ -1,11 +1,12 @@
-/** Changes of jobs from Jupyter's event bus, over the one socket that a page has for it anyway. */
+/** Changes of jobs and machines from Jupyter's event bus, over the one socket that a page has for it anyway. */
 import type { Event, ServerConnection } from '@jupyterlab/services';
 import { ApiError, asApiError, refusal } from '../api/problem';
 import { Repeated, after } from '../model/clock';
-import type { Feed, JobNews, News } from '../model/feed';
+import type { Feed, JobNews, MachineNews, News } from '../model/feed';
 import { request } from './requests';
 
 const JOB = 'https://schema.qwex.dev/jupyter/job/v1';
+const MACHINE = 'https://schema.qwex.dev/jupyter/machine/v1';
 const FEED = 'https://schema.qwex.dev/jupyter/feed/v1';
 /** The answer to a greeting comes over the bus; where it does not come in time, websockets are blocked. */
 const IN_TIME = 3000;
@@ -20,7 +21,7 @@ interface Standing {
   command: string;
   /** Another one after each gap. */
   beginning: string;
-  /** How many changes of jobs the server has told. */
+  /** How many changes of jobs and machines the server has told. */
   told: number;
   notice: string;
 }
@@ -93,6 +94,9 @@ export class BusFeed implements Feed {
     if (emission.schema_id === JOB) {
       this._count++;
       this._tell({ ...(emission as unknown as Omit<JobNews, 'kind'>), kind: 'job' });
+    } else if (emission.schema_id === MACHINE) {
+      this._count++;
+      this._tell({ ...(emission as unknown as Omit<MachineNews, 'kind'>), kind: 'machine' });
     } else if (emission.schema_id === FEED) {
       this._alive = true;
       this._heard?.();

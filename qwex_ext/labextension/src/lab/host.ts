@@ -6,10 +6,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { MimeData } from '@lumino/coreutils';
 import { Drag } from '@lumino/dragdrop';
 import type React from 'react';
-import type { Job } from '../api/types';
+import { refusal } from '../api/problem';
+import type { Job, Machine } from '../api/types';
 import type { Output } from '../model/outputs';
 import type { Host, Tab } from '../views/host';
-import { addressOf } from './requests';
+import { addressOf, request } from './requests';
 import { Commands } from './tokens';
 
 /** Milliseconds that what is said in passing stays. */
@@ -54,6 +55,39 @@ export class LabHost implements Host {
     const { commands } = this._app;
     return commands.hasCommand(Commands.cell) ? () => void commands.execute(Commands.cell) : null;
   }
+
+  get createMachine(): (() => void) | null {
+    const { commands } = this._app;
+    return commands.hasCommand(Commands.createMachine) ? () => void commands.execute(Commands.createMachine) : null;
+  }
+
+  readonly notebookOn = ({ name }: Machine): (() => void) | null => {
+    const { commands } = this._app;
+    const there =
+      commands.hasCommand(Commands.machineNotebook) && commands.isVisible(Commands.machineNotebook, { name });
+    return there ? () => void commands.execute(Commands.machineNotebook, { name }) : null;
+  };
+
+  readonly knowMachines = async (): Promise<void> => {
+    const { serverSettings } = this._app.serviceManager;
+    const response = await request(serverSettings, 'qwex/machines/ssh', { method: 'POST', body: '{}' });
+    if (!response.ok) {
+      throw await refusal(response);
+    }
+    const { note } = (await response.json()) as { note: string };
+    note && this.say(note, true);
+  };
+
+  readonly confirmWith = async (
+    title: string,
+    body: string,
+    verb: string,
+    choice: string
+  ): Promise<{ chosen: boolean } | null> => {
+    const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: verb })];
+    const { button, isChecked } = await showDialog({ title, body, buttons, checkbox: { label: choice } });
+    return button.accept ? { chosen: isChecked === true } : null;
+  };
 
   readonly confirm = async (title: string, body: string, verb: string): Promise<boolean> => {
     const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: verb })];

@@ -19,6 +19,7 @@ import { BusFeed } from './feed';
 import { runFile, saveNotebook } from './files';
 import { LabHost, serverPath } from './host';
 import { qwexIcon } from './icons';
+import { addMachines } from './machines';
 import { addNotifications, type Wishes } from './notifications';
 import { outputsWith } from './outputs';
 import { Pages } from './pages';
@@ -33,7 +34,7 @@ const RANK = 600;
 
 const model: JupyterFrontEndPlugin<Qwex> = {
   id: 'qwex:model',
-  description: 'What is known of jobs and queues, for every view of them.',
+  description: 'What is known of jobs, machines and queues, for every view of them.',
   autoStart: true,
   provides: IQwex,
   requires: [IRenderMimeRegistry],
@@ -60,7 +61,7 @@ const cards: JupyterFrontEndPlugin<void> = {
 
 const panel: JupyterFrontEndPlugin<void> = {
   id: 'qwex:panel',
-  description: 'The sidebar with jobs and queues.',
+  description: 'The sidebar with jobs, machines and queues.',
   autoStart: true,
   requires: [IQwex],
   optional: [ITranslator, ILayoutRestorer, ICommandPalette],
@@ -217,6 +218,15 @@ const files: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const machines: JupyterFrontEndPlugin<void> = {
+  id: 'qwex:machines',
+  description: 'Makes dev machines, and notebooks that run on them.',
+  autoStart: true,
+  requires: [IQwex],
+  optional: [ICommandPalette],
+  activate: (app: JupyterFrontEnd, qwex: Qwex, palette: ICommandPalette | null): void => addMachines(app, qwex, palette)
+};
+
 const running: JupyterFrontEndPlugin<void> = {
   id: 'qwex:running',
   description: 'Shows jobs among the running kernels and terminals.',
@@ -260,4 +270,4 @@ const settings: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [model, cards, panel, pages, cells, files, running, status, settings];
+export default [model, cards, panel, pages, cells, files, machines, running, status, settings];

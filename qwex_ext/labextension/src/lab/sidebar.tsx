@@ -1,10 +1,11 @@
-/** The sidebar: jobs by what they do, and the queues. */
+/** The sidebar: jobs by what they do, dev machines where there can be any, and the queues. */
 import { CommandToolbarButton, PanelWithToolbar, SidePanel, ToolbarButton } from '@jupyterlab/ui-components';
-import { refreshIcon } from '@jupyterlab/ui-components';
+import { addIcon, refreshIcon } from '@jupyterlab/ui-components';
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { ITranslator } from '@jupyterlab/translation';
 import type { Widget } from '@lumino/widgets';
 import React from 'react';
+import { Machines } from '../views/machines';
 import { Queues } from '../views/queues';
 import { Badge, Head, JobSection, type Section } from '../views/sidebar';
 import { qwexIcon } from './icons';
@@ -26,7 +27,30 @@ export function sidebar(app: JupyterFrontEnd, qwex: Qwex, translator: ITranslato
   for (const { key, name } of sections(qwex)) {
     panel.addWidget(section(qwex, key, name));
   }
+  addMachines(panel, qwex);
   return panel;
+}
+
+/** Before the queues, for as long as there is a machine or a place for one. */
+function addMachines(panel: SidePanel, qwex: Qwex): void {
+  const { board, host } = qwex;
+  const machines = section(qwex, 'machines', host.trans.__('Machines'));
+  const create = new ToolbarButton({
+    icon: addIcon,
+    tooltip: host.trans.__('Create a dev machine'),
+    onClick: () => host.createMachine?.()
+  });
+  machines.toolbar.addItem('create', create);
+  const place = (): void => {
+    const there = machines.parent !== null;
+    if (board.machines.possible && !there) {
+      panel.insertWidget(panel.widgets.length - 1, machines);
+    } else if (!board.machines.possible && there) {
+      machines.parent = null;
+    }
+  };
+  board.machines.subscribe(place);
+  place();
 }
 
 function refresher(qwex: Qwex): Widget {
@@ -37,16 +61,25 @@ function refresher(qwex: Qwex): Widget {
   });
 }
 
-function section(qwex: Qwex, key: Section | 'queues', name: string): PanelWithToolbar {
+type Key = Section | 'queues' | 'machines';
+
+function section(qwex: Qwex, key: Key, name: string): PanelWithToolbar {
   const panel = new PanelWithToolbar();
   panel.addClass('qwex-Section');
   panel.title.label = name;
   panel.toolbar.addItem('count', new View(qwex, () => <Badge section={key} />, 'qwex-Count'));
-  panel.addWidget(new View(qwex, () => (key === 'queues' ? <Queues /> : <JobSection section={key} />)));
+  panel.addWidget(new View(qwex, () => content(key)));
   return panel;
 }
 
-function sections({ host: { trans } }: Qwex): { key: Section | 'queues'; name: string }[] {
+function content(key: Key): JSX.Element {
+  if (key === 'queues') {
+    return <Queues />;
+  }
+  return key === 'machines' ? <Machines /> : <JobSection section={key} />;
+}
+
+function sections({ host: { trans } }: Qwex): { key: Key; name: string }[] {
   return [
     { key: 'running', name: trans.__('Running') },
     { key: 'waiting', name: trans.__('Waiting') },

@@ -22,7 +22,9 @@ export const Commands = {
   file: 'qwex:run-file',
   notebook: 'qwex:run-notebook',
   openNotebook: 'qwex:open-notebook',
-  attach: 'qwex:attach'
+  attach: 'qwex:attach',
+  createMachine: 'qwex:create-machine',
+  machineNotebook: 'qwex:machine-notebook'
 } as const;
 
 /** The id of the server extension's settings; see schema/. */

@@ -1,4 +1,4 @@
-/** All that is shown of jobs and queues, kept true by the feed. One of it stands behind every view of a page. */
+/** All that is shown of jobs, machines and queues, kept true by the feed. One of it stands behind every view of a page. */
 import type { Api } from '../api/client';
 import { asApiError, type ApiError } from '../api/problem';
 import { ENDED, RUNNING, WAITING, ended, type Counts, type Job, type JobState } from '../api/types';
@@ -6,6 +6,7 @@ import { Repeated, after, backOff } from './clock';
 import type { Feed, News } from './feed';
 import { Glances } from './glances';
 import { EVERYTHING, JobList, type Search } from './jobs';
+import { MachineList } from './machines';
 import { Metrics } from './metrics';
 import { Audience, Observable } from './observable';
 import { QueueList } from './queues';
@@ -27,6 +28,7 @@ export class Board extends Observable {
   /** All three in one. */
   readonly all: JobList;
   readonly queues: QueueList;
+  readonly machines: MachineList;
   readonly glances: Glances;
   readonly metrics: Metrics;
   search: Search = EVERYTHING;
@@ -69,6 +71,7 @@ export class Board extends Observable {
     this.finished = this._list(ENDED, 'ended');
     this.all = this._list([...WAITING, ...RUNNING, ...ENDED]);
     this.queues = new QueueList(api);
+    this.machines = new MachineList(api, feed, () => this.me?.user ?? null);
     this.glances = new Glances(api);
     this.metrics = new Metrics(this);
     feed.subscribe(news => this._heard(news));
@@ -91,6 +94,7 @@ export class Board extends Observable {
   again(): void {
     this.api.wake();
     this.refresh();
+    this.machines.reload();
   }
 
   /** Asks for everything on screen again. */

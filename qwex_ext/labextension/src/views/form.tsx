@@ -76,13 +76,15 @@ export function ParameterForm(props: {
   );
 }
 
-function FieldView(props: {
+export function FieldView(props: {
   field: Pick<Field, 'label' | 'hint'>;
   value: string;
-  choices: readonly Queue[];
+  choices: readonly Pick<Queue, 'backend' | 'name' | 'description'>[];
   set: (value: string) => void;
+  /** What is wrong with it. */
+  wrong?: string;
 }): JSX.Element {
-  const { field, value, choices, set } = props;
+  const { field, value, choices, set, wrong } = props;
   const id = useId();
   return (
     <>
@@ -94,8 +96,15 @@ function FieldView(props: {
         list={choices.length ? `${id}-choices` : undefined}
         autoComplete="off"
         spellCheck={false}
+        aria-invalid={wrong ? true : undefined}
+        aria-describedby={wrong ? `${id}-wrong` : undefined}
         onChange={event => set(event.target.value)}
       />
+      {wrong && (
+        <p id={`${id}-wrong`} className="qwex-Form-wrong" role="alert">
+          {wrong}
+        </p>
+      )}
       {choices.length > 0 && (
         <datalist id={`${id}-choices`}>
           {choices.map(queue => (
@@ -109,7 +118,7 @@ function FieldView(props: {
   );
 }
 
-function useQueues(): readonly Queue[] {
+export function useQueues(): readonly Queue[] {
   const { board } = useQwex();
   const [queues, setQueues] = useState<readonly Queue[]>([]);
   useEffect(() => {

@@ -1,6 +1,6 @@
 /** What the views need of the application they are in, and how they get at it. */
 import React, { createContext, useContext, useEffect, useState, useSyncExternalStore } from 'react';
-import type { Job } from '../api/types';
+import type { Job, Machine } from '../api/types';
 import type { Board } from '../model/board';
 import type { Observable } from '../model/observable';
 import type { Output } from '../model/outputs';
@@ -27,7 +27,15 @@ export interface Host {
   readonly openNotebook: ((job: Job) => void) | null;
   /** Lets a person describe a job; null where there is no such form. */
   readonly runCell: (() => void) | null;
+  /** Lets a person describe a new machine; null where there is no such form. */
+  readonly createMachine: (() => void) | null;
+  /** Opens a new notebook whose kernel runs on that machine; null where there is no such kernel. */
+  notebookOn(machine: Machine): (() => void) | null;
+  /** Has ssh on the server's machine know one's machines as they are now. */
+  knowMachines(): Promise<void>;
   confirm(title: string, body: string, verb: string): Promise<boolean>;
+  /** The same with something to choose beside it; null when it is not to be done. */
+  confirmWith(title: string, body: string, verb: string, choice: string): Promise<{ chosen: boolean } | null>;
   /** Says something in passing. */
   say(text: string, error?: boolean): void;
   copy(text: string): void;

@@ -1,6 +1,6 @@
 /** Icons as drawings in the colour of the text around them. The ones of states differ in shape, not only in colour. */
 import React from 'react';
-import type { JobState } from '../api/types';
+import type { JobState, MachineState } from '../api/types';
 
 const RING = <circle cx="8" cy="8" r="5.5" />;
 
@@ -25,6 +25,28 @@ const SHAPES = {
     <>
       {RING}
       <path d="M4.2 11.8l7.6-7.6" />
+    </>
+  ),
+  ready: <circle cx="8" cy="8" r="5" fill="currentColor" />,
+  stopping: (
+    <>
+      <circle cx="8" cy="8" r="5.5" strokeDasharray="2 2.3" />
+      <rect x="6" y="6" width="4" height="4" fill="currentColor" stroke="none" />
+    </>
+  ),
+  stopped: (
+    <>
+      {RING}
+      <rect x="6" y="6" width="4" height="4" fill="currentColor" stroke="none" />
+    </>
+  ),
+  start: <path d="M5 3.2v9.6L12.8 8z" fill="currentColor" />,
+  remove: <path d="M2.8 4.3h10.4M6.2 4V2.5h3.6V4M4.2 4.5l.6 9h6.4l.6-9M6.6 7v4M9.4 7v4" />,
+  code: <path d="M5.5 4L1.8 8l3.7 4M10.5 4l3.7 4-3.7 4" />,
+  notebook: (
+    <>
+      <rect x="3.5" y="2" width="9.5" height="12" rx="1" />
+      <path d="M6.5 2v12M2 5h3M2 8h3M2 11h3" />
     </>
   ),
   stop: <rect x="4" y="4" width="8" height="8" rx="1" fill="currentColor" stroke="none" />,
@@ -78,6 +100,21 @@ export function Icon({ name, className = '' }: { name: IconName; className?: str
 
 export function StateIcon({ state }: { state: JobState }): JSX.Element {
   const name = state.toLowerCase() as IconName;
+  return <Icon name={name} className={`qwex-State qwex-State-${name}`} />;
+}
+
+const MACHINE_ICONS: Record<MachineState, IconName> = {
+  PENDING: 'pending',
+  QUEUED: 'queued',
+  STARTING: 'admitted',
+  RUNNING: 'ready',
+  STOPPING: 'stopping',
+  STOPPED: 'stopped',
+  FAILED: 'failed'
+};
+
+export function MachineIcon({ state }: { state: MachineState }): JSX.Element {
+  const name = MACHINE_ICONS[state];
   return <Icon name={name} className={`qwex-State qwex-State-${name}`} />;
 }
 

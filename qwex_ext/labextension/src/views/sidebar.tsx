@@ -1,11 +1,12 @@
 /** The parts of the sidebar; the application puts them into its own frame. */
 import React, { useEffect, useRef, useState, useSyncExternalStore } from 'react';
-import { ENDED, RUNNING, WAITING, type Counts, type JobState } from '../api/types';
+import { ENDED, RUNNING, WAITING, type Counts, type JobState, type MachineState } from '../api/types';
+import type { JobNews, MachineNews } from '../model/feed';
 import { Filter } from './filter';
-import { useObserved, useQwex, useShown, useWords } from './host';
+import { useObserved, useQwex, useShown, useWords, type Words } from './host';
 import { Jobs } from './list';
 import { Problem } from './problem';
-import { stateWord } from './words';
+import { machineWord, stateWord } from './words';
 
 const SECTIONS = { running: RUNNING, waiting: WAITING, finished: ENDED } as const;
 
@@ -17,6 +18,8 @@ export function Head(): JSX.Element {
   const trans = useWords();
   useObserved(board);
   useShown(board);
+  // Whether there is a section of them at all is known before it is looked at.
+  useShown(board.machines);
   return (
     <>
       {board.problem ? (
@@ -39,12 +42,15 @@ export function JobSection({ section }: { section: Section }): JSX.Element {
 }
 
 /** How many jobs a section has. */
-export function Badge({ section }: { section: Section | 'queues' }): JSX.Element | null {
+export function Badge({ section }: { section: Section | 'queues' | 'machines' }): JSX.Element | null {
   const { board } = useQwex();
   const trans = useWords();
-  const count = useSyncExternalStore(section === 'queues' ? board.queues.subscribe : board.subscribe, () =>
-    section === 'queues' ? board.queues.queues?.length : counted(board.counts, SECTIONS[section])
-  );
+  const [subscribe, size] = {
+    queues: [board.queues.subscribe, () => board.queues.queues?.length] as const,
+    machines: [board.machines.subscribe, () => board.machines.machines.length] as const,
+    jobs: [board.subscribe, () => counted(board.counts, SECTIONS[section as Section])] as const
+  }[section === 'queues' || section === 'machines' ? section : 'jobs'];
+  const count = useSyncExternalStore(subscribe, size);
   return count ? (
     <span className="qwex-Badge" aria-label={trans._n('%1 entry', '%1 entries', count)}>
       {count}
@@ -92,13 +98,14 @@ function Told(): JSX.Element {
   const { board } = useQwex();
   const trans = useWords();
   const [said, say] = useState('');
-  const names = useRef(new Map<string, JobState>());
+  const names = useRef(new Map<string, JobState | MachineState | null>());
   useEffect(
     () =>
       board.feed.subscribe(news => {
-        if (news.kind === 'job' && news.user === board.me?.user && names.current.get(news.id) !== news.state) {
-          names.current.set(news.id, news.state);
-          say(`${news.name}: ${stateWord(news.state, trans)}`);
+        const told = news.kind === 'job' || news.kind === 'machine' ? news : null;
+        if (told && told.user === board.me?.user && names.current.get(told.id) !== told.state) {
+          names.current.set(told.id, told.state);
+          say(`${told.name}: ${word(told, trans)}`);
         }
       }),
     [board, trans]
@@ -108,6 +115,13 @@ function Told(): JSX.Element {
       {said}
     </div>
   );
+}
+
+function word(news: JobNews | MachineNews, trans: Words): string {
+  if (news.kind === 'job') {
+    return stateWord(news.state, trans);
+  }
+  return news.state ? machineWord(news.state, trans) : trans.__('deleted');
 }
 
 /** How many jobs are in these states; null before it is known. */

@@ -1,17 +1,21 @@
 import { expect, test } from 'vitest';
-import type { Job, Why } from '../api/types';
+import type { Job, Machine, MachineEvent, Why } from '../api/types';
 import type { Words } from './host';
 import {
   asks,
+  became,
   bytes,
   ending,
   estimate,
   figure,
   headline,
+  limit,
   metricLabel,
   moreMemory,
   ordinal,
   span,
+  standing,
+  upFor,
   waiting
 } from './words';
 
@@ -131,4 +135,44 @@ test('a metric says where it is and where it comes from', () => {
   const loss = { name: 'loss', value: 0.0313, step: 90, ts: 1, history: [null, 2.3, 0.0313] };
   expect(metricLabel(loss, trans)).toBe('loss: 0.0313 at step 90, from 2.3');
   expect(metricLabel({ ...loss, step: 0, history: [0.0313] }, trans)).toBe('loss: 0.0313');
+});
+
+const machine = (more: Partial<Machine>): Machine =>
+  ({
+    state: 'RUNNING',
+    reason: '',
+    message: '',
+    doing: [],
+    active_at: null,
+    idle: null,
+    max_age: null,
+    ...more
+  }) as Machine;
+
+test.each([
+  [machine({ idle: 7200, active_at: 1000 }), 'inactive 34m of 2h'],
+  [machine({ active_at: 1000 }), 'inactive 34m'],
+  [machine({ idle: 5400 }), 'stops after 1h30m of nothing'],
+  [machine({ idle: 5400, active_at: 1000, doing: ['2 ssh connections', 'terminal 0'] }), '2 ssh connections'],
+  [machine({ state: 'STOPPED', reason: 'StoppedByUser', active_at: 1000 }), ''],
+  [machine({ state: 'STOPPED', reason: 'Idle', idle: 7200 }), 'nobody used it for 2h'],
+  [machine({ state: 'STOPPED', reason: 'TooOld', max_age: 86400 }), 'it ran for 1d'],
+  [machine({ state: 'QUEUED', reason: 'Preempted', message: 'by train-b' }), 'Preempted: by train-b']
+])('the last line of a machine %#', (given, said) => {
+  expect(standing(given, 3_060_000, trans)).toBe(said);
+});
+
+test('a machine that runs has been running for a while', () => {
+  expect(upFor(machine({ started_at: 1000 }), 3_060_000)).toBe('34m');
+  expect(upFor(machine({ state: 'STOPPED', started_at: 1000 }), 3_060_000)).toBe('');
+});
+
+test('chosen durations have no tail of zeros', () => {
+  expect([30, 600, 5400, 7200, 90_000, 86_400].map(limit)).toEqual(['30s', '10m', '1h30m', '2h', '1d01h', '1d']);
+});
+
+test('what became of a machine names who asked, and the policy where nobody did', () => {
+  const event = { asked: 'stop', user: 'ada', reason: 'StoppedByUser', message: '', node: '' } as MachineEvent;
+  expect(became(event, trans)).toBe('stop by ada · StoppedByUser');
+  expect(became({ ...event, user: '', reason: 'Idle' }, trans)).toBe('stop · Idle');
 });

@@ -1,5 +1,5 @@
 /** Jobs, waits and amounts in words, the same ones as on the command line (qwex/wording.py). */
-import type { Job, JobState, Metric, QuotaLine, Why } from '../api/types';
+import type { Job, JobState, Machine, MachineEvent, MachineState, Metric, QuotaLine, Why } from '../api/types';
 import { ended } from '../api/types';
 import type { Words } from './host';
 
@@ -19,6 +19,25 @@ export function stateWord(state: JobState, trans: Words): string {
       return trans.__('Failed');
     case 'CANCELLED':
       return trans.__('Cancelled');
+  }
+}
+
+export function machineWord(state: MachineState, trans: Words): string {
+  switch (state) {
+    case 'PENDING':
+      return trans.__('Pending');
+    case 'QUEUED':
+      return trans.__('Queued');
+    case 'STARTING':
+      return trans.__('Starting');
+    case 'RUNNING':
+      return trans.__('Running');
+    case 'STOPPING':
+      return trans.__('Stopping');
+    case 'STOPPED':
+      return trans.__('Stopped');
+    case 'FAILED':
+      return trans.__('Failed');
   }
 }
 
@@ -127,8 +146,8 @@ export function estimate(why: Why, trans: Words): string {
 }
 
 /** What it asks for, as far as that is worth a row: `2 GPUs`, `A100:2`, `4 CPUs`. */
-export function asks(job: Job, trans: Words): string {
-  const { gpu, cpu, memory } = job.resources ?? {};
+export function asks(asking: Pick<Job, 'resources'> | Pick<Machine, 'resources'>, trans: Words): string {
+  const { gpu, cpu, memory } = asking.resources ?? {};
   const parts = [];
   if (gpu) {
     parts.push(/^\d+$/.test(gpu) ? trans._n('%1 GPU', '%1 GPUs', Number(gpu)) : gpu);
@@ -140,6 +159,48 @@ export function asks(job: Job, trans: Words): string {
     parts.push(memory);
   }
   return joined(...parts);
+}
+
+/** The last line of a machine's row: what goes on in it, how long nothing has, or why it does not run. */
+export function standing(machine: Machine, now: number, trans: Words): string {
+  if (machine.state !== 'RUNNING') {
+    return stopped(machine, trans);
+  }
+  const [doing] = machine.doing;
+  if (doing) {
+    return doing;
+  }
+  if (machine.active_at === null) {
+    return machine.idle ? trans.__('stops after %1 of nothing', limit(machine.idle)) : '';
+  }
+  const quiet = roughly(now / 1000 - machine.active_at);
+  return machine.idle ? trans.__('inactive %1 of %2', quiet, limit(machine.idle)) : trans.__('inactive %1', quiet);
+}
+
+/** Why one does not run; that its user stopped it they know. */
+function stopped({ reason, message, idle, max_age }: Machine, trans: Words): string {
+  const policies: Record<string, string> = {
+    StoppedByUser: '',
+    Idle: trans.__('nobody used it for %1', limit(idle ?? 0)),
+    TooOld: trans.__('it ran for %1', limit(max_age ?? 0))
+  };
+  return [policies[reason] ?? reason, message].filter(Boolean).join(': ');
+}
+
+/** One line for what became of a machine, without the state: `stop by ada · StoppedByUser`. */
+export function became(event: MachineEvent, trans: Words): string {
+  const asked = event.asked && event.user ? trans.__('%1 by %2', event.asked, event.user) : event.asked;
+  return joined(asked, event.reason, event.message, event.node);
+}
+
+/** A duration that somebody chose: `2h`, `1h30m`. */
+export function limit(seconds: number): string {
+  return span(seconds).replace(/(\D)00\D$/, '$1');
+}
+
+/** For how long a machine has been running, roughly; empty when it does not. */
+export function upFor(machine: Machine, now: number): string {
+  return machine.state === 'RUNNING' && machine.started_at !== null ? roughly(now / 1000 - machine.started_at) : '';
 }
 
 /** A number in the resource's own unit. */
@@ -202,6 +263,12 @@ export function headline(job: Job, why: Why | null, now: number, trans: Words): 
 
 export function clockTime(seconds: number): string {
   return new Date(seconds * 1000).toLocaleTimeString();
+}
+
+/** The time of day, with the day where it is another one. */
+export function clockOrDay(seconds: number): string {
+  const there = new Date(seconds * 1000);
+  return there.toDateString() === new Date().toDateString() ? clockTime(seconds) : moment(seconds);
 }
 
 export function moment(seconds: number): string {

@@ -1,0 +1,166 @@
+"""A machine's folder: its home, what its holder and its ssh server read, and what was last asked of it.
+
+========================  ===========================================================================
+``owner``                 whose it is; stays with the home
+``home/``                 the home
+``asked.json``            the last thing that was asked for (``Asked``); without it there is no machine
+``holder.json``           what the holder goes by
+``limits.json``           before what its shells are told; may change while it runs
+``ready.json``            ``{"run": …}``: the holder takes connections in that run
+``activity.json``         what goes on, as the holder says
+``stop``                  why it stops, in words, for its terminals
+``ssh``, ``shell``        the holder's sockets
+========================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from qwex.machines import Activity
+from qwex_local.door import SHELL, SSH
+from qwex_local.machines import limits, sshd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qwex_local.machines.request import LocalMachineRequest
+
+__all__ = ["Asked", "Box"]
+
+log = logging.getLogger(__name__)
+
+_ASKED, _OWNER, _HOME = "asked.json", "owner", "home"
+_HOLDER, _READY, _ACTIVITY, _STOP = "holder.json", "ready.json", "activity.json", "stop"
+#: What goes with the machine; its home and whose that is stay.
+_PARTS = (
+    _HOLDER, _READY, _ACTIVITY, _STOP, SSH, SHELL,
+    limits.FILE, sshd.CONFIG, sshd.HOST_KEY, sshd.AUTHORIZED, sshd.SESSION, sshd.LOG,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was last asked of the machine."""
+
+    #: Its entry in the queue. One of its own for each machine that was ever made: what is heard late is not mistaken.
+    entry: str
+    #: Counts its starts, from 1; the attempt of its entry.
+    run: int
+    shape: str
+    #: Whether it is to run.
+    up: bool
+    #: Whether it has an ssh server.
+    ssh: bool
+
+
+class Box:
+    """The folder of one machine. Its files are whole at any time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / _HOME
+
+    def owner(self) -> str | None:
+        """Whose the machine, or the home of a former one, is; None for nobody's."""
+        return self._text(_OWNER)
+
+    def asked(self) -> Asked | None:
+        """What was last asked of it; None where there is no machine, or another version of qwex has written it."""
+        raw = self._text(_ASKED)
+        try:
+            return Asked(**json.loads(raw)) if raw else None
+        except (TypeError, ValueError):
+            log.warning("%s cannot be read; to start the machine makes it anew, with its home", self.folder / _ASKED)
+            return None
+
+    def ask(self, asked: Asked) -> None:
+        """Remember it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._write(_ASKED, json.dumps(asdict(asked)))
+
+    def prepare(self, request: LocalMachineRequest, sshd_path: str) -> None:
+        """Make what a start needs.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        self._write(_OWNER, request.user)
+        for name in (_READY, _ACTIVITY, _STOP):
+            (self.folder / name).unlink(missing_ok=True)
+        self._write(sshd.HOST_KEY, request.host_key.read_text())
+        self._write(sshd.CONFIG, sshd.config(self.folder, sshd.account()))
+        self.update(request)
+        self._write(_HOLDER, json.dumps({**request.holder, "sshd": sshd_path}))
+
+    def update(self, request: LocalMachineRequest) -> None:
+        """The ssh server takes its keys from the next connection on, and the holder goes by its limits.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        self._write(sshd.AUTHORIZED, "".join(f"{key}\n" for key in request.keys))
+        self._write(limits.FILE, json.dumps(request.limits))
+
+    def say_stop(self, reason: str) -> None:
+        """Have the holder tell its terminals why it ends."""
+        with contextlib.suppress(OSError):  # on a full disk it ends all the same
+            self._write(_STOP, reason)
+
+    def is_ready(self, run: int) -> bool:
+        """Whether the holder takes connections in that run."""
+        return self._json(_READY).get("run") == run
+
+    def activity(self, run: int) -> Activity | None:
+        """What the holder last said in that run."""
+        said = self._json(_ACTIVITY)
+        return Activity(said["at"], said["active_at"], tuple(said["doing"])) if said.get("run") == run else None
+
+    def clear(self, *, purge: bool) -> None:
+        """Remove the machine, and with ``purge`` its home.
+
+        Raises:
+            OSError: something of it cannot be removed.
+        """
+        # First of all: what is left after a kill is then nobody's machine.
+        for name in (_ASKED, *_PARTS):
+            (self.folder / name).unlink(missing_ok=True)
+        if purge and self.folder.exists():
+            _open_up(self.home)
+            shutil.rmtree(self.folder)
+
+    def _text(self, name: str) -> str | None:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _json(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._text(name) or "{}")
+        return found
+
+    def _write(self, name: str, text: str) -> None:
+        part = self.folder / f".{name}"
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(part, self.folder / name)
+
+
+def _open_up(folder: Path) -> None:
+    """Folders that were made read-only, as a cache of modules does, can be emptied, too."""
+    for parent, folders, _ in os.walk(folder):
+        for name in folders:
+            with contextlib.suppress(OSError):
+                if not os.path.islink(path := os.path.join(parent, name)):
+                    os.chmod(path, 0o700)

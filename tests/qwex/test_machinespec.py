@@ -1,0 +1,32 @@
+"""What a dev machine may be asked to be, and what is refused by its field."""
+
+from __future__ import annotations
+
+import pytest
+
+from qwex.errors import InvalidSpec
+from qwex.machinespec import MachineSpec
+from qwex.spec import validated
+
+
+@pytest.mark.parametrize("name", ["A", "_a1", "HF_TOKEN", "NVIDIA_DRIVER_CAPABILITIES"])
+def test_variables_are_what_a_shell_can_export(name: str) -> None:
+    assert MachineSpec(name="train", env={name: 'a "b" $c \u00e9'}).env == {name: 'a "b" $c \u00e9'}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("A.B", "1", "letters, digits"),
+        ("my-var", "1", "letters, digits"),
+        ("1A", "1", "letters, digits"),
+        ("A\n", "1", "letters, digits"),
+        ("a};touch here;#", "1", "letters, digits"),
+        ("QWEX_ONCE", "1", "qwex's own"),
+        ("A", "two\nlines", "more than one line"),
+    ],
+)
+def test_other_variables_are_refused_by_field(name: str, value: str, words: str) -> None:
+    with pytest.raises(InvalidSpec, match=words) as refused:
+        validated(MachineSpec, name="train", env={name: value})
+    assert [field.partition(".")[0] for field, _ in refused.value.problems] == ["env"]
