@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
 
 CARD = "application/vnd.qwex.job.v1+json"
 SECONDS = 60
+#: Has a kernel write what each of its threads does to a file, whenever SIGUSR1 arrives.
+STACKS = "import faulthandler, signal; faulthandler.register(signal.SIGUSR1, open({!r}, 'w'))"
 
 
 @dataclass
@@ -61,12 +67,14 @@ class Notebook:
 
     def __init__(self, env: dict[str, str]) -> None:
         self.manager, self.client = start_new_kernel(env=env)
+        self._stacks = Path(tempfile.mkdtemp(prefix="qx", dir="/tmp"), "stacks")
+        self.run(STACKS.format(str(self._stacks)))
 
     def run(self, code: str, meanwhile: Callable[[Shown], None] | None = None) -> Shown:
         """Run a cell to its end; ``meanwhile`` is called after each message."""
         parent = self.client.execute(code)
         shown = Shown()
-        for message in self._messages(parent):
+        for message in self._messages(parent, shown):
             shown.take(message["msg_type"], message["content"])
             if meanwhile:
                 meanwhile(shown)
@@ -76,7 +84,7 @@ class Notebook:
         """Run a cell, and leave it alone once ``ready`` holds."""
         parent = self.client.execute(code)
         shown = Shown()
-        for message in self._messages(parent):
+        for message in self._messages(parent, shown):
             shown.take(message["msg_type"], message["content"])
             if ready(shown):
                 return shown
@@ -109,21 +117,32 @@ class Notebook:
         """A new kernel in the place of the old one, which is asked to end, or killed ``now``."""
         self.manager.restart_kernel(now=now)
         self.client.wait_for_ready(timeout=SECONDS)
+        self.run(STACKS.format(str(self._stacks)))
 
     def close(self) -> None:
         """End the kernel."""
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        shutil.rmtree(self._stacks.parent, ignore_errors=True)
 
-    def _messages(self, parent: str) -> Any:
+    def _messages(self, parent: str, shown: Shown) -> Any:
         end = time.monotonic() + SECONDS
         while True:
             try:
                 message = self.client.get_iopub_msg(timeout=max(end - time.monotonic(), 0.01))
             except Empty:
-                raise AssertionError(f"the cell did not end within {SECONDS} s") from None
+                message = f"the cell did not end within {SECONDS} s: {shown}\n{self._doing()}"
+                raise AssertionError(message) from None
             if message["parent_header"].get("msg_id") != parent:
                 continue
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 return
             yield message
+
+    def _doing(self) -> str:
+        """What each thread of the kernel does now."""
+        self.manager.signal_kernel(signal.SIGUSR1)
+        end = time.monotonic() + 5
+        while time.monotonic() < end and not self._stacks.read_text():
+            time.sleep(0.05)
+        return self._stacks.read_text()
