@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -102,7 +103,7 @@ class Follower:
                 if not self._cancels or kernel_ends(self._shell):
                     raise self._left("goes on") from None
             try:
-                self._cancel()
+                self._cancel(interrupts)
                 return self._read(interrupts)
             except KeyboardInterrupt:
                 raise self._left("is being stopped") from None
@@ -144,11 +145,15 @@ class Follower:
             self._story = replace(self._story, metrics=asked(self._client, self._story.record.id))
             self._panel.show(self._story, here=here)
 
-    def _cancel(self) -> None:
-        run_id = self._story.record.id
+    def _cancel(self, interrupts: Interrupts) -> None:
         self._note = "cancelling (interrupt again to stop waiting for it; it is being stopped)"
-        self._panel.show(self._story, note=self._note)
-        self._client.cancel(run_id)
+        with interrupts.shield():
+            # On a thread: another interrupt ends the waiting for the answer, never the request.
+            sender = ThreadPoolExecutor(1, "qwex cancel")
+            request = sender.submit(self._client.cancel, self._story.record.id)
+            sender.shutdown(wait=False)
+            self._panel.show(self._story, note=self._note)
+        request.result()
 
     def _left(self, what: str) -> Detached:
         run_id = self._story.record.id

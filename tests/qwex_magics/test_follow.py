@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import threading
+
 import pytest
 
 from qwex.errors import CaptureError, JobCancelled, JobFailed, RemoteError
@@ -138,6 +141,28 @@ def test_the_second_interrupt_leaves_the_job(follow, shell, client, event):
     with pytest.raises(Detached, match=r"%qwex attach train-7k3f9q -o model"):
         follow(*running(event), KeyboardInterrupt(), KeyboardInterrupt(), outputs=("model",))
     assert shell.display_pub.cards()[-1].endswith("no longer followed; it is being stopped")
+
+
+def test_an_interrupt_while_the_job_is_being_cancelled_takes_no_cancelling_back(follow, client, event, monkeypatch):
+    asked, interrupted, cancelled = threading.Event(), threading.Event(), threading.Event()
+
+    def slowly(run_id):
+        asked.set()
+        interrupted.wait(60)
+        cancelled.set()
+
+    def press():
+        asked.wait(60)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    monkeypatch.setattr(client, "cancel", slowly)
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(Detached, match="it is being stopped"):
+        follow(*running(event), KeyboardInterrupt())
+    interrupted.set()
+    presser.join()
+    assert cancelled.wait(10)
 
 
 def test_who_only_looks_on_stops_nothing(follow, shell, client, event):

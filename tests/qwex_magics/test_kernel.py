@@ -163,17 +163,25 @@ def test_stop_cancels_the_job(notebook):
     assert "qwex_magics" not in shown.error
 
 
-def test_a_second_stop_leaves_the_job_and_attach_takes_it_up_again(notebook):
-    stubborn = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: print('terminating', flush=True))\n"
-    cell = f"%%qwex -o y\n{stubborn}print('ready', flush=True)\nsignal.pause()\ny = 'saved'"
+def test_a_second_stop_leaves_the_job_and_attach_takes_it_up_again(notebook, tmp_path):
+    enough = tmp_path / "enough"
+    stubborn = f"""\
+import os, signal, time
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(print('terminating', flush=True)))
+print('ready', flush=True)
+while not told or not os.path.exists({str(enough)!r}):
+    time.sleep(0.05)
+y = 'saved'"""
 
     def ready(shown, presses):
         return "ready" in shown.stdout and (presses == 0 or any("cancelling" in card for card in shown.cards))
 
-    shown = notebook.run(cell, stop_when(notebook, ready, times=2))
+    shown = notebook.run(f"%%qwex -o y\n{stubborn}", stop_when(notebook, ready, times=2))
     assert f"%qwex attach {shown.run_id} -o y" in shown.error
+    enough.touch()
     again = notebook.run(f"%qwex attach {shown.run_id}")
-    assert "ready" in again.stdout
+    assert "ready\nterminating\n" in again.stdout
     assert again.snapshot["state"] in ("CANCELLED", "SUCCEEDED", "FAILED")
 
 
