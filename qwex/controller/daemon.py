@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import gc
 import importlib
 import logging
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from qwex import config
 from qwex.controller.listening import AlreadyRunning, announce, lock, tcp_socket, unix_socket
+from qwex.controller.reserve import Reserve
 from qwex.errors import ConfigError, QwexError
 
 if TYPE_CHECKING:
@@ -52,10 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AlreadyRunning:
         return ALREADY_RUNNING
     except QwexError as error:
-        say(f"error: {error.message}")
-        sys.stderr.write(f"{error.message}\n")
-        return 1
+        return _refused(error.message, say)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _refused(f"the disk of {given.home or 'its home'} is full; make space and try again", say)
     return 0
+
+
+def _refused(why: str, say: Callable[[str], None]) -> int:
+    say(f"error: {why}")
+    sys.stderr.write(f"{why}\n")
+    return 1
 
 
 def serve(
@@ -94,6 +104,7 @@ def _run(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level)
     _allow_files()
     with lock(settings.folder):
+        Reserve(settings.folder / "reserve").use()  # a start writes some files, also on a full disk
         again = asyncio.run(_serve(settings, address, tokens, on_ready, reload=reload))
     if again:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the same command, with the changed code

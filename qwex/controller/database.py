@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, inspect, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from qwex.controller.tables import REVISION, metadata
 from qwex.errors import ConfigError
@@ -57,10 +57,14 @@ def explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise ConfigError(
-            f"the database {_place(engine)} cannot be used: {error.orig}. "
-            "If it is damaged, move it away: qwex starts with a new one, and finished jobs are no longer listed."
-        ) from None
+        # SQLite's word for a file that it cannot read or write, other than for one that makes no sense.
+        unusable = engine.dialect.name == "sqlite" and isinstance(error, OperationalError)
+        way_out = (
+            "Its disk may be full or read-only."
+            if unusable
+            else "If it is damaged, move it away: qwex starts with a new one, and finished jobs are no longer listed."
+        )
+        raise ConfigError(f"the database {_place(engine)} cannot be used: {error.orig}. {way_out}") from None
 
 
 def _bring_up_to_date(engine: Engine) -> None:

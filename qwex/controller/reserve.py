@@ -35,6 +35,13 @@ class Reserve:
         with contextlib.suppress(OSError):
             self._path.unlink()
 
+    def use(self) -> None:
+        """Release it if there is next to no other space."""
+        with contextlib.suppress(OSError):
+            space = os.statvfs(self._path.parent)
+            if space.f_bavail * space.f_frsize < _BYTES:
+                self.release()
+
     def _allocate(self) -> None:
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

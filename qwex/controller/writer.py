@@ -206,16 +206,15 @@ class Writer:
     def _alone(
         self, connection: Connection, work: list[tuple[Executable, Any]], done: asyncio.Future[None], taken: str
     ) -> None:
-        try:
-            with connection.begin():
-                for statement, rows in work:
-                    connection.execute(statement, rows)
-        except IntegrityError:
+        """One transaction, tried once more on what space could be made."""
+        error = _failed(connection, work)
+        if error and not isinstance(error, IntegrityError):
+            self._on_full()
+            error = _failed(connection, work)
+        if isinstance(error, IntegrityError):
             self._resolve([done], Conflict(taken))
-        except Exception as error:
-            self._resolve([done], StoreUnavailable(f"nothing was stored: {_sentence(error)}"))
         else:
-            self._resolve([done])
+            self._resolve([done], StoreUnavailable(f"nothing was stored: {_sentence(error)}") if error else None)
 
     def _put_back(self, batch: _Batch) -> None:
         """Try again after a pause, or together with what comes in the meantime."""
@@ -231,6 +230,17 @@ class Writer:
     def _resolve(self, futures: list[asyncio.Future[None]], error: QwexError | None = None) -> None:
         if futures and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_settle, futures, error)
+
+
+def _failed(connection: Connection, work: list[tuple[Executable, Any]]) -> Exception | None:
+    """Why the transaction could not be written."""
+    try:
+        with connection.begin():
+            for statement, rows in work:
+                connection.execute(statement, rows)
+    except Exception as error:
+        return error
+    return None
 
 
 def _settle(futures: list[asyncio.Future[None]], error: QwexError | None) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from qwex.controller import database
 from qwex.controller.job import LiveJob
@@ -95,4 +95,24 @@ async def test_a_full_disk_refuses_jobs_and_keeps_changes(engine):
         pass
     assert stored(engine) == {"one": "RUNNING"}
     await writer.insert([job("two").row("{}")])
+    await writer.close()
+
+
+async def test_what_a_full_disk_refused_is_written_on_the_space_that_is_made(engine):
+    full = False
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def refuse(connection, cursor, statement, *_):
+        if full and not statement.startswith("SELECT"):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    def make_space():
+        nonlocal full
+        full = False
+
+    writer = Writer(engine, make_space)
+    await writer.insert([job("one").row("{}")])
+    full = True
+    await writer.execute(update(jobs).where(jobs.c.id == "one").values(state="RUNNING"), taken="taken")
+    assert stored(engine) == {"one": "RUNNING"}
     await writer.close()
