@@ -143,25 +143,20 @@ def test_the_second_interrupt_leaves_the_job(follow, shell, client, event):
     assert shell.display_pub.cards()[-1].endswith("no longer followed; it is being stopped")
 
 
-def test_an_interrupt_while_the_job_is_being_cancelled_takes_no_cancelling_back(follow, client, event, monkeypatch):
-    asked, interrupted, cancelled = threading.Event(), threading.Event(), threading.Event()
+def test_an_interrupt_while_the_job_is_being_cancelled_takes_no_cancelling_back(
+    follow, shell, client, event, monkeypatch
+):
+    cancelled, publish = threading.Event(), shell.display_pub.publish
 
-    def slowly(run_id):
-        asked.set()
-        interrupted.wait(60)
-        cancelled.set()
+    def press(data, *args, **more):
+        publish(data, *args, **more)
+        if "cancelling" in data["text/plain"]:
+            signal.raise_signal(signal.SIGINT)
 
-    def press():
-        asked.wait(60)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-
-    monkeypatch.setattr(client, "cancel", slowly)
-    presser = threading.Thread(target=press)
-    presser.start()
+    monkeypatch.setattr(shell.display_pub, "publish", press)
+    monkeypatch.setattr(client, "cancel", lambda run_id: cancelled.set())
     with pytest.raises(Detached, match="it is being stopped"):
         follow(*running(event), KeyboardInterrupt())
-    interrupted.set()
-    presser.join()
     assert cancelled.wait(10)
 
 
