@@ -111,7 +111,8 @@ class Keeper:
         self._since = time.monotonic()
         self._asked_to_end: float | None = None
         self._ended_at: float | None = None
-        self._told = False
+        #: What the link calls the last that was said: how the kernel ended.
+        self._last: int | None = None
 
     def run(self) -> None:
         """Until the kernel has ended, and somebody knows."""
@@ -229,13 +230,14 @@ class Keeper:
         if not self._guest and now - self._since > (_ALONE if self._link.received else _FIRST):
             self._end()
         # Its last words first; a process that it has left may hold its sockets open.
-        if self._ended_at and not self._told and (not self._streams or now - self._ended_at > _LAST):
-            self._told = True
-            self._link.say(END, self._kernel.returncode)
+        if self._ended_at and self._last is None and (not self._streams or now - self._ended_at > _LAST):
+            self._last = self._link.say(END, self._kernel.returncode)
 
     def _over(self) -> bool:
-        if not self._told or self._ended_at is None:
+        if self._last is None or self._ended_at is None:
             return False
+        # Nobody waits for what is said after that, such as the ends of sockets that were still open.
+        known = self._link.has_heard(self._last)
         unheard = not self._guest and not self._link.received
         patience = _LAST if self._asked_to_end else _TOLD
-        return self._link.quiet or unheard or time.monotonic() - self._ended_at > patience + _LAST
+        return known or unheard or time.monotonic() - self._ended_at > patience + _LAST

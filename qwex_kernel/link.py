@@ -96,15 +96,21 @@ class Link:
         """Whether the other side has all that was said."""
         return not self._given and not self._waiting
 
+    def has_heard(self, said: int) -> bool:
+        """Whether the other side has, for sure, what ``say`` gave that number."""
+        return said <= self._confirmed
+
     @property
     def waits(self) -> bool:
         """Whether there is something to say, and nobody to say it to."""
         return bool(self._waiting) and not self.connected
 
-    def say(self, kind: int, number: int = 0, data: bytes = b"") -> None:
-        """Have the other side hear it, now or when there is a connection."""
+    def say(self, kind: int, number: int = 0, data: bytes = b"") -> int:
+        """Have the other side hear it, now or when there is a connection; how many things were said with it."""
         self._waiting.append(_HEAD.pack(kind, number, len(data)) + data)
+        said = self._confirmed + len(self._given) + len(self._waiting)
         self.flush()
+        return said
 
     def connect(self, read: int, write: int, heard: int, greeting: bytes = b"") -> None:
         """Go on over these file descriptors, from where the other side says that it has heard; first the greeting."""

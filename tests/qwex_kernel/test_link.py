@@ -77,6 +77,19 @@ def test_an_end_of_the_connection_is_told_and_nothing_is_lost():
     assert other.heard == [Frame(OPEN, 1, b"")]
 
 
+def test_what_was_heard_is_known_whatever_was_said_after_it():
+    one, other = End(), End()
+    connect(one, other)
+    said = one.link.say(OPEN, 1)
+    other.turn()
+    one.link.say(CLOSE, 1)
+    assert not one.link.has_heard(said)
+    other.link.acknowledge()
+    one.turn()
+    assert one.link.has_heard(said)
+    assert not one.link.quiet
+
+
 def test_who_does_not_read_does_not_keep_others_from_it():
     one, other = End(), End()
     streams = [Streams(end.loop, end.link) for end in (one, other)]
