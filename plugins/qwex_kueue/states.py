@@ -34,6 +34,7 @@ __all__ = [
     "deleted",
     "disruption",
     "ended",
+    "eviction",
     "exit_of",
     "finished",
     "is_away",
@@ -230,13 +231,19 @@ def preemptor(workload: Workload | None, workloads: Mapping[str, Workload]) -> s
 
 def requeued(workload: Workload | None, attempt: int, taker: str = "") -> JobStatus:
     """The job is back in its queue, for ``attempt``; ``taker`` is the name of the job that took its place."""
+    reason, message = eviction(workload, taker)
+    return JobStatus(JobState.QUEUED, reason, f"{message}; it waits again", None, attempt)
+
+
+def eviction(workload: Workload | None, taker: str = "") -> tuple[str, str]:
+    """Reason and message of the last time that Kueue took its quota away."""
     evicted = workload.conditions.get("Evicted") if workload else None
     word = evicted.reason if evicted else ""
     reason, message = EVICTIONS.get(word.partition("DueTo")[0], ("Evicted", "its quota was taken away"))
     if reason == Reason.PREEMPTED.value and workload and (preempted := workload.has("Preempted")):
         name = f" ({taker})" if taker else ""
         message = f"{PREEMPTIONS.get(preempted.reason, 'another job')}{name} took its place"
-    return JobStatus(JobState.QUEUED, reason, f"{message}; it waits again", None, attempt)
+    return reason, message
 
 
 def _from_container(main: Container, *, deleted: bool) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from qwex_kueue.machines.states import holds_quota, is_lost, status_of, wastes
 from qwex_kueue.machines.writer import MachineWriter
 from qwex_kueue.objects import Pod
 from qwex_kueue.reflector import Reflector
+from qwex_kueue.states import preemptor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -299,7 +300,10 @@ class KueueMachines(MachineProvider[MachineRequest]):
         known = self._sets.objects.get(object_name(native_id))
         if known is None or known.deleted:
             return None
-        return status_of(known, self._pod(native_id), self._workload(known))
+        workload, taker = self._workload(known), ""
+        if workload and workload.has("Preempted"):
+            taker = preemptor(workload, {each.job_uid: each for each in self._cluster.workloads.objects.values()})
+        return status_of(known, self._pod(native_id), workload, taker)
 
     def _wastes(self, machine_id: str) -> bool:
         known = self._sets.objects.get(object_name(machine_id))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qwex.machines import MachineReason, MachineState, MachineStatus
 from qwex_kueue.machines.manifests import CONTAINER
 from qwex_kueue.scheduling import GATED, unplaced
-from qwex_kueue.states import UNSTARTABLE, is_away, stuck
+from qwex_kueue.states import UNSTARTABLE, eviction, is_away, stuck
 
 if TYPE_CHECKING:
     from qwex_kueue.machines.objects import StatefulSet
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["holds_quota", "is_lost", "status_of", "wastes"]
 
 
-def status_of(owner: StatefulSet, pod: Pod | None, workload: Workload | None) -> MachineStatus:
-    """The status; what is not known yet counts as not done yet."""
+def status_of(owner: StatefulSet, pod: Pod | None, workload: Workload | None, taker: str = "") -> MachineStatus:
+    """The status; what is not known yet counts as not done yet. ``taker`` is the name of what took its place."""
     if pod is not None and is_lost(pod):
         return _lost(pod, stops=owner.replicas == 0)
     if owner.replicas == 0:
@@ -30,9 +30,9 @@ def status_of(owner: StatefulSet, pod: Pod | None, workload: Workload | None) ->
         message = "its workload was switched off in Kueue (by a time limit, or by somebody); stop it and start it again"
         return MachineStatus(MachineState.FAILED, "Deactivated", message)
     if pod is None or pod.deleted:
-        return _without_pod(pod, workload)
+        return _without_pod(pod, workload, taker)
     if _is_gated(pod):
-        return _waiting(workload)
+        return _waiting(workload, taker)
     return _with_pod(pod)
 
 
@@ -53,21 +53,19 @@ def is_lost(pod: Pod) -> bool:
     return bool(pod.node) and (has_left or is_away(pod))
 
 
-def _without_pod(pod: Pod | None, workload: Workload | None) -> MachineStatus:
-    evicted = workload.has("Evicted") if workload else None
-    if evicted:
-        return MachineStatus(MachineState.QUEUED, _reason(evicted.reason), evicted.message)
+def _without_pod(pod: Pod | None, workload: Workload | None, taker: str) -> MachineStatus:
+    if workload and workload.has("Evicted"):
+        return MachineStatus(MachineState.QUEUED, *eviction(workload, taker))
     if pod is not None:
         return MachineStatus(MachineState.STOPPING, message="its pod ends, and a new one follows")
     return MachineStatus(MachineState.QUEUED)
 
 
-def _waiting(workload: Workload | None) -> MachineStatus:
-    if workload is not None and workload.has("Admitted"):
+def _waiting(workload: Workload | None, taker: str) -> MachineStatus:
+    if workload and workload.has("Admitted"):
         return MachineStatus(MachineState.STARTING)
-    evicted = workload.has("Evicted") if workload else None
-    if evicted:
-        return MachineStatus(MachineState.QUEUED, _reason(evicted.reason), evicted.message)
+    if workload and workload.has("Evicted"):
+        return MachineStatus(MachineState.QUEUED, *eviction(workload, taker))
     return MachineStatus(MachineState.QUEUED)
 
 
@@ -90,7 +88,9 @@ def _again(container: Container) -> tuple[str, str] | None:
         message = "it was out of memory and starts again; its home is as it was. More memory: qwex machine start"
         return MachineReason.OUT_OF_MEMORY.value, message
     if container.state == "terminated" or (container.state == "waiting" and container.last_reason):
-        said = container.last_message or container.last_reason or container.message or container.reason
+        if refused := container.message if container.state == "terminated" else container.last_message:
+            return "Unready", f"it cannot start: {refused.strip()}"
+        said = container.last_reason or container.message or container.reason
         return "Restarting", f"its ssh server ended and is started again: {said}"
     return None
 
@@ -116,7 +116,3 @@ def _lost(pod: Pod, *, stops: bool) -> MachineStatus:
 def _is_gated(pod: Pod) -> bool:
     scheduled = pod.conditions.get("PodScheduled")
     return not pod.node and (scheduled is None or scheduled.reason == GATED)
-
-
-def _reason(kueues: str) -> str:
-    return MachineReason.PREEMPTED.value if kueues == "Preempted" else kueues

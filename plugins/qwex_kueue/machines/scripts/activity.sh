@@ -10,11 +10,16 @@ run=${QWEX_RUN:-/qwex/run} machine=${QWEX_SECRET:-/qwex/machine} longest=${QWEX_
 busy=5
 
 connections() {
-  count=0
-  while read -r _ local _ state _; do
+  count=0 ended=0
+  while read -r _ local remote state _ timer _; do
     case $local:$state in *:08AE:01) count=$((count + 1)) ;; esac
+    # One that was closed, by either side, is kept for a minute, with the hundredths of a second that are left of it.
+    case $local:$remote:$state in *:08AE:06 | *:08AE:*:06)
+      [ "$((6000 - 0x${timer#*:}))" -le "$((every * 100 + 200))" ] && ended=$((ended + 1)) ;;
+    esac
   done < "$proc/net/tcp"
   [ "$count" -gt 0 ] && printf '%s ssh connection%s;' "$count" "$([ "$count" -gt 1 ] && echo s)"
+  [ "$ended" -gt 0 ] && printf '%s ssh connection%s that ended;' "$ended" "$([ "$ended" -gt 1 ] && echo s)"
 }
 
 shown() {

@@ -5,6 +5,18 @@ set -u
 machine=${QWEX_SECRET:-/qwex/machine} run=${QWEX_RUN:-/qwex/run} proc=${QWEX_PROC:-/proc}
 ssh=$run/ssh
 
+# Kubernetes keeps what is said there with the container's end, and qwex shows it.
+refuse() {
+  echo "qwex: $1" >&2
+  echo "$1" > "${QWEX_LAST_WORDS:-/dev/termination-log}"
+  exit "$2"
+}
+
+if [ ! -w "$HOME" ] || [ ! -x "$HOME" ]; then
+  refuse "its home $HOME cannot be written by user $(id -u): $(ls -ld "$HOME" 2>&1). Make it again with another\
+ --storage-class, or have who runs the cluster make volumes of this one writable (fsGroup)" 77
+fi
+
 mkdir -p "$run/key" && chmod 700 "$run/key" || exit 1
 cp "$machine/ssh_host_ed25519_key" "$run/key/host" && chmod 600 "$run/key/host" || exit 1
 
@@ -67,8 +79,7 @@ else
   done
   set -- "$sshd"
   if [ ! -x "$sshd" ]; then
-    echo "qwex: this image has no OpenSSH server, and [kueue] machine_image names none to bring along" >&2
-    exit 127
+    refuse "this image has no OpenSSH server, and [kueue] machine_image names none to bring along" 127
   fi
 fi
 "$@" -D -e -f "$run/sshd_config" &

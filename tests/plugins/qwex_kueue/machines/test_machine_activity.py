@@ -17,6 +17,10 @@ SCRIPT = Path(qwex_kueue.machines.__file__).parent / "scripts" / "activity.sh"
 HEAD = "  sl  local_address rem_address   st tx_queue\n"
 LISTENING = "   0: 0100007F:08AE 00000000:0000 0A 00000000\n"
 LOGGED_IN = "   1: 0100007F:08AE 0100007F:9C40 01 00000000\n"
+#: Ended 3 s ago (57 s are left of the minute), closed by the server, and by the other side; and half a minute ago.
+LEFT = "   1: 0100007F:08AE 0100007F:9C40 06 00000000:00000000 03:00001644 00000000\n"
+LEFT_BY_CLIENT = "   1: 0100007F:9C40 0100007F:08AE 06 00000000:00000000 03:00001644 00000000\n"
+LEFT_LONG_AGO = "   1: 0100007F:08AE 0100007F:9C40 06 00000000:00000000 03:00000BB8 00000000\n"
 ELSEWHERE = "   2: 0100007F:1F90 0100007F:9C40 01 00000000\n"
 
 
@@ -24,14 +28,13 @@ ELSEWHERE = "   2: 0100007F:1F90 0100007F:9C40 01 00000000\n"
 def said(tmp_path):
     """Runs the script once; what it said of what goes on."""
     proc, run, pts = tmp_path / "proc", tmp_path / "run", tmp_path / "pts"
-    for folder in (proc / "net", run, pts):
+    for folder in (proc / "net", run, pts, tmp_path / "bin", tmp_path / "secret"):
         folder.mkdir(parents=True)
 
     def once(connections="", before=None, ticks=None, name="python3", terminal=False, smi="", limits="- -", took=0):
         (proc / "net" / "tcp").write_text(HEAD + LISTENING + connections)
         stat = proc / "812" / "stat"
         programs = tmp_path / "bin"
-        programs.mkdir()
         write = (
             f"printf '812 ({name}) S 1 1 1 0 -1 0 0 0 0 0 %s 0 0 0\\n' {ticks} > {stat}" if ticks is not None else ":"
         )
@@ -40,7 +43,6 @@ def said(tmp_path):
         if before is not None:
             stat.write_text(f"812 ({name}) S 1 1 1 0 -1 0 0 0 0 0 {before} 0 0 0\n")
         secret = tmp_path / "secret"
-        secret.mkdir()
         (secret / "limits").write_text(f"{limits}\n")
         (secret / "tell").write_text((SCRIPT.parent / "tell.sh").read_text())
         # Time passes here: what happens between two looks happens in its place.
@@ -83,6 +85,12 @@ def test_nothing_goes_on(said):
 @pytest.mark.parametrize(("count", "words"), [(1, "1 ssh connection"), (3, "3 ssh connections")])
 def test_who_is_logged_in_counts(said, count, words):
     assert said(LOGGED_IN * count).doing == (words,)
+
+
+@pytest.mark.parametrize("connections", [LEFT, LEFT_BY_CLIENT])
+def test_so_does_who_came_and_went_since_the_last_look(said, connections):
+    assert said(connections + LEFT_LONG_AGO).doing == ("1 ssh connection that ended",)
+    assert said(LEFT_LONG_AGO).doing == ()
 
 
 @pytest.mark.parametrize("name", ["python3", "odd) name (x"])

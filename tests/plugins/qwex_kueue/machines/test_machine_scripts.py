@@ -72,3 +72,11 @@ def test_a_server_that_is_brought_along_runs_by_its_own_loader(tmp_path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     checked = subprocess.run([*words, "-f", "/dev/null", "-h", key], capture_output=True, text=True)
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_a_machine_whose_home_cannot_be_written_does_not_start(tmp_path):
+    words = tmp_path / "words"
+    done = run("start", HOME=tmp_path / "home", QWEX_LAST_WORDS=words, QWEX_RUN=tmp_path / "run")
+    assert done.returncode == 77
+    assert f"its home {tmp_path / 'home'} cannot be written by user" in words.read_text()
+    assert words.read_text() in done.stderr

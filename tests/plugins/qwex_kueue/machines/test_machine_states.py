@@ -79,6 +79,23 @@ def test_the_state_is_told_from_the_three_objects(owner, pod, workload, state, r
     assert (found.state, found.reason) == (MachineState(state), reason)
 
 
+@pytest.mark.parametrize("waits", [None, pod(GATED, container=None, node="")])
+def test_who_took_its_place_is_said_in_words_for_people(waits):
+    preempted = condition("Preempted", reason="InClusterQueue", message="Preempted to ... (UID: 1, JobUID: 2-a)")
+    found = status_of(owner(), waits, workload(EVICTED, preempted), "eval-2")
+    assert found.message == "a job of higher priority in the same cluster queue (eval-2) took its place"
+
+
 def test_out_of_memory_is_said_as_it_starts_again():
     found = status_of(owner(), pod(condition("PodScheduled"), container=KILLED), workload(ADMITTED))
     assert (found.state, found.node, found.reason) == (MachineState.STARTING, "gpu-3", "OutOfMemory")
+
+
+@pytest.mark.parametrize("now", [True, False])
+def test_what_a_machine_says_as_it_refuses_to_start_is_said(now):
+    ended = {"terminated": {"reason": "Error", "exitCode": 77, "message": "its home cannot be written\n"}}
+    waits = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    container = {"name": "machine", "state": ended} if now else {"name": "machine", "state": waits, "lastState": ended}
+    found = status_of(owner(), pod(condition("PodScheduled"), container=container), workload(ADMITTED))
+    assert (found.state, found.reason) == (MachineState.STARTING, "Unready")
+    assert found.message == "it cannot start: its home cannot be written"
