@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from qwex.machines import MachineReason, MachineState, MachineStatus
 from qwex_kueue.machines.manifests import CONTAINER
 from qwex_kueue.scheduling import GATED, unplaced
-from qwex_kueue.states import UNSTARTABLE, eviction, is_away, stuck
+from qwex_kueue.states import IMAGE_TROUBLE, UNSTARTABLE, eviction, is_away, stuck
 
 if TYPE_CHECKING:
     from qwex_kueue.machines.objects import StatefulSet
     from qwex_kueue.objects import Container, Pod, Workload
 
 __all__ = ["holds_quota", "is_lost", "status_of", "wastes"]
+
+#: What a user or a site can do about an image that cannot be pulled.
+_WHICH_IMAGE = ". It is that of --image, else of [kueue] machine_image, which a controller reads as it starts"
 
 
 def status_of(owner: StatefulSet, pod: Pod | None, workload: Workload | None, taker: str = "") -> MachineStatus:
@@ -78,7 +81,8 @@ def _with_pod(pod: Pod) -> MachineStatus:
         if said := _again(container) if name == CONTAINER else _first(pod, name, container):
             return MachineStatus(MachineState.STARTING, *said, pod.node)
         if container.state == "waiting" and container.reason in UNSTARTABLE:
-            return MachineStatus(MachineState.STARTING, container.reason, stuck(container), pod.node)
+            hint = _WHICH_IMAGE if container.reason in IMAGE_TROUBLE else ""
+            return MachineStatus(MachineState.STARTING, container.reason, stuck(container) + hint, pod.node)
     return MachineStatus(MachineState.STARTING, node=pod.node)
 
 

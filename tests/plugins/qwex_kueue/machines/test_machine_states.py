@@ -86,6 +86,11 @@ def test_who_took_its_place_is_said_in_words_for_people(waits):
     assert found.message == "a job of higher priority in the same cluster queue (eval-2) took its place"
 
 
+def test_where_an_image_that_cannot_be_pulled_comes_from_is_said():
+    found = status_of(owner(), pod(condition("PodScheduled"), container=WAITING), workload(ADMITTED))
+    assert found.message.startswith("its image cannot be pulled: no such image. It is that of --image, else of [kueue]")
+
+
 def test_out_of_memory_is_said_as_it_starts_again():
     found = status_of(owner(), pod(condition("PodScheduled"), container=KILLED), workload(ADMITTED))
     assert (found.state, found.node, found.reason) == (MachineState.STARTING, "gpu-3", "OutOfMemory")
