@@ -13,7 +13,7 @@ from qwex.cli.connect import client
 from qwex.cli.screen import note, print_json, say
 from qwex.client import kernelspecs
 from qwex.client.ssh import files, setup
-from qwex.errors import BackendUnavailable, ConfigError
+from qwex.errors import BackendUnavailable, ConfigError, Conflict
 from qwex.machines import MachineState
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMAND"]
 
 #: What a Python ends with that has no such module, and a shell that has no such program.
-_NO_MODULE, _NO_PROGRAM = 1, 127
+_NO_MODULE, _NO_PROGRAM = 1, (126, 127)
 #: Where ipykernel is put, below the home, when the image's Python is not to be changed.
 _VENV = ".local/share/qwex/kernel"
 
@@ -36,26 +36,38 @@ def _kernel(given: Given) -> int:
     files.identity(folder)
     # The shell of the machine would not take a quoted ~ for the home, which is where it starts.
     python = (given["python"] or kernelspecs.python_of(record.name)).removeprefix("~/")
+    runs = record.state is MachineState.RUNNING
     if given["install"]:
+        if not runs:
+            raise Conflict(
+                f"{record.name} does not run: {record.state.value}. Start it: qwex machine start {record.name}"
+            )
         python = _bring(folder, record, python)
+    elif runs:
+        _check(folder, record, python, named=bool(given["python"]))
     file = kernelspecs.install(folder, record.name, python)
     if given["json"]:
         print_json({"kernel": kernelspecs.spec_name(record.name), "file": str(file), "python": python})
         return exits.OK
     say(f'Jupyter lists "Python ({record.name})", which runs {python} there')
     say(f"  file     {file}")
-    if not given["install"] and record.state is MachineState.RUNNING:
-        _check(folder, record, python)
     return exits.OK
 
 
-def _check(folder: Path, record: MachineRecord, python: str) -> None:
-    """Say what is missing there."""
+def _check(folder: Path, record: MachineRecord, python: str, *, named: bool) -> None:
+    """Say what is missing there.
+
+    Raises:
+        ConfigError: the Python that was ``named`` is not there.
+    """
     code = _has_ipykernel(folder, record, python)
     if code == _NO_MODULE:
         note(f"{python} there has no ipykernel yet. Install it with: qwex machine kernel {record.name} --install")
-    elif code == _NO_PROGRAM:
-        note(f"there is no {python} in it. Name another with: qwex machine kernel {record.name} --python PATH")
+    elif code in _NO_PROGRAM:
+        missing = f"there is no {python} in {record.name}"
+        if named:
+            raise ConfigError(f"{missing}. Its sessions begin in the home; a path counts from there.")
+        note(f"{missing}. Name another with: qwex machine kernel {record.name} --python PATH")
 
 
 def _bring(folder: Path, record: MachineRecord, python: str) -> str:

@@ -164,3 +164,13 @@ def test_a_private_key_goes_nowhere(qwex, boxes, tmp_path):
     assert refused.code != 0
     assert "has a private key, which goes nowhere" in refused.err
     assert qwex("machine", "list").out.startswith("no machines")
+
+
+def test_ipykernel_goes_into_machines_that_run(qwex, boxes):
+    assert qwex("machine", "create", "train").code == 0
+    assert qwex("machine", "stop", "train").code == 0
+    refused = qwex("machine", "kernel", "train", "--install")
+    assert refused.code != 0
+    assert refused.err.count("\n") == 1
+    assert "train does not run: STOPPED. Start it: qwex machine start train" in refused.err
+    assert qwex("machine", "kernel", "train").code == 0
