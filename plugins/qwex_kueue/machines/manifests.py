@@ -212,7 +212,7 @@ def _container(plan: MachinePlan, settings: KueueSettings) -> dict[str, Any]:
     }
     if spec.resources.gpu_choices and settings.gpu_resource.startswith("nvidia.com/"):
         own["QWEX_GPUS"] = str(parse_gpu(spec.resources.gpu_choices[0]).count)
-    ready = {"exec": {"command": ["/bin/sh", "/qwex/machine/ready"]}}
+    look = ["/bin/sh", "/qwex/machine/ready"]
     container = {
         "name": CONTAINER,
         "image": spec.image or settings.machine_image,
@@ -222,8 +222,13 @@ def _container(plan: MachinePlan, settings: KueueSettings) -> dict[str, Any]:
         "ports": [{"name": "ssh", "containerPort": SSH_PORT}],
         "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "/qwex/machine/stop"]}}},
         # Looked at often until it is there, and seldom from then on.
-        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 3600},
-        "readinessProbe": {**ready, "periodSeconds": 20, "timeoutSeconds": 5},
+        "startupProbe": {
+            "exec": {"command": [*look, "wait"]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 3600,
+        },
+        "readinessProbe": {"exec": {"command": look}, "periodSeconds": 20, "timeoutSeconds": 5},
         "resources": _resources(spec, settings),
         "securityContext": _RESTRICTED,
         "volumeMounts": [

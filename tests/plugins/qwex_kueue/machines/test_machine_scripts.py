@@ -80,3 +80,14 @@ def test_a_machine_whose_home_cannot_be_written_does_not_start(tmp_path):
     assert done.returncode == 77
     assert f"its home {tmp_path / 'home'} cannot be written by user" in words.read_text()
     assert words.read_text() in done.stderr
+
+
+def test_a_server_is_waited_for_as_it_starts_and_only_looked_for_later(tmp_path):
+    table = tmp_path / "net" / "tcp"
+    table.parent.mkdir()
+    table.write_text("  sl  local_address rem_address   st\n")
+    assert run("ready", QWEX_PROC=tmp_path).returncode == 1
+    waiting = subprocess.Popen(["sh", SCRIPTS / "ready.sh", "wait"], env={**os.environ, "QWEX_PROC": str(tmp_path)})
+    table.write_text("  sl  local_address rem_address   st\n   0: 0100007F:08AE 00000000:0000 0A\n")
+    assert waiting.wait(10) == 0
+    assert run("ready", QWEX_PROC=tmp_path).returncode == 0
