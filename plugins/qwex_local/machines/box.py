@@ -133,11 +133,14 @@ class Box:
         Raises:
             OSError: something of it cannot be removed.
         """
+        if purge and self.folder.is_symlink():
+            self.folder.unlink()  # whose the folder behind it is nobody here knows
+            return
         # First of all: what is left after a kill is then nobody's machine.
         for name in (_ASKED, *_PARTS):
             (self.folder / name).unlink(missing_ok=True)
         if purge and self.folder.exists():
-            _open_up(self.home)
+            _open_up(self.folder)
             shutil.rmtree(self.folder)
 
     def _text(self, name: str) -> str | None:
@@ -158,7 +161,7 @@ class Box:
 
 
 def _open_up(folder: Path) -> None:
-    """Folders that were made read-only, as a cache of modules does, can be emptied, too."""
+    """Folders in it made read-only, as a cache of modules does, can be emptied, too. No link is followed."""
     for parent, folders, _ in os.walk(folder):
         for name in folders:
             with contextlib.suppress(OSError):

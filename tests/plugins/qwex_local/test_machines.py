@@ -178,6 +178,24 @@ async def test_one_of_another_version_of_qwex_is_passed_over_alone(machines):
     asked.write_text(known)
 
 
+@pytest.mark.parametrize("link", ["home", "."])
+async def test_what_a_link_points_at_outlives_the_purge_as_it_was(machines, tmp_path, link):
+    driver = await machines(sshd="")
+    train = await driver.running(driver.plan())
+    await driver.stopped(train)
+    elsewhere, place = tmp_path / "elsewhere", driver.provider.context.folder / train / link
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+    (elsewhere / "models").mkdir(mode=0o755)
+    (elsewhere / "models" / "weights").write_text("mine")
+    (elsewhere / "models").chmod(0o555)
+    await driver.delete(train, purge=True)
+    assert not (driver.provider.context.folder / train).is_symlink()
+    assert not (driver.provider.context.folder / train).exists()
+    assert (elsewhere / "models").stat().st_mode & 0o777 == 0o555
+    assert (elsewhere / "models" / "weights").read_text() == "mine"
+
+
 async def test_what_cannot_be_written_is_told_in_words(machines, monkeypatch):
     driver = await machines(sshd="")
 
