@@ -80,6 +80,14 @@ class Box:
             log.warning("%s cannot be read; to start the machine makes it anew, with its home", self.folder / _ASKED)
             return None
 
+    def loss(self) -> str:
+        """In words that nothing is there of what was asked of it, and what becomes of that."""
+        return f"{self.folder / _ASKED} is lost; the next start makes the machine anew, with its home"
+
+    def listens(self) -> bool:
+        """Whether its holder has made a socket for an ssh server."""
+        return (self.folder / SSH).is_socket()
+
     def ask(self, asked: Asked) -> None:
         """Remember it.
 
@@ -138,7 +146,8 @@ class Box:
             return
         # First of all: what is left after a kill is then nobody's machine.
         for name in (_ASKED, *_PARTS):
-            (self.folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(NotADirectoryError):
+                (self.folder / name).unlink(missing_ok=True)
         if purge and self.folder.exists():
             _open_up(self.folder)
             shutil.rmtree(self.folder)

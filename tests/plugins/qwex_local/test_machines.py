@@ -17,6 +17,7 @@ from qwex_local.door import connect
 from qwex_local.machines import sshd
 from qwex_local.machines.box import Box
 from qwex_local.machines.provider import LocalMachines
+from qwex_local.machines.request import entry_of
 
 from qwex.door import DoorError
 from qwex.errors import BackendUnavailable, InvalidSpec
@@ -165,7 +166,55 @@ async def test_one_that_is_made_again_at_once_is_not_taken_for_the_one_before(ma
     assert {status.state for status in driver.moves(train)} & {MachineState.FAILED} == set()
 
 
-async def test_one_of_another_version_of_qwex_is_passed_over_alone(machines):
+async def holders(driver, pids, entries):
+    """Those of the processes that are there, and what the queue has of the machine that has not ended."""
+    named = await driver.local.backend.named(entries)
+    live = [entry for entry, job in named.items() if not job.state.terminal]
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()], live
+
+
+@pytest.mark.parametrize("lost", ["asked.json", "."])
+@pytest.mark.parametrize("then", ["stop", "delete", "start"])
+async def test_one_whose_files_are_lost_still_gives_its_place_back(machines, tmp_path, lost, then):
+    driver = await machines(sshd="")
+    train = await driver.running(plan := driver.plan("train"))
+    first, folder = holder_of(driver, train), driver.provider.context.folder / train
+    (folder / lost).rename(tmp_path / "lost")
+    told = await driver.status(train)
+    assert told.state in (MachineState.RUNNING, MachineState.STARTING)
+    assert f"{folder / 'asked.json'} is lost; the next start makes the machine anew" in told.message
+    if then == "stop":
+        await driver.stopped(train)
+    elif then == "delete":
+        await driver.delete(train, purge=False)
+        assert await driver.status(train) is None
+    else:
+        await driver.running(plan)
+        assert (await driver.status(train)).run == 2
+    still, live = await holders(driver, [first], f"machine.{train}.")
+    assert (still, len(live)) == ([], int(then == "start"))
+    await driver.running(plan)
+    assert len((await holders(driver, [], f"machine.{train}."))[1]) == 1
+
+
+async def test_one_that_was_started_twice_ends_whole(machines, tmp_path):
+    driver = await machines(sshd="")
+    train = await driver.running(plan := driver.plan("train", resources={"cpu": "0.5"}))
+    folder, entries = driver.provider.context.folder / train, f"machine.{train}."
+    (entry,) = await driver.local.backend.named(entries)
+    twice = entry_of(driver.provider.render(plan), f"{entries}ffffffff", 1)
+    await driver.local.backend.submit(twice)
+    await driver.local.until(twice.run_id, "RUNNING")
+    (folder / "asked.json").unlink()
+    assert set((await holders(driver, [], entries))[1]) == {entry, twice.run_id}
+    await driver.running(plan)
+    (live,) = (await holders(driver, [], entries))[1]
+    assert set(await driver.local.backend.named(entries)) == {live}
+    await driver.delete(train, purge=True)
+    assert await driver.local.backend.named(entries) == {}
+
+
+async def test_what_another_version_of_qwex_has_written_is_named_of_that_machine_alone(machines):
     driver = await machines(sshd="")
     train, other = await driver.running(driver.plan("train")), await driver.running(driver.plan("other"))
     asked = driver.provider.context.folder / train / "asked.json"
@@ -173,7 +222,9 @@ async def test_one_of_another_version_of_qwex_is_passed_over_alone(machines):
     asked.write_text(json.dumps({**json.loads(known), "later": 1}))
     later = LocalMachines(driver.provider.context)
     await later.open()
-    assert set(await later.status([train, other])) == {other}
+    said = await later.status([train, other])
+    assert {said[each].state for each in (train, other)} == {MachineState.RUNNING}
+    assert (str(asked) in said[train].message, said[other].message) == (True, "")
     await later.close()
     asked.write_text(known)
 
