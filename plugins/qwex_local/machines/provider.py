@@ -22,7 +22,7 @@ from qwex.state import JobState, JobStatus, WaitReason, Why
 from qwex_local.backend import LocalBackend
 from qwex_local.machines import request as requests
 from qwex_local.machines import sshd
-from qwex_local.machines.box import Asked, Box
+from qwex_local.machines.box import Asked, Box, Damaged
 from qwex_local.machines.request import LocalMachineRequest, run_id
 from qwex_local.machines.states import status_of
 
@@ -48,7 +48,7 @@ class _Known(NamedTuple):
     asked: Asked
     #: The status of its entry, None where the queue does not know that.
     job: JobStatus | None
-    #: What is lost of it, in words.
+    #: What is lost of it or damaged, in words.
     damage: str = ""
 
 
@@ -79,6 +79,8 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         for folder in self._root.iterdir():
             try:
                 if (box := self._box(folder.name)) and (known := await self._found(box)):
+                    if known.damage:
+                        log.warning("%s", known.damage)
                     self._expect(folder.name, box, known)
             except OSError as error:
                 log.warning("the machine %s cannot be taken up: %s", folder.name, error)
@@ -154,7 +156,11 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
     def door(self, native_id: str) -> dict[str, Any]:
         """The machine's folder, and who logs in."""
         box = Box(self._folder(native_id))
-        has_ssh = asked.ssh if (asked := box.asked()) else box.listens()
+        try:
+            asked = box.asked()
+        except Damaged:
+            asked = None
+        has_ssh = asked.ssh if asked else box.listens()
         return {"folder": str(box.folder), "home": str(box.home), "user": sshd.account(), "ssh": has_ssh}
 
     async def activity(self, native_id: str) -> Activity | None:
@@ -172,7 +178,7 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         if said is None or said.state not in (MachineState.QUEUED, MachineState.STARTING):
             return None
         if said.state is MachineState.STARTING:
-            return Why("has its place; it begins to take connections", WaitReason.STARTING.value)
+            return Why(said.message or "has its place; it begins to take connections", WaitReason.STARTING.value)
         box = self._box(native_id)
         known = await self._found(box) if box else None
         return await self._queue.explain(known.asked.entry) if known else None
@@ -189,23 +195,29 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         async for name, job in changes:
             machine_id = name.removeprefix(run_id("")).rpartition(".")[0]
             self._change.set()
-            box = self._box(machine_id)
-            known = await self._found(box) if box else None
-            # What is heard late of an earlier run is no news of this one.
-            if box and known and known.asked.entry == name and (job.attempt or 0) >= known.asked.run:
-                known = known._replace(job=job)
-                self._tell(machine_id, box, known)
-                self._expect(machine_id, box, known)
+            try:
+                if box := self._box(machine_id):
+                    await self._hear(machine_id, box, name, job)
+            except OSError as error:
+                log.warning("it is not told that the machine %s has changed: %s", machine_id, error)
+
+    async def _hear(self, machine_id: str, box: Box, name: str, job: JobStatus) -> None:
+        known = await self._found(box)
+        # What is heard late of an earlier run is no news of this one.
+        if known and known.asked.entry == name and (job.attempt or 0) >= known.asked.run:
+            known = known._replace(job=job)
+            self._tell(machine_id, box, known)
+            self._expect(machine_id, box, known)
 
     def _expect(self, machine_id: str, box: Box, known: _Known) -> None:
         """Tell when a machine that has just begun takes connections."""
         asked, job, _ = known
-        if asked.up and job and job.state is JobState.RUNNING and not box.is_ready(job.attempt or 1):
+        if asked.up and job and job.state is JobState.RUNNING and not any(_readiness(box, job)):
             self._keep(self._until_ready(machine_id, box, job))
 
     async def _until_ready(self, machine_id: str, box: Box, job: JobStatus) -> None:
         while (known := await self._found(box)) and known.job == job:
-            if box.is_ready(job.attempt or 1):
+            if any(_readiness(box, job)):
                 self._tell(machine_id, box, known)
                 return
             await asyncio.sleep(_SOON)
@@ -227,7 +239,7 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
             await self._until_ended(machine_id)
         run = max(asked.run if asked else 0, (job and job.attempt) or 0) + 1
         has_ssh = await self._prepare(request, box, is_new=asked is None)
-        entry = asked.entry if asked else f"{run_id(machine_id)}.{secrets.token_hex(4)}"
+        entry = asked.entry if asked else _entry(machine_id)
         box.ask(Asked(entry, run, request.shape, up=True, ssh=has_ssh))
         await self._forget(machine_id, but=entry)
         await self._queue.submit(requests.entry_of(request, entry, run))
@@ -288,20 +300,25 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
 
     async def _found(self, box: Box) -> _Known | None:
         """What is known of it: what was asked of it, or where that is lost what the queue has of it."""
-        if asked := box.asked():
-            return _Known(asked, (await self._queue.status([asked.entry])).get(asked.entry))
+        damage = ""
+        try:
+            if asked := box.asked():
+                return _Known(asked, (await self._queue.status([asked.entry])).get(asked.entry))
+        except Damaged as error:
+            damage = str(error)
         entries = await self._queue.named(f"{run_id(box.folder.name)}.")
-        if not entries:
+        if not entries and not damage:
             return None
-        entry, job = list(entries.items())[-1]
+        entry, job = list(entries.items())[-1] if entries else (_entry(box.folder.name), None)
         # The shape is no machine's, so that the next start makes it anew.
-        return _Known(Asked(entry, job.attempt or 1, "", up=True, ssh=box.listens()), job, box.loss())
+        asked = Asked(entry, (job and job.attempt) or 1, "", up=True, ssh=box.listens())
+        return _Known(asked, job, damage or box.loss())
 
     def _status(self, box: Box, known: _Known) -> MachineStatus:
         asked, job, damage = known
-        is_ready = box.is_ready((job and job.attempt) or asked.run)
+        is_ready, unreadable = _readiness(box, job) if asked.up and job else (False, "")
         status = status_of(asked, job, os.uname().nodename, is_ready=is_ready)
-        return replace(status, message="; ".join(filter(None, (status.message, damage))))
+        return replace(status, message=". ".join(filter(None, (status.message, damage, unreadable))))
 
     def _folder(self, machine_id: str) -> Path:
         return self._root / machine_id
@@ -325,6 +342,21 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         task.add_done_callback(self._tasks.discard)
 
 
+def _entry(machine_id: str) -> str:
+    """The name of a new entry of the machine's."""
+    return f"{run_id(machine_id)}.{secrets.token_hex(4)}"
+
+
+def _readiness(box: Box, job: JobStatus) -> tuple[bool, str]:
+    """Whether it takes connections, or why that is not known; neither while it does not run."""
+    if job.state is not JobState.RUNNING:
+        return False, ""
+    try:
+        return box.is_ready(job.attempt or 1), ""
+    except Damaged as error:
+        return False, str(error)
+
+
 def _tidy(attempts: Path, present: str) -> None:
     """Remove what the queue kept of earlier runs."""
     with contextlib.suppress(FileNotFoundError):
@@ -338,6 +370,8 @@ def _written() -> Iterator[None]:
     """What cannot be read or written now may be later."""
     try:
         yield
+    except Damaged as error:
+        raise BackendUnavailable(str(error)) from error
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         raise BackendUnavailable(said) from error

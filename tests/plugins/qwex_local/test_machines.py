@@ -182,7 +182,7 @@ async def test_one_whose_files_are_lost_still_gives_its_place_back(machines, tmp
     (folder / lost).rename(tmp_path / "lost")
     told = await driver.status(train)
     assert told.state in (MachineState.RUNNING, MachineState.STARTING)
-    assert f"{folder / 'asked.json'} is lost; the next start makes the machine anew" in told.message
+    assert f"{folder / 'asked.json'} is lost. Stop and start the machine: it is made anew" in told.message
     if then == "stop":
         await driver.stopped(train)
     elif then == "delete":
@@ -212,6 +212,61 @@ async def test_one_that_was_started_twice_ends_whole(machines, tmp_path):
     assert set(await driver.local.backend.named(entries)) == {live}
     await driver.delete(train, purge=True)
     assert await driver.local.backend.named(entries) == {}
+
+
+WRONG = {
+    "no JSON": b"{",
+    "nothing": b"",
+    "wrong types": b'{"entry": 5, "run": "x", "shape": "", "up": 1, "ssh": null}',
+    "a list": b"[1]",
+    "another encoding": "é".encode("latin-1"),
+    "much too deep": b"[" * 100_000,
+    "another machine's": b'{"entry": "machine.other-9pe6rj.1", "run": "", "shape": "", "up": true, "ssh": false}',
+    "a folder": None,
+}
+
+
+@pytest.mark.parametrize("file", ["asked.json", "ready.json", "activity.json"])
+async def test_a_damaged_file_costs_its_machine_alone(machines, file):
+    driver = await machines(sshd="")
+    train = await driver.running(plan := driver.plan("train", resources={"cpu": "0.5"}))
+    other = await driver.running(driver.plan("other", resources={"cpu": "0.5"}))
+    damaged, held = driver.provider.context.folder / train / file, holder_of(driver, train)
+    door = driver.provider.door(train)
+    for how, text in WRONG.items():
+        damaged.unlink(missing_ok=True)
+        damaged.mkdir() if text is None else damaged.write_bytes(text)
+        later = LocalMachines(driver.provider.context)
+        await later.open()
+        said = await later.status([train, other])
+        assert (said[other].state, said[other].message) == (MachineState.RUNNING, ""), how
+        assert (await later.activity(train), later.door(train)) == (None, door), how
+        if file != "activity.json":
+            assert f"{damaged} is damaged (" in said[train].message, how
+            assert "Stop and start the machine: it is made anew, with its home" in said[train].message, how
+        await later.close()
+    await driver.stopped(train)
+    assert not Path(f"/proc/{held}").exists()
+    again = await driver.status(await driver.running(plan))
+    assert (again.run, again.message) == (2, "")
+
+
+async def test_one_of_which_nothing_can_be_read_says_so_until_it_is_started(machines):
+    driver = await machines(sshd="")
+    folder = driver.provider.context.folder
+    train, other = await driver.running(plan := driver.plan("train")), await driver.running(driver.plan("other"))
+    await driver.stopped(train)
+    for entry in await driver.local.backend.named(f"machine.{train}."):
+        await driver.local.backend.forget(entry)
+    (folder / train / "asked.json").write_text("{")
+    told = await driver.provider.status([train, other])
+    assert (told[train].state, told[other].state) == (MachineState.FAILED, MachineState.RUNNING)
+    assert f"{folder / train / 'asked.json'} is damaged (Invalid JSON: " in told[train].message
+    (folder / train / "owner").write_bytes(b"\xff")
+    with pytest.raises(BackendUnavailable, match=r"/owner is damaged \(not UTF-8\)\. Write into it whose"):
+        await driver.start(plan)
+    (folder / train / "owner").write_text("kit")
+    await driver.running(plan)
 
 
 async def test_what_another_version_of_qwex_has_written_is_named_of_that_machine_alone(machines):
