@@ -221,14 +221,18 @@ class Box:
                 path.unlink()
 
     def _write(self, name: str, text: str) -> None:
-        part = self.folder / f".{name}"
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        path, part = self.folder / name, self.folder / f".{name}"
         try:
-            os.replace(part, self.folder / name)
-        except IsADirectoryError:
-            self._remove(name)
-            os.replace(part, self.folder / name)
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+            if path.is_dir():
+                self._remove(name)
+            os.replace(part, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            # A write that fails names no file.
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _open_up(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -40,6 +41,13 @@ _SOON = 0.02
 #: Seconds beyond its grace until a machine that ends must be gone.
 _GONE = 30.0
 _ID = re.compile(r"[a-z0-9-]+")
+_FULL, _ITS_PLACE = "Make room on that disk and try again", "Move what is there away and try again"
+#: What helps where a file cannot be written.
+_DO = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR), _ITS_PLACE),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Make that writable for you and try again"),
+}
 
 
 class _Known(NamedTuple):
@@ -374,4 +382,5 @@ def _written() -> Iterator[None]:
         raise BackendUnavailable(str(error)) from error
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        raise BackendUnavailable(said) from error
+        do = _DO.get(error.errno or 0)
+        raise BackendUnavailable(f"{said}. {do}" if do else said) from error

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -311,6 +312,30 @@ async def test_what_cannot_be_written_is_told_in_words(machines, monkeypatch):
     monkeypatch.setattr(Box, "prepare", fails)
     with pytest.raises(BackendUnavailable, match=r"^there are too many files$"):
         await driver.start(driver.plan("train"))
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (lambda part: part.symlink_to("/dev/full"), "No space left on device. Make room on that disk and try again"),
+        (lambda part: (part.parent / "limits.json" / "mine").mkdir(parents=True), "Directory not empty. Move what is"),
+    ],
+)
+async def test_what_cannot_be_changed_names_the_file_and_what_to_do(machines, part, words):
+    driver = await machines(sshd="")
+    await driver.running(driver.plan("train"))
+    changed = driver.provider.render(driver.plan("train", idle="4h"))
+    file = driver.provider.context.folder / changed.machine_id / "limits.json"
+    known = file.read_text()
+    file.unlink()
+    part(file.with_name(".limits.json"))
+    with pytest.raises(BackendUnavailable, match=re.escape(f"{file}: {words}")):
+        await driver.provider.update(changed)
+    assert not file.with_name(".limits.json").is_symlink()
+    if file.is_dir():
+        (file / "mine").rmdir()
+    await driver.provider.update(changed)
+    assert file.read_text() != known
 
 
 @needs_sshd
