@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from qwex_local.door import connect
 from qwex_local.machines import sshd
 from qwex_local.machines.box import Box
+from qwex_local.machines.holder import session
 from qwex_local.machines.provider import LocalMachines
 from qwex_local.machines.request import entry_of
 
@@ -396,6 +398,19 @@ async def test_without_an_ssh_server_there_are_plain_shells(machines):
     words = ask(door["folder"], "tr a-z A-Z; echo $GREETING; pwd; exit 3")
     ran = await asyncio.to_thread(subprocess.run, words, input="abc", capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout) == (3, f"ABChi\n{door['home']}\n")
+
+
+@pytest.mark.parametrize("shell", list(filter(None, map(shutil.which, ("dash", "bash", "mksh", "zsh")))))
+@pytest.mark.parametrize("name", ["OPTIND", "UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"])
+def test_a_session_begins_whatever_it_is_told_of_a_shells_own_variables(tmp_path, name, shell):
+    (tmp_path / "home").mkdir()
+    session(tmp_path, {"name": "train", "env": {name: "x", "GREETING": "a 'b' $c"}})
+    (tmp_path / "sh").symlink_to(shell)
+    asked = {"SHELL": shutil.which("bash") or shell, "SSH_ORIGINAL_COMMAND": 'printf %s:%s "$GREETING" "$PWD"'}
+    ran = subprocess.run(
+        [tmp_path / "sh", tmp_path / "session"], env=asked, capture_output=True, text=True, check=False
+    )
+    assert ran.stdout == f"a 'b' $c:{tmp_path / 'home'}"
 
 
 async def test_a_plain_shell_has_a_terminal_and_is_told_of_the_end(machines):
