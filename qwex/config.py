@@ -7,7 +7,9 @@ A section that has a plugin's name (``[local]``) is handed to that plugin unchec
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -19,7 +21,18 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-__all__ = ["FIELDS", "SITE", "Field", "Settings", "Value", "config_file", "load", "masked", "read_section"]
+__all__ = [
+    "FIELDS",
+    "SITE",
+    "Field",
+    "Settings",
+    "Value",
+    "config_file",
+    "load",
+    "masked",
+    "own_folder",
+    "read_section",
+]
 
 ModelT = TypeVar("ModelT", bound="BaseModel")
 
@@ -114,6 +127,29 @@ class Settings:
             return Path(self.home).expanduser().absolute()
         base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
         return Path(base) / "qwex"
+
+
+def own_folder(folder: Path) -> None:
+    """The data folder of the user's own controller is there, and is nobody else's: in it are keys and sockets.
+
+    Raises:
+        ConfigError: it cannot be made, or others can write in it all the same.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        there = folder.stat()
+        # One that is everybody's, such as /tmp, is not qwex's to close, and a disk may take no change.
+        if there.st_mode & 0o077 and there.st_uid == os.getuid() and not there.st_mode & stat.S_ISVTX:
+            with contextlib.suppress(OSError):
+                folder.chmod(0o700)
+            there = folder.stat()
+    except OSError as error:
+        raise ConfigError(f"the folder {folder} cannot be used: {error.strerror}. Set QWEX_HOME to another.") from None
+    if there.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(
+            f"others can write in the folder {folder}, where your keys would be. "
+            f"Set QWEX_HOME to a folder of your own, such as {folder / 'qwex'}."
+        )
 
 
 def read_section(name: str, model: type[ModelT], section: Mapping[str, Any]) -> ModelT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import Annotated, Any
 
@@ -25,6 +26,11 @@ _PASSWORD_HASH = re.compile(r"\$(2[aby]|5|6)\$[./A-Za-z0-9=$]{20,150}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 #: Variables of qwex's own, by which its scripts in the machine go.
 _OURS = "QWEX_"
+#: What a shell keeps for itself: one that is given it ends at once (bash, dash, ksh and zsh, as sh and as the shell of
+#: who logs in), or runs other things than it is told. Nobody could log in.
+_SHELLS_OWN = re.compile(
+    "BASHOPTS|BASH_VERSINFO|EUID|KSH_VERSION|LINENO|OPTIND|PPID|SHELLOPTS|SSH_ORIGINAL_COMMAND|UID"
+)
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -52,6 +58,8 @@ def _variable(name: str) -> str:
         raise ValueError(f"{name!r}: letters, digits and '_', no digit first")
     if name.startswith(_OURS):
         raise ValueError(f"{name!r}: names that begin with {_OURS} are qwex's own")
+    if _SHELLS_OWN.fullmatch(name):
+        raise ValueError(f"{name!r} is the shell's own, and nobody could log in; take another name")
     return name
 
 
@@ -123,6 +131,13 @@ class MachineSpec(_Frozen):
     grace: Duration = Field(30.0, description="seconds that the pre-stop command has")
     provider: Label | None = None
     provider_options: dict[str, Any] = {}
+
+    @classmethod
+    def kept(cls, text: str) -> MachineSpec:
+        """The inverse of ``model_dump_json``; variables that were accepted before they were refused are left out."""
+        raw = json.loads(text)
+        raw["env"] = {name: value for name, value in raw.get("env", {}).items() if not _SHELLS_OWN.fullmatch(name)}
+        return cls.model_validate(raw)
 
 
 def machine_id(name: str, user: str) -> str:

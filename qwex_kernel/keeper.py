@@ -34,6 +34,8 @@ _START, _FIRST, _ALONE, _GRACE, _LAST, _TOLD = 120.0, 60.0, 7 * 86400.0, 2.0, 1.
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 #: Longest name of a folder in which sockets can be, and how much of the log is shown.
 _LONGEST, _TAIL = 80, 4000
+#: What a machine that stops tells its processes.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def main(head: dict[str, Any]) -> None:
@@ -115,20 +117,37 @@ class Keeper:
         self._last: int | None = None
 
     def run(self) -> None:
-        """Until the kernel has ended, and somebody knows."""
+        """Until the kernel has ended, and somebody knows, or this process is told to end."""
+        for number in _ENDING:
+            signal.signal(number, _told_to_end)
         try:
             self._kernel = self._started()
-            self._ended, ended = os.pipe()
-            threading.Thread(target=self._await_end, args=(ended,), daemon=True).start()
-            self._listens()
-            self._loop.watch(self._ended, EVENT_READ, self._has_ended)
-            self._loop.watch(self._way, EVENT_READ, self._visited)
-            while not self._over():
-                if not self._loop.once(0.1 if self._ended_at or self._asked_to_end else 1.0):
-                    self._link.acknowledge()
-                self._look()
+            try:
+                self._carry()
+            finally:
+                # Before the kernel ends, since who stops a machine waits little; what that still writes goes after it.
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._have_ended()
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _carry(self) -> None:
+        self._ended, ended = os.pipe()
+        threading.Thread(target=self._await_end, args=(ended,), daemon=True).start()
+        self._listens()
+        self._loop.watch(self._ended, EVENT_READ, self._has_ended)
+        self._loop.watch(self._way, EVENT_READ, self._visited)
+        while not self._over():
+            if not self._loop.once(0.1 if self._ended_at or self._asked_to_end else 1.0):
+                self._link.acknowledge()
+            self._look()
+
+    def _have_ended(self) -> None:
+        """The kernel goes before this process does, willing or not."""
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._kernel.wait(_LAST)
+        self._signal(signal.SIGKILL)
 
     def _started(self) -> subprocess.Popen[bytes]:
         file = os.path.join(self._folder, "connection.json")
@@ -241,3 +260,10 @@ class Keeper:
         unheard = not self._guest and not self._link.received
         patience = _LAST if self._asked_to_end else _TOLD
         return known or unheard or time.monotonic() - self._ended_at > patience + _LAST
+
+
+def _told_to_end(_number: int, _frame: Any) -> None:
+    """End as by an exception, and once: a second signal would cut short what is removed."""
+    for number in _ENDING:
+        signal.signal(number, lambda *_: None)
+    raise SystemExit

@@ -128,6 +128,12 @@ class LocalBackend(Backend[LocalRequest]):
         ended = [native_id for native_id in native_ids if native_id not in live]
         return {**found, **self._live.journal.statuses(ended)} if ended else found
 
+    async def named(self, prefix: str) -> dict[str, JobStatus]:
+        """All that the queue has whose ids begin so, in order of arrival."""
+        ids = self._live.journal.named(prefix)
+        said = await self.status(ids)
+        return {each: said[each] for each in ids if each in said}
+
     def watch(self) -> AsyncIterator[tuple[str, JobStatus]]:
         """Every change, from this call on."""
         return self._changes.watch()

@@ -134,6 +134,12 @@ class Journal:
                 found[row[0]] = _status(*row[1:])
         return found
 
+    def named(self, prefix: str) -> list[str]:
+        """The ids of all jobs that begin so, in order of arrival."""
+        last = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        found = self._db.execute("SELECT run_id FROM job WHERE run_id >= ? AND run_id < ? ORDER BY seq", (prefix, last))
+        return [run_id for (run_id,) in found]
+
     def forget(self, run_id: str) -> None:
         """Remove a job that has ended."""
         ended = ",".join(f"'{state.value}'" for state in TERMINAL)

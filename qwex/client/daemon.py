@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from qwex.client.address import Address
+from qwex.config import own_folder
 from qwex.errors import ConfigError, ControllerUnavailable, NotAuthorized
 
 if TYPE_CHECKING:
@@ -177,8 +178,8 @@ def _failure(folder: Path, said: str) -> str:
 
 @contextmanager
 def _start_lock(folder: Path) -> Iterator[None]:
+    own_folder(folder)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(folder / "start.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(f"the folder {folder} cannot be used: {error.strerror}. Set QWEX_HOME to another.") from None

@@ -132,7 +132,7 @@ class KnowsOneUser(Machines):
 class GivesHomesAway(Machines):
     async def start(self, request: LocalMachineRequest) -> str:
         if (box := self._box(request.machine_id)) and box.asked() is None:
-            (box.folder / "owner").unlink()
+            (box.folder / "owner").unlink(missing_ok=True)
         return await super().start(request)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -11,7 +12,6 @@ from qwex_local.machines import sshd
 
 from qwex.backend import BackendContext
 from qwex.machine import MachineContext
-from qwex.machinespec import machine_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,17 @@ class LocalFixtures:
 
     @pytest.fixture
     async def unreachable(self, driver: MachineDriver, folder: Path) -> LocalMachines:
-        """Where what was asked of the machine would be there is something that cannot be read."""
-        (folder / "away" / machine_id("kit-away", "kit") / "asked.json").mkdir(parents=True)
-        return self.provider_class(MachineContext(folder / "away", {}, driver.provider.context.backend))
+        """Once it is open nothing can be read or written: as many files are open as may be."""
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+        class Away(self.provider_class):  # type: ignore[misc]
+            async def open(self) -> None:
+                await super().open()
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+
+            async def close(self) -> None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+                await super().close()
+
+        (folder / "away").mkdir()
+        return Away(MachineContext(folder / "away", {}, driver.provider.context.backend))

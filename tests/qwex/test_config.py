@@ -153,3 +153,24 @@ def test_a_sites_variables_stand_for_settings_that_nothing_else_says(
     settings = config.load(project)
     assert settings.section("kueue") == {"namespace": "0123", "machine_image": "of-the-file"}
     assert settings.sections["kueue"]["namespace"].origin == "QWEX_NAMESPACE"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o755, 0o2770])
+def test_a_data_folder_that_was_open_to_others_is_closed(tmp_path: Path, mode: int) -> None:
+    (folder := tmp_path / "home").mkdir()
+    folder.chmod(mode)
+    config.own_folder(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_one_that_is_not_there_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    config.own_folder(folder := tmp_path / "data" / "qwex")
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_one_that_everybody_shares_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    (shared := tmp_path / "shared").mkdir()
+    shared.chmod(0o1777)
+    with pytest.raises(ConfigError, match=rf"others can write in the folder {shared}.*QWEX_HOME.*{shared / 'qwex'}"):
+        config.own_folder(shared)
+    assert shared.stat().st_mode & 0o7777 == 0o1777

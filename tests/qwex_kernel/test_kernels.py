@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from harness.waiting import wait_until
@@ -146,6 +147,21 @@ def test_a_machine_that_is_stopped_ends_its_kernel_here(machine, start):
     os.kill(left, signal.SIGKILL)  # the machine is not truly stopped
     for pid in processes_of(machine.temporary):
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGHUP, signal.SIGTERM)])
+def test_a_keeper_that_is_told_to_end_leaves_nothing(machine, start, signals):
+    kernel = start()
+    kernel.run("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)")  # it has to be ended by force
+    (pid,) = machine.kernels()
+    keeper = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    machine.is_away()  # who comes back to a dead keeper removes what it has left
+    for number in signals:
+        os.kill(keeper, number)
+    wait_until(lambda: not processes_of(machine.temporary), "the end of its processes", SECONDS)
+    assert list(machine.temporary.iterdir()) == []
+    machine.runs()
+    wait_until(lambda: not kernel.manager.is_alive(), "that the kernel is dead", SECONDS)
 
 
 def test_an_idle_kernel_needs_no_connection_and_a_busy_one_keeps_it(machine, start, monkeypatch):

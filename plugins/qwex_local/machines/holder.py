@@ -218,7 +218,8 @@ def session(folder: Path, config: dict[str, Any]) -> None:
     seen = {name: os.environ[name] for name in _SEEN if name in os.environ}
     own = {"HOME": str(folder / "home"), "QWEX_MACHINE": config["name"]}
     variables = {**seen, **config["env"], **own}
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    # Where a shell has a variable for itself, a mere export would end it, and nobody could log in.
+    exports = "".join(f"command export {name}={shlex.quote(value)} 2> /dev/null\n" for name, value in variables.items())
     script = folder / "session"
     script.write_text(_SESSION.format(exports=exports))
     script.chmod(0o600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import time
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from qwex.errors import BackendUnavailable, ConfigError, Conflict, InvalidSpec
 from qwex.machine import Activity, MachineProvider, MachineState, MachineStatus
@@ -22,7 +23,7 @@ from qwex.state import JobState, JobStatus, WaitReason, Why
 from qwex_local.backend import LocalBackend
 from qwex_local.machines import request as requests
 from qwex_local.machines import sshd
-from qwex_local.machines.box import Asked, Box
+from qwex_local.machines.box import Asked, Box, Damaged
 from qwex_local.machines.request import LocalMachineRequest, run_id
 from qwex_local.machines.states import status_of
 
@@ -40,6 +41,23 @@ _SOON = 0.02
 #: Seconds beyond its grace until a machine that ends must be gone.
 _GONE = 30.0
 _ID = re.compile(r"[a-z0-9-]+")
+_FULL, _ITS_PLACE = "Make room on that disk and try again", "Move what is there away and try again"
+#: What helps where a file cannot be written.
+_DO = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR), _ITS_PLACE),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Make that writable for you and try again"),
+}
+
+
+class _Known(NamedTuple):
+    """A machine as its folder and the queue know it."""
+
+    asked: Asked
+    #: The status of its entry, None where the queue does not know that.
+    job: JobStatus | None
+    #: What is lost of it or damaged, in words.
+    damage: str = ""
 
 
 class LocalMachines(MachineProvider[LocalMachineRequest]):
@@ -68,8 +86,10 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         self._keep(self._follow(changes))
         for folder in self._root.iterdir():
             try:
-                if (box := self._box(folder.name)) and (asked := box.asked()):
-                    self._expect(folder.name, box, await self._job(box), asked)
+                if (box := self._box(folder.name)) and (known := await self._found(box)):
+                    if known.damage:
+                        log.warning("%s", known.damage)
+                    self._expect(folder.name, box, known)
             except OSError as error:
                 log.warning("the machine %s cannot be taken up: %s", folder.name, error)
 
@@ -107,8 +127,8 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         """Have its holder end."""
         async with self._starting[native_id]:
             with _written():
-                if (box := self._box(native_id)) and (asked := box.asked()):
-                    await self._end(native_id, box, asked, reason)
+                if (box := self._box(native_id)) and (known := await self._found(box)):
+                    await self._end(native_id, box, known, reason)
 
     async def delete(self, native_id: str, *, purge: bool) -> None:
         """Have its holder end, and remove the machine's files."""
@@ -116,24 +136,24 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
             if not (box := self._box(native_id)):
                 return
             with _written():
-                if asked := box.asked():
-                    await self._end(native_id, box, asked, "it is deleted")
-                    await self._until_ended(box)
-                    await self._queue.forget(asked.entry)
+                if known := await self._found(box):
+                    await self._end(native_id, box, known, "it is deleted")
+                    await self._until_ended(native_id)
+                    await self._forget(native_id)
                 await asyncio.to_thread(box.clear, purge=purge)
 
     async def update(self, request: LocalMachineRequest) -> None:
         """Have the next connections go by its keys, and the holder by its limits."""
         with _written():
-            if (box := self._box(request.machine_id)) and box.asked():
+            if (box := self._box(request.machine_id)) and await self._found(box):
                 box.update(request)
 
     async def status(self, native_ids: Sequence[str]) -> dict[str, MachineStatus]:
         """From the machines' folders and the queue."""
         boxes = {native_id: box for native_id in native_ids if (box := self._box(native_id))}
         with _written():
-            said = {native_id: self._status(box, await self._job(box)) for native_id, box in boxes.items()}
-        return {native_id: status for native_id, status in said.items() if status}
+            found = {native_id: (box, await self._found(box)) for native_id, box in boxes.items()}
+            return {native_id: self._status(box, known) for native_id, (box, known) in found.items() if known}
 
     def watch(self) -> AsyncIterator[tuple[str, MachineStatus]]:
         """Every change, from this call on."""
@@ -144,21 +164,20 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
     def door(self, native_id: str) -> dict[str, Any]:
         """The machine's folder, and who logs in."""
         box = Box(self._folder(native_id))
-        asked = box.asked()
-        return {
-            "folder": str(box.folder),
-            "home": str(box.home),
-            "user": sshd.account(),
-            "ssh": bool(asked and asked.ssh),
-        }
+        try:
+            asked = box.asked()
+        except Damaged:
+            asked = None
+        has_ssh = asked.ssh if asked else box.listens()
+        return {"folder": str(box.folder), "home": str(box.home), "user": sshd.account(), "ssh": has_ssh}
 
     async def activity(self, native_id: str) -> Activity | None:
         """What its holder says, unless that is old."""
         box = self._box(native_id)
-        job = await self._job(box) if box else None
-        if not box or not job or job.state is not JobState.RUNNING:
+        known = await self._found(box) if box else None
+        if not box or not known or not known.job or known.job.state is not JobState.RUNNING:
             return None
-        said = box.activity(job.attempt or 1)
+        said = box.activity(known.job.attempt or 1)
         return said if said and time.time() - said.at < 3 * self.every else None
 
     async def explain(self, native_id: str) -> Why | None:
@@ -167,10 +186,10 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         if said is None or said.state not in (MachineState.QUEUED, MachineState.STARTING):
             return None
         if said.state is MachineState.STARTING:
-            return Why("has its place; it begins to take connections", WaitReason.STARTING.value)
+            return Why(said.message or "has its place; it begins to take connections", WaitReason.STARTING.value)
         box = self._box(native_id)
-        asked = box.asked() if box else None
-        return await self._queue.explain(asked.entry) if asked else None
+        known = await self._found(box) if box else None
+        return await self._queue.explain(known.asked.entry) if known else None
 
     async def preflight(self, plan: MachinePlan) -> Why | None:
         """As of a job that would be the newest."""
@@ -184,47 +203,57 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         async for name, job in changes:
             machine_id = name.removeprefix(run_id("")).rpartition(".")[0]
             self._change.set()
-            box = self._box(machine_id)
-            # What is heard late of an earlier run is no news of this one.
-            if box and (asked := box.asked()) and asked.entry == name and (job.attempt or 0) >= asked.run:
-                self._tell(machine_id, box, job)
-                self._expect(machine_id, box, job, asked)
+            try:
+                if box := self._box(machine_id):
+                    await self._hear(machine_id, box, name, job)
+            except OSError as error:
+                log.warning("it is not told that the machine %s has changed: %s", machine_id, error)
 
-    def _expect(self, machine_id: str, box: Box, job: JobStatus | None, asked: Asked) -> None:
+    async def _hear(self, machine_id: str, box: Box, name: str, job: JobStatus) -> None:
+        known = await self._found(box)
+        # What is heard late of an earlier run is no news of this one.
+        if known and known.asked.entry == name and (job.attempt or 0) >= known.asked.run:
+            known = known._replace(job=job)
+            self._tell(machine_id, box, known)
+            self._expect(machine_id, box, known)
+
+    def _expect(self, machine_id: str, box: Box, known: _Known) -> None:
         """Tell when a machine that has just begun takes connections."""
-        if asked.up and job and job.state is JobState.RUNNING and not box.is_ready(job.attempt or 1):
+        asked, job, _ = known
+        if asked.up and job and job.state is JobState.RUNNING and not any(_readiness(box, job)):
             self._keep(self._until_ready(machine_id, box, job))
 
     async def _until_ready(self, machine_id: str, box: Box, job: JobStatus) -> None:
-        while await self._job(box) == job:
-            if box.is_ready(job.attempt or 1):
-                self._tell(machine_id, box, job)
+        while (known := await self._found(box)) and known.job == job:
+            if any(_readiness(box, job)):
+                self._tell(machine_id, box, known)
                 return
             await asyncio.sleep(_SOON)
 
-    def _tell(self, machine_id: str, box: Box, job: JobStatus) -> None:
-        if status := self._status(box, job):
-            for listener in self._listeners:
-                listener.put_nowait((machine_id, status))
+    def _tell(self, machine_id: str, box: Box, known: _Known) -> None:
+        for listener in self._listeners:
+            listener.put_nowait((machine_id, self._status(box, known)))
 
     async def _start(self, request: LocalMachineRequest, box: Box) -> None:
-        machine_id, asked, job = request.machine_id, box.asked(), await self._job(box)
+        machine_id, known = request.machine_id, await self._found(box)
+        asked, job, _ = known or (None, None, "")
         if box.owner() not in (None, request.user):
             raise Conflict(f"{box.folder} is the machine of somebody else, or its home")
-        if asked and job and not job.state.terminal:
-            if asked.up and asked.shape == request.shape:
+        if known and (live := await self._live(machine_id)):
+            if live == [known.asked.entry] and known.asked.up and known.asked.shape == request.shape:
                 box.update(request)
                 return
-            await self._end(machine_id, box, asked, "it is made anew")
-            await self._until_ended(box)
+            await self._end(machine_id, box, known, "it is made anew")
+            await self._until_ended(machine_id)
         run = max(asked.run if asked else 0, (job and job.attempt) or 0) + 1
-        has_ssh = await self._prepare(request, box)
-        entry = asked.entry if asked else f"{run_id(machine_id)}.{secrets.token_hex(4)}"
+        has_ssh = await self._prepare(request, box, is_new=asked is None)
+        entry = asked.entry if asked else _entry(machine_id)
         box.ask(Asked(entry, run, request.shape, up=True, ssh=has_ssh))
+        await self._forget(machine_id, but=entry)
         await self._queue.submit(requests.entry_of(request, entry, run))
         await asyncio.to_thread(_tidy, self._queue.jobs / entry, str(run))
 
-    async def _prepare(self, request: LocalMachineRequest, box: Box) -> bool:
+    async def _prepare(self, request: LocalMachineRequest, box: Box, *, is_new: bool) -> bool:
         """Make what it needs; whether it has an ssh server.
 
         Raises:
@@ -233,19 +262,22 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         program = self._sshd if sshd.account() else ""
         box.prepare(request, program)
         if program and (problem := await sshd.problem(program, box.folder)):
-            if box.asked() is None:
+            if is_new:
                 box.clear(purge=not any(box.home.iterdir()))
             raise InvalidSpec.of("provider", f"{problem}. For plain shells, without ssh, set sshd = '' in [local]")
         return bool(program)
 
-    async def _end(self, machine_id: str, box: Box, asked: Asked, reason: str) -> None:
+    async def _end(self, machine_id: str, box: Box, known: _Known, reason: str) -> None:
+        """Have all end that the queue has of it: one whose file was lost may have been started twice."""
         box.say_stop(reason)
-        box.ask(replace(asked, up=False))
-        await self._queue.cancel(asked.entry)
-        if job := await self._job(box):
-            self._tell(machine_id, box, job)
+        with contextlib.suppress(OSError):  # its entry's end says the same, so it ends all the same
+            box.ask(replace(known.asked, up=False))
+        for entry in await self._live(machine_id):
+            await self._queue.cancel(entry)
+        if (now := await self._found(box)) and now.job:
+            self._tell(machine_id, box, now)
 
-    async def _until_ended(self, box: Box) -> None:
+    async def _until_ended(self, machine_id: str) -> None:
         """Return once it holds no quota.
 
         Raises:
@@ -253,7 +285,7 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         """
 
         async def ended() -> None:
-            while (job := await self._job(box)) and not job.state.terminal:
+            while await self._live(machine_id):
                 self._change.clear()
                 await self._change.wait()
 
@@ -261,26 +293,47 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         try:
             await asyncio.wait_for(ended(), limit)
         except asyncio.TimeoutError:
-            raise BackendUnavailable(f"the machine {box.folder.name} has not ended in {limit:g} s") from None
+            raise BackendUnavailable(f"the machine {machine_id} has not ended in {limit:g} s") from None
 
-    async def _job(self, box: Box) -> JobStatus | None:
-        """The status of its entry in the queue."""
-        name = asked.entry if (asked := box.asked()) else ""
-        return (await self._queue.status([name])).get(name)
+    async def _live(self, machine_id: str) -> list[str]:
+        """Its entries that have not ended."""
+        entries = await self._queue.named(f"{run_id(machine_id)}.")
+        return [entry for entry, job in entries.items() if not job.state.terminal]
 
-    def _status(self, box: Box, job: JobStatus | None) -> MachineStatus | None:
-        if (asked := box.asked()) is None:
+    async def _forget(self, machine_id: str, but: str = "") -> None:
+        """Have the queue forget its entries, which have ended."""
+        for entry in await self._queue.named(f"{run_id(machine_id)}."):
+            if entry != but:
+                await self._queue.forget(entry)
+
+    async def _found(self, box: Box) -> _Known | None:
+        """What is known of it: what was asked of it, or where that is lost what the queue has of it."""
+        damage = ""
+        try:
+            if asked := box.asked():
+                return _Known(asked, (await self._queue.status([asked.entry])).get(asked.entry))
+        except Damaged as error:
+            damage = str(error)
+        entries = await self._queue.named(f"{run_id(box.folder.name)}.")
+        if not entries and not damage:
             return None
-        is_ready = box.is_ready((job and job.attempt) or asked.run)
-        return status_of(asked, job, os.uname().nodename, is_ready=is_ready)
+        entry, job = list(entries.items())[-1] if entries else (_entry(box.folder.name), None)
+        # The shape is no machine's, so that the next start makes it anew.
+        asked = Asked(entry, (job and job.attempt) or 1, "", up=True, ssh=box.listens())
+        return _Known(asked, job, damage or box.loss())
+
+    def _status(self, box: Box, known: _Known) -> MachineStatus:
+        asked, job, damage = known
+        is_ready, unreadable = _readiness(box, job) if asked.up and job else (False, "")
+        status = status_of(asked, job, os.uname().nodename, is_ready=is_ready)
+        return replace(status, message=". ".join(filter(None, (status.message, damage, unreadable))))
 
     def _folder(self, machine_id: str) -> Path:
         return self._root / machine_id
 
     def _box(self, native_id: str) -> Box | None:
-        """The machine's folder, if there is one."""
-        folder = self._folder(native_id)
-        return Box(folder) if _ID.fullmatch(native_id) and folder.is_dir() else None
+        """The machine's folder, whether it is there or not; None for what can be no machine."""
+        return Box(self._folder(native_id)) if _ID.fullmatch(native_id) else None
 
     async def _heard(
         self, listener: asyncio.Queue[tuple[str, MachineStatus] | None]
@@ -297,6 +350,21 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         task.add_done_callback(self._tasks.discard)
 
 
+def _entry(machine_id: str) -> str:
+    """The name of a new entry of the machine's."""
+    return f"{run_id(machine_id)}.{secrets.token_hex(4)}"
+
+
+def _readiness(box: Box, job: JobStatus) -> tuple[bool, str]:
+    """Whether it takes connections, or why that is not known; neither while it does not run."""
+    if job.state is not JobState.RUNNING:
+        return False, ""
+    try:
+        return box.is_ready(job.attempt or 1), ""
+    except Damaged as error:
+        return False, str(error)
+
+
 def _tidy(attempts: Path, present: str) -> None:
     """Remove what the queue kept of earlier runs."""
     with contextlib.suppress(FileNotFoundError):
@@ -310,6 +378,9 @@ def _written() -> Iterator[None]:
     """What cannot be read or written now may be later."""
     try:
         yield
+    except Damaged as error:
+        raise BackendUnavailable(str(error)) from error
     except OSError as error:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        raise BackendUnavailable(said) from error
+        do = _DO.get(error.errno or 0)
+        raise BackendUnavailable(f"{said}. {do}" if do else said) from error

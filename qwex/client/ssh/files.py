@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING
 
+from qwex.config import own_folder
 from qwex.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def prepare(folder: Path) -> None:
     Raises:
         ConfigError: it cannot be made.
     """
+    own_folder(folder.parent)
     try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for each in (folder, folder / "machines"):
             each.mkdir(exist_ok=True)
             if each.stat().st_mode & 0o777 != 0o700:  # what is so already may be on a disk that takes no change

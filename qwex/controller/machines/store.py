@@ -176,5 +176,5 @@ def _row(machine: LiveMachine) -> dict[str, Any]:
 
 def _machine(row: dict[str, Any], events: tuple[MachineEvent, ...]) -> LiveMachine:
     record = MachineRecord.from_dict({**row, "state": MachineState(row["state"])})
-    spec = MachineSpec.model_validate_json(row["spec"])
+    spec = MachineSpec.kept(row["spec"])
     return LiveMachine(record, spec, row["wanted"], row["fulfilled"], events=events)

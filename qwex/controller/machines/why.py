@@ -27,7 +27,8 @@ _NOT_NOW = {
 async def why(record: MachineRecord, providers: Providers) -> Why:
     """What is known; a provider that does not tell gets a plain sentence, not a guess."""
     if record.state is MachineState.RUNNING:
-        return Why(f"it runs{record.node and f' on the node {record.node}'}")
+        where = record.node and f" on the node {record.node}"
+        return Why(f"it runs{where}{record.message and f'. {record.message}'}")
     if record.native_id and record.reason not in _NOT_NOW:
         try:
             provider = await providers.get(record.provider)

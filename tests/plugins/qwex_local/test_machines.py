@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import pty
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,9 @@ import pytest
 from qwex_local.door import connect
 from qwex_local.machines import sshd
 from qwex_local.machines.box import Box
+from qwex_local.machines.holder import session
 from qwex_local.machines.provider import LocalMachines
+from qwex_local.machines.request import entry_of
 
 from qwex.door import DoorError
 from qwex.errors import BackendUnavailable, InvalidSpec
@@ -165,7 +169,110 @@ async def test_one_that_is_made_again_at_once_is_not_taken_for_the_one_before(ma
     assert {status.state for status in driver.moves(train)} & {MachineState.FAILED} == set()
 
 
-async def test_one_of_another_version_of_qwex_is_passed_over_alone(machines):
+async def holders(driver, pids, entries):
+    """Those of the processes that are there, and what the queue has of the machine that has not ended."""
+    named = await driver.local.backend.named(entries)
+    live = [entry for entry, job in named.items() if not job.state.terminal]
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()], live
+
+
+@pytest.mark.parametrize("lost", ["asked.json", "."])
+@pytest.mark.parametrize("then", ["stop", "delete", "start"])
+async def test_one_whose_files_are_lost_still_gives_its_place_back(machines, tmp_path, lost, then):
+    driver = await machines(sshd="")
+    train = await driver.running(plan := driver.plan("train"))
+    first, folder = holder_of(driver, train), driver.provider.context.folder / train
+    (folder / lost).rename(tmp_path / "lost")
+    told = await driver.status(train)
+    assert told.state in (MachineState.RUNNING, MachineState.STARTING)
+    assert f"{folder / 'asked.json'} is lost. Stop and start the machine: it is made anew" in told.message
+    if then == "stop":
+        await driver.stopped(train)
+    elif then == "delete":
+        await driver.delete(train, purge=False)
+        assert await driver.status(train) is None
+    else:
+        await driver.running(plan)
+        assert (await driver.status(train)).run == 2
+    still, live = await holders(driver, [first], f"machine.{train}.")
+    assert (still, len(live)) == ([], int(then == "start"))
+    await driver.running(plan)
+    assert len((await holders(driver, [], f"machine.{train}."))[1]) == 1
+
+
+async def test_one_that_was_started_twice_ends_whole(machines, tmp_path):
+    driver = await machines(sshd="")
+    train = await driver.running(plan := driver.plan("train", resources={"cpu": "0.5"}))
+    folder, entries = driver.provider.context.folder / train, f"machine.{train}."
+    (entry,) = await driver.local.backend.named(entries)
+    twice = entry_of(driver.provider.render(plan), f"{entries}ffffffff", 1)
+    await driver.local.backend.submit(twice)
+    await driver.local.until(twice.run_id, "RUNNING")
+    (folder / "asked.json").unlink()
+    assert set((await holders(driver, [], entries))[1]) == {entry, twice.run_id}
+    await driver.running(plan)
+    (live,) = (await holders(driver, [], entries))[1]
+    assert set(await driver.local.backend.named(entries)) == {live}
+    await driver.delete(train, purge=True)
+    assert await driver.local.backend.named(entries) == {}
+
+
+WRONG = {
+    "no JSON": b"{",
+    "nothing": b"",
+    "wrong types": b'{"entry": 5, "run": "x", "shape": "", "up": 1, "ssh": null}',
+    "a list": b"[1]",
+    "another encoding": "é".encode("latin-1"),
+    "much too deep": b"[" * 100_000,
+    "another machine's": b'{"entry": "machine.other-9pe6rj.1", "run": "", "shape": "", "up": true, "ssh": false}',
+    "a folder": None,
+}
+
+
+@pytest.mark.parametrize("file", ["asked.json", "ready.json", "activity.json"])
+async def test_a_damaged_file_costs_its_machine_alone(machines, file):
+    driver = await machines(sshd="")
+    train = await driver.running(plan := driver.plan("train", resources={"cpu": "0.5"}))
+    other = await driver.running(driver.plan("other", resources={"cpu": "0.5"}))
+    damaged, held = driver.provider.context.folder / train / file, holder_of(driver, train)
+    door = driver.provider.door(train)
+    for how, text in WRONG.items():
+        damaged.unlink(missing_ok=True)
+        damaged.mkdir() if text is None else damaged.write_bytes(text)
+        later = LocalMachines(driver.provider.context)
+        await later.open()
+        said = await later.status([train, other])
+        assert (said[other].state, said[other].message) == (MachineState.RUNNING, ""), how
+        assert (await later.activity(train), later.door(train)) == (None, door), how
+        if file != "activity.json":
+            assert f"{damaged} is damaged (" in said[train].message, how
+            assert "Stop and start the machine: it is made anew, with its home" in said[train].message, how
+        await later.close()
+    await driver.stopped(train)
+    assert not Path(f"/proc/{held}").exists()
+    again = await driver.status(await driver.running(plan))
+    assert (again.run, again.message) == (2, "")
+
+
+async def test_one_of_which_nothing_can_be_read_says_so_until_it_is_started(machines):
+    driver = await machines(sshd="")
+    folder = driver.provider.context.folder
+    train, other = await driver.running(plan := driver.plan("train")), await driver.running(driver.plan("other"))
+    await driver.stopped(train)
+    for entry in await driver.local.backend.named(f"machine.{train}."):
+        await driver.local.backend.forget(entry)
+    (folder / train / "asked.json").write_text("{")
+    told = await driver.provider.status([train, other])
+    assert (told[train].state, told[other].state) == (MachineState.FAILED, MachineState.RUNNING)
+    assert f"{folder / train / 'asked.json'} is damaged (Invalid JSON: " in told[train].message
+    (folder / train / "owner").write_bytes(b"\xff")
+    with pytest.raises(BackendUnavailable, match=r"/owner is damaged \(not UTF-8\)\. Write into it whose"):
+        await driver.start(plan)
+    (folder / train / "owner").write_text("kit")
+    await driver.running(plan)
+
+
+async def test_what_another_version_of_qwex_has_written_is_named_of_that_machine_alone(machines):
     driver = await machines(sshd="")
     train, other = await driver.running(driver.plan("train")), await driver.running(driver.plan("other"))
     asked = driver.provider.context.folder / train / "asked.json"
@@ -173,9 +280,29 @@ async def test_one_of_another_version_of_qwex_is_passed_over_alone(machines):
     asked.write_text(json.dumps({**json.loads(known), "later": 1}))
     later = LocalMachines(driver.provider.context)
     await later.open()
-    assert set(await later.status([train, other])) == {other}
+    said = await later.status([train, other])
+    assert {said[each].state for each in (train, other)} == {MachineState.RUNNING}
+    assert (str(asked) in said[train].message, said[other].message) == (True, "")
     await later.close()
     asked.write_text(known)
+
+
+@pytest.mark.parametrize("link", ["home", "."])
+async def test_what_a_link_points_at_outlives_the_purge_as_it_was(machines, tmp_path, link):
+    driver = await machines(sshd="")
+    train = await driver.running(driver.plan())
+    await driver.stopped(train)
+    elsewhere, place = tmp_path / "elsewhere", driver.provider.context.folder / train / link
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+    (elsewhere / "models").mkdir(mode=0o755)
+    (elsewhere / "models" / "weights").write_text("mine")
+    (elsewhere / "models").chmod(0o555)
+    await driver.delete(train, purge=True)
+    assert not (driver.provider.context.folder / train).is_symlink()
+    assert not (driver.provider.context.folder / train).exists()
+    assert (elsewhere / "models").stat().st_mode & 0o777 == 0o555
+    assert (elsewhere / "models" / "weights").read_text() == "mine"
 
 
 async def test_what_cannot_be_written_is_told_in_words(machines, monkeypatch):
@@ -187,6 +314,30 @@ async def test_what_cannot_be_written_is_told_in_words(machines, monkeypatch):
     monkeypatch.setattr(Box, "prepare", fails)
     with pytest.raises(BackendUnavailable, match=r"^there are too many files$"):
         await driver.start(driver.plan("train"))
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (lambda part: part.symlink_to("/dev/full"), "No space left on device. Make room on that disk and try again"),
+        (lambda part: (part.parent / "limits.json" / "mine").mkdir(parents=True), "Directory not empty. Move what is"),
+    ],
+)
+async def test_what_cannot_be_changed_names_the_file_and_what_to_do(machines, part, words):
+    driver = await machines(sshd="")
+    await driver.running(driver.plan("train"))
+    changed = driver.provider.render(driver.plan("train", idle="4h"))
+    file = driver.provider.context.folder / changed.machine_id / "limits.json"
+    known = file.read_text()
+    file.unlink()
+    part(file.with_name(".limits.json"))
+    with pytest.raises(BackendUnavailable, match=re.escape(f"{file}: {words}")):
+        await driver.provider.update(changed)
+    assert not file.with_name(".limits.json").is_symlink()
+    if file.is_dir():
+        (file / "mine").rmdir()
+    await driver.provider.update(changed)
+    assert file.read_text() != known
 
 
 @needs_sshd
@@ -247,6 +398,19 @@ async def test_without_an_ssh_server_there_are_plain_shells(machines):
     words = ask(door["folder"], "tr a-z A-Z; echo $GREETING; pwd; exit 3")
     ran = await asyncio.to_thread(subprocess.run, words, input="abc", capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout) == (3, f"ABChi\n{door['home']}\n")
+
+
+@pytest.mark.parametrize("shell", list(filter(None, map(shutil.which, ("dash", "bash", "mksh", "zsh")))))
+@pytest.mark.parametrize("name", ["OPTIND", "UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"])
+def test_a_session_begins_whatever_it_is_told_of_a_shells_own_variables(tmp_path, name, shell):
+    (tmp_path / "home").mkdir()
+    session(tmp_path, {"name": "train", "env": {name: "x", "GREETING": "a 'b' $c"}})
+    (tmp_path / "sh").symlink_to(shell)
+    asked = {"SHELL": shutil.which("bash") or shell, "SSH_ORIGINAL_COMMAND": 'printf %s:%s "$GREETING" "$PWD"'}
+    ran = subprocess.run(
+        [tmp_path / "sh", tmp_path / "session"], env=asked, capture_output=True, text=True, check=False
+    )
+    assert ran.stdout == f"a 'b' $c:{tmp_path / 'home'}"
 
 
 async def test_a_plain_shell_has_a_terminal_and_is_told_of_the_end(machines):

@@ -17,6 +17,9 @@ import urllib.request
 import pytest
 from daemons import Daemon
 
+from qwex.controller.listening import lock
+from qwex.errors import ConfigError
+
 
 @pytest.fixture
 def new(home, plugin):
@@ -235,3 +238,11 @@ def test_serving_needs_tokens(home, plugin):
     command = [sys.executable, "-c", SERVE, str(home), "0", ""]
     done = subprocess.run(command, capture_output=True, text=True)
     assert "--token-file" in done.stderr
+
+
+def test_a_home_that_everybody_shares_is_refused_before_anything_is_written(tmp_path):
+    (shared := tmp_path / "shared").mkdir()
+    shared.chmod(0o1777)
+    with pytest.raises(ConfigError, match="others can write in the folder"), lock(shared):
+        pass
+    assert list(shared.iterdir()) == []

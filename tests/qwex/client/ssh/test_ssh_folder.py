@@ -77,7 +77,7 @@ def test_nobody_else_reads_it(folder, points):
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "home").write_text("")
-    with pytest.raises(ConfigError, match="for ssh cannot be made"):
+    with pytest.raises(ConfigError, match=r"home cannot be used: .*Set QWEX_HOME"):
         files.prepare(files.ssh_folder(tmp_path / "home"))
 
 
@@ -324,3 +324,10 @@ def test_a_door_says_whom_to_log_in_as(folder, points, user, logs_in_as):
     doors.keep(folder, [replace(TRAIN, door={"user": user})])
     assert read_by_ssh(folder, "qwex-train")["user"] == [logs_in_as]
     assert read_by_ssh(folder, "qwex-eval")["user"] == ["dev"]
+
+
+def test_a_data_folder_that_is_open_to_others_is_closed_before_a_key_is_in_it(tmp_path):
+    (home := tmp_path / "home").mkdir()
+    home.chmod(0o777)
+    files.prepare(files.ssh_folder(home))
+    assert home.stat().st_mode & 0o777 == 0o700
