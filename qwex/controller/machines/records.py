@@ -38,7 +38,9 @@ def shown_of(spec: MachineSpec) -> dict[str, Any]:
     """What a record shows of a spec."""
     same = {name: getattr(spec, name) for name in ("image", "queue", "idle", "max_age")}
     keys = tuple(map(key_name, spec.keys))
-    return {**same, "resources": spec.resources.model_dump(), "home_size": spec.home, "keys": keys}
+    # Without a limit nobody looks any more what goes on.
+    unknown = {"active_at": None, "doing": ()} if spec.idle is None and spec.max_age is None else {}
+    return {**same, **unknown, "resources": spec.resources.model_dump(), "home_size": spec.home, "keys": keys}
 
 
 def shown_to(record: MachineRecord, caller: Caller) -> MachineRecord:

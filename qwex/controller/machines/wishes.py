@@ -261,7 +261,7 @@ def _told(machine: LiveMachine, status: MachineStatus) -> dict[str, Any]:
         said["run"] = status.run
     runs = status.state is MachineState.RUNNING
     if runs and (record.state is not MachineState.RUNNING or said.get("run", record.run) != record.run):
-        said |= {"started_at": now, "active_at": now, "doing": ()}
+        said |= {"started_at": now, "active_at": None, "doing": ()}
     if status.state in _ENDED and record.state not in _ENDED:
         said |= {"stopped_at": now, "doing": ()}
     if not status.reason and status.state in (MachineState.STOPPING, MachineState.STOPPED):

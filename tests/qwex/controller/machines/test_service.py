@@ -507,6 +507,28 @@ async def test_what_is_used_or_not_known_goes_on(controller, place, activity):
         assert it.service.is_working
 
 
+async def test_what_goes_on_is_said_only_while_it_is_measured(controller, place):
+    def said(record):
+        return record.active_at, record.doing
+
+    async with controller() as it:
+        await it.create()
+        assert said(await it.until_state("RUNNING")) == (None, ())
+        place.activity = (1000.0, 900.0, ("python3",))
+        await it.machines.change("train", {"idle": "2h"}, ME)
+        await it.until(lambda record: said(record) == (900.0, ("python3",)))
+        assert said(await it.machines.change("train", {"idle": None}, ME)) == (None, ())
+
+
+async def test_what_is_not_known_any_more_is_not_said(controller, place):
+    place.activity = (1000.0, 1000.0)
+    async with controller() as it:
+        await it.create(idle=0.05)
+        await it.until(lambda record: record.active_at)
+        place.activity = None
+        assert (await it.until(lambda record: record.active_at is None)).state.value == "RUNNING"
+
+
 async def test_one_that_does_not_answer_keeps_no_other_up(controller, place, monkeypatch):
     monkeypatch.setattr(idle, "_ANSWER", 3600.0)
     place.activity = (1000.0, 900.0)
