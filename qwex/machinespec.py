@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
 from qwex.spec import Label, Plain, Word
 
-__all__ = ["MACHINE_NAME", "MachineResources", "MachineSpec", "machine_id"]
+__all__ = ["MACHINE_NAME", "MachineResources", "MachineSpec", "PublicKey", "machine_id"]
 
 #: It is part of names of objects and of a host for ssh, so it is a DNS label with room for more.
 MACHINE_NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
