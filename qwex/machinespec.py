@@ -70,7 +70,7 @@ def _as_written(parse: Any) -> Any:
 
 
 def _gpus(text: Any) -> None:
-    for choice in str(text).split(","):
+    for choice in text.split(",") if isinstance(text, str) else (text,):
         parse_gpu(choice)
 
 
