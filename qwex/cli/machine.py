@@ -7,7 +7,6 @@ import shlex
 import shutil
 from contextlib import suppress
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from qwex.cli import exits, gpus, machinecode, machinekernel, machineports, machineshare, machineshow
@@ -25,6 +24,7 @@ from qwex.machines import MachineState, host_alias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from qwex.client import Client
     from qwex.client.machinefields import MachineFlag
@@ -39,7 +39,7 @@ _NEW = Word("name", "NAME", "what to call it")
 
 def _create(given: Given) -> int:
     connection, folder = client(), setup.folder()
-    key = Path(given["key"]).expanduser() if given["key"] else None
+    key = keyfiles.named(given["key"]) if given["key"] else None
     spec = spec_of(given, [files.public_key(folder), *([keyfiles.public_half(key)] if key else [])])
     password, spec["password"] = passwords.made() if given["password"] else ("", "")
     if given["dry_run"]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwex.cli import exits
@@ -76,7 +76,7 @@ def _join(given: Given) -> int:
         raise InvalidSpec.of(
             "as", f"{name!r}: small letters, digits and '-', a letter first, at most 30, such as train"
         )
-    key = sshconfig.usable(keyfiles.shown(Path(given["key"]).expanduser())) if given["key"] else None
+    key = sshconfig.usable(keyfiles.shown(keyfiles.named(given["key"]))) if given["key"] else None
     sharing.accept(folder, invitation, name)
     if key:
         sshconfig.use_key(folder, name, key)
@@ -128,9 +128,9 @@ def _line(key: str) -> str:
     Raises:
         ConfigError: the file has none.
     """
-    if " " in key.strip() and not Path(key).expanduser().exists():
+    if " " in key.strip() and not os.path.exists(keyfiles.named(key)):
         return key.strip()
-    return keyfiles.public_half(Path(key).expanduser())
+    return keyfiles.public_half(keyfiles.named(key))
 
 
 def _named(line: str, name: str | None) -> str:
@@ -145,7 +145,7 @@ def _comment(line: str) -> str:
 def _text(file: str) -> str:
     """What is in the file; ``-`` is the standard input."""
     try:
-        return sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
+        return sys.stdin.read() if file == "-" else keyfiles.named(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 

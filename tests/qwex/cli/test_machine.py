@@ -72,6 +72,7 @@ def test_what_a_terminal_must_not_be_told_is_written_out(capsys):
         (("create", "train", "--image", "debian"), "has no image"),
         (("create", "train", "-e", "FOO"), "NAME=VALUE"),
         (("create", "train", "--key", "/nowhere"), "/nowhere.pub"),
+        (("create", "train", "--key", "~nosuch/key"), "~nosuch/key cannot be read: there is no such file"),
         (("status", "nope"), "qwex machine list"),
         (("set", "nope"), "--idle 2h"),
         (("create", "train", "--idle", "2"), "'2' has no unit"),

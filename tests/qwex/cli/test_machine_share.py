@@ -140,11 +140,14 @@ def test_ssh_finds_a_machine_whose_door_nobody_kept_here(qwex, bob, train, home)
 REFUSED = {
     ("share", "train", "--key", "ssh-ed25519 AAAA qwex"): "a key named 'qwex' is let in already",
     ("share", "train", "--key", "/nowhere"): "--key: /nowhere cannot be read",
+    ("share", "train", "--key", "~nosuch/key"): "--key: ~nosuch/key cannot be read: there is no such file",
     ("share", "train", "--key", "no key"): "is no public key",
+    ("share", "train", "--key", "A" * 372): "cannot be read: File name too long",
     ("share", "train", "--remove", "ada"): "no key is named 'ada'",
     ("share", "none"): "qwex machine list",
     ("leave", "train"): "qwex machine delete",
     ("join", "/nowhere"): "/nowhere cannot be read",
+    ("join", "~nosuch/train.json"): "~nosuch/train.json cannot be read: No such file",
 }
 
 
@@ -153,6 +156,10 @@ def test_what_cannot_be_shared_is_refused_in_a_sentence(qwex, train):
         done = qwex("machine", *words)
         assert done.code != 0, words
         assert said in done.err
+
+
+def test_a_key_is_no_file_however_long_it_is(qwex, train):
+    assert qwex("machine", "share", "train", "--key", f"ssh-rsa {'A' * 372}").code == 0
 
 
 GOOD = {
