@@ -194,5 +194,9 @@ def test_of_what_somebody_wrote_only_what_means_something_is_taken():
 def test_an_odd_invitation_is_refused(change, error):
     with pytest.raises(error):
         read(json.dumps({**GOOD, **change}))
+
+
+@pytest.mark.parametrize("text", ["Dear Bob,", "", "[]", "[" * 100_000, '{"kind":' * 100_000, "9" * 5000])
+def test_what_is_no_invitation_is_said(text):
     with pytest.raises(ConfigError, match="no invitation"):
-        read("Dear Bob,")
+        read(text)
