@@ -40,7 +40,7 @@ def _invited(connection: Client, given: Given) -> int:
         record = connection.change_machine(record.name, add_keys=[line])
         note(f"{record.name} lets in {safe(_comment(line))}: within a minute where it runs", "green")
     elif given["person"]:
-        raise InvalidSpec.of("name", "--name is for the key that --key gives")
+        raise InvalidSpec.of("--name", "it is for the key that --key gives")
     else:
         note(f"{record.name} lets in {safe(', '.join(record.keys))}; another key with --key", "dim")
     sys.stdout.write(invitation.text())
@@ -74,7 +74,7 @@ def _join(given: Given) -> int:
     name = given["name"] or machine.name
     if not sharing.NAME.fullmatch(name):
         raise InvalidSpec.of(
-            "as", f"{name!r}: small letters, digits and '-', a letter first, at most 30, such as train"
+            "--as", f"{name!r}: small letters, digits and '-', a letter first, at most 30, such as train"
         )
     key = sshconfig.usable(keyfiles.shown(keyfiles.named(given["key"]))) if given["key"] else None
     sharing.accept(folder, invitation, name)

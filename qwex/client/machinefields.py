@@ -24,6 +24,7 @@ __all__ = [
     "MachineFlag",
     "changes",
     "check_unused",
+    "flag_of",
     "limits",
     "resources",
     "spec_of",
@@ -71,8 +72,23 @@ CREATE = (
 )
 
 _LIMITED = ("idle", "max_age")
+#: Where a machine's fields come from: its flags, some of them by other names, and those that a terminal alone has.
+_FLAGS = {flag.name: flag.long for flag in CREATE if flag.kind is not bool} | {
+    "memory": "--mem",
+    "password": "--password",
+    **dict.fromkeys(("keys", "add_keys"), "--key"),
+    "remove_keys": "--remove",
+}
 #: Flags that are fields of the spec as they stand.
 _PLAIN = ("image", "queue", "priority", "home", "storage_class", *_LIMITED, "pre_stop", "provider")
+
+
+def flag_of(field: str) -> str:
+    """``--mem`` of ``spec.resources.memory``, ``--env`` of ``env.A``; the field where no flag of a machine sets it."""
+    if field == "spec.name":
+        return "NAME"
+    path = field.removeprefix("spec.").removeprefix("changes.")
+    return _FLAGS.get(path.removeprefix("resources.").partition(".")[0], path)
 
 
 def spec_of(given: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -68,9 +68,11 @@ def test_what_a_terminal_must_not_be_told_is_written_out(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("create", "Bad_Name"), "small letters"),
+        (("create", "Bad_Name"), "error: NAME: 'Bad_Name': small letters"),
+        (("create", "train", "--cpu", "x"), "error: --cpu: 'x' is not an amount of CPU"),
+        (("create", "train", "--pre-stop", "x\udcff"), "error: --pre-stop: 'x\\udcff' is not text in UTF-8"),
         (("create", "train", "--image", "debian"), "has no image"),
-        (("create", "train", "-e", "FOO"), "NAME=VALUE"),
+        (("create", "train", "-e", "FOO"), "error: --env: 'FOO': write NAME=VALUE"),
         (("create", "train", "--key", "/nowhere"), "/nowhere.pub"),
         (("create", "train", "--key", "~nosuch/key"), "~nosuch/key cannot be read: there is no such file"),
         (("status", "nope"), "qwex machine list"),
