@@ -134,6 +134,8 @@ def test_the_other_commands(run, line, call, text):
     [
         ("", "name a command: list, create"),
         ("lst", "Did you mean 'list'"),
+        ("share train", "no command 'machine share' in a notebook. In a terminal: qwex machine share. See"),
+        ("port-forward train 6006", "In a terminal: qwex machine port-forward. See them all: %qwex machine --help"),
         ("stop", "write it as: %qwex machine stop NAME"),
         ("create train --gpus 1", "Did you mean '--gpu'"),
         ("create train --priority high", "is not a whole number"),
