@@ -188,6 +188,7 @@ class Wishes:
             machine.change(reason="", message="")
         machine.change(native_id=native_id, door=provider.door(native_id))
         provider.adopt(native_id)
+        machine.change(queue=machine.spec.queue or await self._providers.default_queue(provider.name))
 
     async def _native_id(self, machine: LiveMachine, provider: MachineProvider[Any]) -> str | None:
         """The provider's name of the machine: one whose start may have arrived is started again to learn it."""
