@@ -250,7 +250,7 @@ COMMAND = Group(
         "list": Command("list your machines", _list, (), (Flag("all", "--all", "everybody's", "-a"), JSON)),
         "status": Command("show a machine", _status, (_NAME,), (JSON,)),
         "start": Command(
-            "start a stopped machine, also with other resources; its home is as it was",
+            "start a stopped machine; what no flag says is as it was, and so is its home",
             _start,
             (_NAME,),
             (*_flags(*SIZE, DETACH), JSON),

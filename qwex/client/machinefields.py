@@ -46,11 +46,12 @@ class MachineFlag(NamedTuple):
     complete: str = ""
 
 
+#: Of a machine that there is they are as they were, where no flag says otherwise.
 SIZE = (
     MachineFlag("gpu", "--gpu", "GPUs: 1, A100:2; any of several with commas: H100,A100", "GPU"),
-    MachineFlag("cpu", "--cpu", "CPU cores (default 1)", "CORES"),
+    MachineFlag("cpu", "--cpu", "CPU cores", "CORES"),
     MachineFlag("mem", "--mem", "memory: 4Gi", "SIZE"),
-    MachineFlag("image", "--image", "container image, any with sh (default the site's)", "IMAGE"),
+    MachineFlag("image", "--image", "container image, any with sh", "IMAGE"),
 )
 LIMITS = (
     MachineFlag("idle", "--idle", "stop it when nobody has used it for so long: 2h", "TIME"),
@@ -58,8 +59,10 @@ LIMITS = (
 )
 DETACH = MachineFlag("detach", "--detach", "do not wait until it takes ssh", short="-d", kind=bool)
 PURGE = MachineFlag("purge", "--purge", "with its home and all that is in it", kind=bool)
+#: Of a new one.
+_DEFAULTS = {"cpu": " (default 1)", "image": " (default the site's)"}
 CREATE = (
-    *SIZE,
+    *(flag._replace(help=flag.help + _DEFAULTS.get(flag.name, "")) for flag in SIZE),
     MachineFlag("queue", "--queue", "queue to stand in", "NAME", "-q", complete="queue"),
     MachineFlag("priority", "--priority", "higher goes first (default 0)", "N", kind=int),
     MachineFlag("home", "--home", "size of the home (default 10Gi)", "SIZE"),

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from qwex.cli import machineshow
+from qwex.cli import machine, machineshow
 from qwex.machines import MachineEvent, MachineRecord, MachineState
 from qwex.machinewords import machine_row, machine_use
 
@@ -85,6 +85,15 @@ def test_what_cannot_be_is_refused_in_a_sentence(qwex, words, said, tmp_path):
     done = qwex("machine", *words, HOME=str(tmp_path))
     assert done.code != 0
     assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "default"), [("create", {"--cpu", "--image", "--priority"}), ("start", set()), ("set", set())]
+)
+def test_a_default_is_that_of_a_new_machine_alone(command, default):
+    flags = machine.COMMAND.commands[command].all_flags()
+    assert default <= {flag.long for flag in flags if "(default" in flag.help}
+    assert default or all("(default" not in flag.help for flag in flags)
 
 
 def test_without_machines_the_list_says_how_to_make_one(qwex, tmp_path):
