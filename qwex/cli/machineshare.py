@@ -38,7 +38,7 @@ def _invited(connection: Client, given: Given) -> int:
     if given["key"]:
         line = _named(_line(given["key"]), given["person"])
         record = connection.change_machine(record.name, add_keys=[line])
-        note(f"{record.name} lets in {safe(_comment(line))}: within a minute where it runs", "green")
+        note(f"{record.name} lets in {safe(record.keys[-1])}: within a minute where it runs", "green")
     elif given["person"]:
         raise InvalidSpec.of("--name", "it is for the key that --key gives")
     else:
@@ -107,14 +107,11 @@ def _leave(given: Given) -> int:
 
 
 def _key(given: Given) -> int:
-    import getpass
-    import platform
-
     file = files.identity(setup.folder())
     if given["file"]:
         say(str(file))
         return exits.OK
-    line = _named(files.public_key(setup.folder()), f"{getpass.getuser()}@{platform.node() or 'localhost'}")
+    line = files.public_key(setup.folder())
     if given["json"]:
         print_json({"key": line, "file": str(file)})
     else:
@@ -138,10 +135,6 @@ def _named(line: str, name: str | None) -> str:
     return " ".join([*line.split(" ", 2)[:2], name]) if name else line
 
 
-def _comment(line: str) -> str:
-    return line.split(" ", 2)[2] if line.count(" ") > 1 else "the key"
-
-
 def _text(file: str) -> str:
     """What is in the file; ``-`` is the standard input."""
     try:
@@ -159,7 +152,7 @@ COMMANDS = {
             Flag("key", "--key", "their public key, or the file that has it", "", str, metavar="KEY"),
             Flag("person", "--name", "what to call that key (default its comment)", "", str, metavar="WHO"),
             Flag("list", "--list", "only say whom it lets in"),
-            Flag("remove", "--remove", "let a key in no more: its name", "", str, many=True, metavar="WHO"),
+            Flag("remove", "--remove", "keep a key out: its name or fingerprint", "", str, many=True, metavar="WHO"),
             JSON,
         ),
         examples=(

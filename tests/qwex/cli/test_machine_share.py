@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import pwd
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from qwex.client.ssh.sharing import read
+from qwex.controller.machines.keys import key_name
 from qwex.errors import ConfigError, Conflict
 
 SSHD = Path("/usr/sbin/sshd")
@@ -57,13 +59,14 @@ def ssh(env, *words):
 def test_a_colleague_gets_in_and_out_again(qwex, bob, train, tmp_path):
     key = qwex("machine", "key", **bob).out
     assert key.startswith("ssh-ed25519 ")
-    assert "@" in key.split(" ")[2]
+    own = qwex("machine", "key").out.strip().split(" ", 2)[2]
+    assert own.endswith(f"@{platform.node()}")
     shared = qwex("machine", "share", "train", "--key", key, "--name", "bob")
     assert shared.code == 0, shared.err
     assert "qwex machine join FILE" in shared.err
     invitation = json.loads(shared.out)
     assert sorted(invitation["door"]) == ["box", "home"]
-    assert qwex("machine", "share", "train", "--list").out == "qwex\nbob\n"
+    assert qwex("machine", "share", "train", "--list").out == f"{own}\nbob\n"
 
     (tmp_path / "train.json").write_text(shared.out)
     joined = qwex("machine", "join", "train.json", **bob)
@@ -137,8 +140,20 @@ def test_ssh_finds_a_machine_whose_door_nobody_kept_here(qwex, bob, train, home)
     assert "there is no machine other here" in ssh(me, "qwex-other", "true").stderr
 
 
+def test_a_key_is_kept_out_by_each_name_that_is_told(qwex, bob, train):
+    own = qwex("machine", "key").out.strip()
+    fingerprint = key_name(" ".join(own.split(" ")[:2]))
+    shared = qwex("machine", "share", "train", "--key", "ssh-ed25519 AAAA")
+    told = shared.err.splitlines()[0].removeprefix("train lets in ").partition(": ")[0]
+    assert told == key_name("ssh-ed25519 AAAA")
+    for name in (own, own.split(" ", 2)[2], fingerprint):
+        removed = qwex("machine", "share", "train", "--remove", name)
+        assert (removed.code, removed.out.partition(";")[0]) == (0, f"train lets in {told}"), name
+        assert qwex("machine", "share", "train", "--key", own).code == 0
+
+
 REFUSED = {
-    ("share", "train", "--key", "ssh-ed25519 AAAA qwex"): "a key named 'qwex' is let in already",
+    ("share", "train", "--key", "ssh-ed25519 AAAA {own}"): "a key named '{own}' is let in already",
     ("share", "train", "--key", "/nowhere"): "--key: /nowhere cannot be read",
     ("share", "train", "--key", "~nosuch/key"): "--key: ~nosuch/key cannot be read: there is no such file",
     ("share", "train", "--key", "no key"): "is no public key",
@@ -152,10 +167,11 @@ REFUSED = {
 
 
 def test_what_cannot_be_shared_is_refused_in_a_sentence(qwex, train):
+    own = qwex("machine", "key").out.strip().split(" ", 2)[2]
     for words, said in REFUSED.items():
-        done = qwex("machine", *words)
+        done = qwex("machine", *(word.replace("{own}", own) for word in words))
         assert done.code != 0, words
-        assert said in done.err
+        assert said.replace("{own}", own) in done.err
 
 
 def test_a_key_is_no_file_however_long_it_is(qwex, train):
