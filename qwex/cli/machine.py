@@ -230,7 +230,17 @@ def _flags(*asked: MachineFlag) -> tuple[Flag, ...]:
     return tuple(Flag(**each._asdict()) for each in asked)
 
 
-COMMAND = Group(
+def _looked_after(command: Command) -> Command:
+    """The command; of a machine that it cannot be about, it says whose that is."""
+
+    def run(given: Given) -> int:
+        with doors.looked_after(setup.folder(), given["name"]):
+            return command.run(given)
+
+    return command._replace(run=run) if _NAME in command.words else command
+
+
+_GROUP = Group(
     "dev machines: a box with ssh and a home that stays",
     {
         "create": Command(
@@ -292,3 +302,4 @@ COMMAND = Group(
         ),
     },
 )
+COMMAND = _GROUP._replace(commands={name: _looked_after(command) for name, command in _GROUP.commands.items()})

@@ -9,7 +9,7 @@ from IPython.core.error import UsageError
 
 from qwex.cli import machine as in_terminal
 from qwex.client.ssh import doors, files, include
-from qwex.errors import Conflict
+from qwex.errors import Conflict, NotFound
 from qwex.machines import MachineRecord, MachineState
 from qwex.state import Why
 from qwex_magics import commands, machines
@@ -108,6 +108,15 @@ def test_a_name_that_ssh_has_for_another_machine_is_refused(run, tmp_path):
     doors.take(files.ssh_folder(tmp_path / "h"), replace(RUNS, user="bob"), "train")
     with pytest.raises(Conflict, match="ssh qwex-train is bob's machine"):
         run("create train", TRAIN)
+
+
+def test_one_that_was_joined_is_said_to_be_somebody_elses(run, tmp_path):
+    doors.take(files.ssh_folder(tmp_path / "h"), replace(RUNS, user="bob"), "train")
+    for line in ("stop train", "status train", "start train"):
+        with pytest.raises(NotFound, match="train is bob's machine"):
+            run(line, NotFound("ada has no machine 'train'"))
+    with pytest.raises(NotFound, match="no machine 'other'"):
+        run("stop other", NotFound("ada has no machine 'other'"))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from qwex.client.ssh import doors
 from qwex.client.ssh.sharing import read
 from qwex.controller.machines.keys import key_name
 from qwex.errors import ConfigError, Conflict
@@ -105,6 +106,25 @@ def test_a_name_that_a_joined_machine_has_is_not_taken(qwex, bob, train, tmp_pat
     made = qwex("machine", "create", "train", **bob)
     assert "ssh qwex-train" in made.out
     qwex("controller", "stop", **bob)
+
+
+def test_a_joined_machine_is_said_to_be_somebody_elses(qwex, home, boxes):
+    doors.take(home / "ssh", read(json.dumps(GOOD)).machine, "train")
+    for command in ("status", "why", "stop", "start", "delete", "events", "kernel", "share"):
+        done = qwex("machine", command, "train")
+        assert done.code == 3
+        assert "train is ada's machine" in done.err
+        assert "ssh qwex-train" in done.err
+        assert "qwex machine leave train" in done.err
+    assert "train is ada's machine" in qwex("machine", "set", "train", "--idle", "2h").err
+    assert "no machine 'other'" in qwex("machine", "stop", "other").err
+
+
+def test_ones_own_machine_is_looked_after_though_another_has_its_name(qwex, home, boxes):
+    assert qwex("machine", "create", "train", "--detach").code == 0
+    doors.leave(home / "ssh", "train")
+    doors.take(home / "ssh", read(json.dumps(GOOD)).machine, "train")
+    assert qwex("machine", "stop", "train").out.startswith("train is ")
 
 
 def test_another_host_key_of_a_joined_machine_is_refused(qwex, bob, train, tmp_path):
