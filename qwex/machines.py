@@ -110,7 +110,7 @@ class MachineRecord:
     #: Seconds without activity after which it is stopped, and seconds that it may run in one go.
     idle: float | None = None
     max_age: float | None = None
-    #: When something last went on in it, and what goes on now.
+    #: When something last went on in it, and what goes on now; None while nobody looks, or that is not known.
     active_at: float | None = None
     doing: tuple[str, ...] = ()
     #: The public half of its host key: ``ssh-ed25519 AAAA…``.

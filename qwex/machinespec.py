@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from qwex.quantities import parse_cpu, parse_duration, parse_gpu, parse_memory
 from qwex.spec import Label, Plain, Word
 
-__all__ = ["MACHINE_NAME", "MachineResources", "MachineSpec", "machine_id"]
+__all__ = ["MACHINE_NAME", "MachineResources", "MachineSpec", "PublicKey", "machine_id"]
 
 #: It is part of names of objects and of a host for ssh, so it is a DNS label with room for more.
 MACHINE_NAME = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
@@ -78,7 +78,7 @@ def _as_written(parse: Any) -> Any:
 
 
 def _gpus(text: Any) -> None:
-    for choice in str(text).split(","):
+    for choice in text.split(",") if isinstance(text, str) else (text,):
         parse_gpu(choice)
 
 

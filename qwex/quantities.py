@@ -60,7 +60,8 @@ def parse_job_memory(text: str | int) -> int:
 
 def parse_duration(text: str | float) -> float:
     """Seconds, from ``90``, ``90s``, ``15m``, ``1h30m`` or ``2d``; from a millisecond to ten years."""
-    written = format(text, ".6f") if isinstance(text, (int, float)) and abs(text) < _LONGEST_DURATION else str(text)
+    is_number = isinstance(text, (int, float)) and not isinstance(text, bool) and abs(text) < _LONGEST_DURATION
+    written = format(text, ".6f") if is_number else str(text)
     match = _DURATION.fullmatch(written.strip())
     days, hours, minutes, seconds = match.groups() if match else (None,) * 4
     total = int(days or 0) * 86400 + int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds or 0)
@@ -129,7 +130,8 @@ def parse_gpu(text: str | int) -> GpuRequest:
     """The GPU grammar: ``1``, ``A100:2``, ``A100:80GB:2``, ``24GB..80GB:1``, ``24GB..:1``."""
     parts = [part.strip() for part in str(text).strip().split(":")]
     count = int(parts.pop()) if _GPU_COUNT.fullmatch(parts[-1]) else 1
-    if not 1 <= count <= 4096 or len(parts) > 2 or "" in parts:
+    # Yes and no would be names of models.
+    if isinstance(text, bool) or not 1 <= count <= 4096 or len(parts) > 2 or "" in parts:
         raise _bad_gpu(text)
     model, low, high = "", 0, None
     for part in parts:

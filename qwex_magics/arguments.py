@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.error import UsageError
 
+from qwex.client import machinefields
 from qwex.errors import InvalidSpec
 from qwex.options import Flag, SubmitOptions, flag_of, flags
 from qwex_magics.line import listing, read
@@ -156,8 +157,12 @@ def _unknown(word: str, spellings: Sequence[str]) -> str:
 
 
 def by_flag(problems: Iterable[tuple[str, str]]) -> Problems:
-    """Problems of a spec, by the flags that its fields come from."""
-    return [(_FIELDS.get(field.partition(".")[0]) or flag_of(field), message) for field, message in problems]
+    """Problems of a spec, a job's or a machine's, by the flags that its fields come from."""
+    return [(_flag_of(field), message) for field, message in problems]
+
+
+def _flag_of(field: str) -> str:
+    return _FIELDS.get(field.partition(".")[0]) or flag_of(machinefields.flag_of(field))
 
 
 def names(given: Sequence[str], flag: str, problems: Problems) -> tuple[str, ...]:

@@ -71,7 +71,8 @@ def _run(shell: InteractiveShell, line: str, commands: dict[str, Command], above
     if not name:
         raise UsageError(f"name a command: {', '.join(commands)}. Explained by: {more}")
     if name not in commands:
-        raise UsageError(f"no command {above + name!r}.{nearest(name, list(commands))} See them all: {more}")
+        instead = _in_a_terminal(above + name) or f".{nearest(name, list(commands))}"
+        raise UsageError(f"no command {above + name!r}{instead} See them all: {more}")
     command = commands[name]
     if command.within:
         return _run(shell, rest, command.within(), f"{name} ")
@@ -83,6 +84,14 @@ def _run(shell: InteractiveShell, line: str, commands: dict[str, Command], above
     _count(command, parsed)
     refuse(parsed.problems)
     return command.call(shell, parsed)
+
+
+def _in_a_terminal(words: str) -> str:
+    """What is said of a command that a terminal alone has; else nothing."""
+    from qwex.cli import commands
+
+    there = words in commands.NAMES or commands.find(words.split())
+    return f" in a notebook. In a terminal: qwex {words}." if there else ""
 
 
 def _count(command: Command, parsed: Parsed) -> None:

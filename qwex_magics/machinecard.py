@@ -55,7 +55,7 @@ class MachineTable:
     def _table(self) -> Table:
         user = ("user",) if self._everybodys else ()
         rows = [machine_row(record, everybodys=self._everybodys) for record in self.records]
-        return Table(("name", "state", *user, "size", "queue", ""), rows)
+        return Table(("name", "state", *user, "size", "queue", "message"), rows)
 
 
 _NONE = "no machines. Make one with: %qwex machine create NAME --gpu 1"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from qwex.client.machinefields import CREATE, DETACH, LIMITS, PURGE, SIZE, changes, check_unused, limits, spec_of
-from qwex.client.ssh import files, setup
+from qwex.client.ssh import doors, files, setup
 from qwex.errors import ConfigError, Conflict
 from qwex.machines import MachineState
 from qwex.options import Flag
@@ -108,9 +108,19 @@ def _flags(*asked: MachineFlag) -> tuple[Flag, ...]:
     )
 
 
+def _looked_after(command: Command) -> Command:
+    """The command; of a machine that it cannot be about, it says whose that is."""
+
+    def call(shell: InteractiveShell, parsed: Parsed) -> Any:
+        with doors.looked_after(setup.folder(), parsed.plain[0]):
+            return command.call(shell, parsed)
+
+    return command._replace(call=call) if command.completes == "machine" else command
+
+
 _ONE: dict[str, Any] = {"words": (1, 1), "completes": "machine"}
 
-COMMANDS = {
+_COMMANDS = {
     "list": Command(
         "machine list [--all]", "your machines", _list, (Flag("all", "--all", "-a", bool, False, "", "everybody's"),)
     ),
@@ -137,3 +147,4 @@ COMMANDS = {
         **_ONE,
     ),
 }
+COMMANDS = {name: _looked_after(command) for name, command in _COMMANDS.items()}

@@ -19,7 +19,7 @@ def _gpus(given: Any) -> Any:
     """Simulated GPUs: how many, or in the GPU grammar (``A100:80GB:2``)."""
     text = str(given).strip()
     if text != "0":
-        parse_gpu(text)
+        parse_gpu(given)
     return text
 
 

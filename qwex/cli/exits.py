@@ -100,12 +100,13 @@ def report(error: QwexError, *, as_json: bool = False) -> None:
 
 
 def _lines(error: QwexError) -> list[str]:
-    """The error as a person at the command line reads it; fields of a job by the flags that set them."""
+    """The error as a person at the command line reads it; fields of a job or machine by the flags that set them."""
     problems = error.problems
     if isinstance(error, InvalidSpec):
+        from qwex.client import machinefields
         from qwex.options import flag_of
 
-        problems = tuple((flag_of(field), said) for field, said in problems)
+        problems = tuple((flag_of(machinefields.flag_of(field)), said) for field, said in problems)
     told = [f"{field}: {said}" if field else said for field, said in problems]
     if len(told) > 1:
         return [f"{len(told)} problems", *(f"  {line}" for line in told)]

@@ -7,7 +7,6 @@ import shlex
 import shutil
 from contextlib import suppress
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from qwex.cli import exits, gpus, machinecode, machinekernel, machineports, machineshare, machineshow
@@ -25,6 +24,7 @@ from qwex.machines import MachineState, host_alias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from qwex.client import Client
     from qwex.client.machinefields import MachineFlag
@@ -39,7 +39,7 @@ _NEW = Word("name", "NAME", "what to call it")
 
 def _create(given: Given) -> int:
     connection, folder = client(), setup.folder()
-    key = Path(given["key"]).expanduser() if given["key"] else None
+    key = keyfiles.named(given["key"]) if given["key"] else None
     spec = spec_of(given, [files.public_key(folder), *([keyfiles.public_half(key)] if key else [])])
     password, spec["password"] = passwords.made() if given["password"] else ("", "")
     if given["dry_run"]:
@@ -230,7 +230,17 @@ def _flags(*asked: MachineFlag) -> tuple[Flag, ...]:
     return tuple(Flag(**each._asdict()) for each in asked)
 
 
-COMMAND = Group(
+def _looked_after(command: Command) -> Command:
+    """The command; of a machine that it cannot be about, it says whose that is."""
+
+    def run(given: Given) -> int:
+        with doors.looked_after(setup.folder(), given["name"]):
+            return command.run(given)
+
+    return command._replace(run=run) if _NAME in command.words else command
+
+
+_GROUP = Group(
     "dev machines: a box with ssh and a home that stays",
     {
         "create": Command(
@@ -250,7 +260,7 @@ COMMAND = Group(
         "list": Command("list your machines", _list, (), (Flag("all", "--all", "everybody's", "-a"), JSON)),
         "status": Command("show a machine", _status, (_NAME,), (JSON,)),
         "start": Command(
-            "start a stopped machine, also with other resources; its home is as it was",
+            "start a stopped machine; what no flag says is as it was, and so is its home",
             _start,
             (_NAME,),
             (*_flags(*SIZE, DETACH), JSON),
@@ -292,3 +302,4 @@ COMMAND = Group(
         ),
     },
 )
+COMMAND = _GROUP._replace(commands={name: _looked_after(command) for name, command in _GROUP.commands.items()})

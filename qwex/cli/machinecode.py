@@ -25,7 +25,7 @@ def _code(given: Given) -> int:
     asked = given["editor"]
     if asked and asked not in EDITORS:
         raise InvalidSpec.of(
-            "editor", f"no editor {asked!r}.{nearest(asked, list(EDITORS))} One of: {', '.join(EDITORS)}"
+            "--editor", f"no editor {asked!r}.{nearest(asked, list(EDITORS))} One of: {', '.join(EDITORS)}"
         )
     host, path = _place(given["name"], given["path"])
     names = (asked,) if asked else tuple(EDITORS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwex.cli import exits
@@ -38,9 +38,9 @@ def _invited(connection: Client, given: Given) -> int:
     if given["key"]:
         line = _named(_line(given["key"]), given["person"])
         record = connection.change_machine(record.name, add_keys=[line])
-        note(f"{record.name} lets in {safe(_comment(line))}: within a minute where it runs", "green")
+        note(f"{record.name} lets in {safe(record.keys[-1])}: within a minute where it runs", "green")
     elif given["person"]:
-        raise InvalidSpec.of("name", "--name is for the key that --key gives")
+        raise InvalidSpec.of("--name", "it is for the key that --key gives")
     else:
         note(f"{record.name} lets in {safe(', '.join(record.keys))}; another key with --key", "dim")
     sys.stdout.write(invitation.text())
@@ -74,9 +74,9 @@ def _join(given: Given) -> int:
     name = given["name"] or machine.name
     if not sharing.NAME.fullmatch(name):
         raise InvalidSpec.of(
-            "as", f"{name!r}: small letters, digits and '-', a letter first, at most 30, such as train"
+            "--as", f"{name!r}: small letters, digits and '-', a letter first, at most 30, such as train"
         )
-    key = sshconfig.usable(keyfiles.shown(Path(given["key"]).expanduser())) if given["key"] else None
+    key = sshconfig.usable(keyfiles.shown(keyfiles.named(given["key"]))) if given["key"] else None
     sharing.accept(folder, invitation, name)
     if key:
         sshconfig.use_key(folder, name, key)
@@ -107,14 +107,11 @@ def _leave(given: Given) -> int:
 
 
 def _key(given: Given) -> int:
-    import getpass
-    import platform
-
     file = files.identity(setup.folder())
     if given["file"]:
         say(str(file))
         return exits.OK
-    line = _named(files.public_key(setup.folder()), f"{getpass.getuser()}@{platform.node() or 'localhost'}")
+    line = files.public_key(setup.folder())
     if given["json"]:
         print_json({"key": line, "file": str(file)})
     else:
@@ -128,9 +125,9 @@ def _line(key: str) -> str:
     Raises:
         ConfigError: the file has none.
     """
-    if " " in key.strip() and not Path(key).expanduser().exists():
+    if " " in key.strip() and not os.path.exists(keyfiles.named(key)):
         return key.strip()
-    return keyfiles.public_half(Path(key).expanduser())
+    return keyfiles.public_half(keyfiles.named(key))
 
 
 def _named(line: str, name: str | None) -> str:
@@ -138,14 +135,10 @@ def _named(line: str, name: str | None) -> str:
     return " ".join([*line.split(" ", 2)[:2], name]) if name else line
 
 
-def _comment(line: str) -> str:
-    return line.split(" ", 2)[2] if line.count(" ") > 1 else "the key"
-
-
 def _text(file: str) -> str:
     """What is in the file; ``-`` is the standard input."""
     try:
-        return sys.stdin.read() if file == "-" else Path(file).expanduser().read_text(encoding="utf-8")
+        return sys.stdin.read() if file == "-" else keyfiles.named(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
@@ -159,7 +152,7 @@ COMMANDS = {
             Flag("key", "--key", "their public key, or the file that has it", "", str, metavar="KEY"),
             Flag("person", "--name", "what to call that key (default its comment)", "", str, metavar="WHO"),
             Flag("list", "--list", "only say whom it lets in"),
-            Flag("remove", "--remove", "let a key in no more: its name", "", str, many=True, metavar="WHO"),
+            Flag("remove", "--remove", "keep a key out: its name or fingerprint", "", str, many=True, metavar="WHO"),
             JSON,
         ),
         examples=(

@@ -37,7 +37,8 @@ def table(records: Sequence[MachineRecord], *, everybodys: bool) -> None:
         return
     user = ("USER",) if everybodys else ()
     rows = [machine_row(each, everybodys=everybodys) for each in records]
-    print_table(("NAME", "STATE", *user, "SIZE", "QUEUE", ""), rows, [STYLES.get(each.state, "") for each in records])
+    headings = ("NAME", "STATE", *user, "SIZE", "QUEUE", "MESSAGE")
+    print_table(headings, rows, [STYLES.get(each.state, "") for each in records])
 
 
 def details(record: MachineRecord) -> None:

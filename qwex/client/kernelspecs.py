@@ -94,7 +94,7 @@ def is_listed(name: str) -> bool:
 def python_of(name: str) -> str:
     """The Python in the machine that the kernel is to run."""
     argv = _read(_file(name)).get("argv")
-    return argv[-2] if isinstance(argv, list) and len(argv) > 2 else PYTHON
+    return argv[-2] if isinstance(argv, list) and len(argv) > 2 and isinstance(argv[-2], str) else PYTHON
 
 
 def _spec(folder: Path, name: str, python: str) -> dict[str, Any]:
@@ -113,8 +113,15 @@ def _spec(folder: Path, name: str, python: str) -> dict[str, Any]:
 def _installed(folder: Path) -> list[str]:
     """The machines of that folder that Jupyter lists."""
     found = sorted(_kernels().glob(f"{_PREFIX}*/kernel.json"))
-    ours = [file for file in found if _read(file).get("metadata", {}).get("qwex", {}).get("folder") == str(folder)]
-    return [file.parent.name.removeprefix(_PREFIX) for file in ours]
+    return [file.parent.name.removeprefix(_PREFIX) for file in found if _folder_of(file) == str(folder)]
+
+
+def _folder_of(file: Path) -> Any:
+    """The folder that a kernelspec is of; somebody else's may be of any form."""
+    said: Any = _read(file)
+    for name in ("metadata", "qwex", "folder"):
+        said = said.get(name) if isinstance(said, dict) else None
+    return said
 
 
 def _file(name: str) -> Path:
@@ -125,7 +132,7 @@ def _read(file: Path) -> dict[str, Any]:
     """What a kernelspec says; nothing where it is not there or broken."""
     try:
         found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

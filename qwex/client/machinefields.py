@@ -24,6 +24,7 @@ __all__ = [
     "MachineFlag",
     "changes",
     "check_unused",
+    "flag_of",
     "limits",
     "resources",
     "spec_of",
@@ -45,11 +46,12 @@ class MachineFlag(NamedTuple):
     complete: str = ""
 
 
+#: Of a machine that there is they are as they were, where no flag says otherwise.
 SIZE = (
     MachineFlag("gpu", "--gpu", "GPUs: 1, A100:2; any of several with commas: H100,A100", "GPU"),
-    MachineFlag("cpu", "--cpu", "CPU cores (default 1)", "CORES"),
+    MachineFlag("cpu", "--cpu", "CPU cores", "CORES"),
     MachineFlag("mem", "--mem", "memory: 4Gi", "SIZE"),
-    MachineFlag("image", "--image", "container image, any with sh (default the site's)", "IMAGE"),
+    MachineFlag("image", "--image", "container image, any with sh", "IMAGE"),
 )
 LIMITS = (
     MachineFlag("idle", "--idle", "stop it when nobody has used it for so long: 2h", "TIME"),
@@ -57,8 +59,10 @@ LIMITS = (
 )
 DETACH = MachineFlag("detach", "--detach", "do not wait until it takes ssh", short="-d", kind=bool)
 PURGE = MachineFlag("purge", "--purge", "with its home and all that is in it", kind=bool)
+#: Of a new one.
+_DEFAULTS = {"cpu": " (default 1)", "image": " (default the site's)"}
 CREATE = (
-    *SIZE,
+    *(flag._replace(help=flag.help + _DEFAULTS.get(flag.name, "")) for flag in SIZE),
     MachineFlag("queue", "--queue", "queue to stand in", "NAME", "-q", complete="queue"),
     MachineFlag("priority", "--priority", "higher goes first (default 0)", "N", kind=int),
     MachineFlag("home", "--home", "size of the home (default 10Gi)", "SIZE"),
@@ -71,8 +75,23 @@ CREATE = (
 )
 
 _LIMITED = ("idle", "max_age")
+#: Where a machine's fields come from: its flags, some of them by other names, and those that a terminal alone has.
+_FLAGS = {flag.name: flag.long for flag in CREATE if flag.kind is not bool} | {
+    "memory": "--mem",
+    "password": "--password",
+    **dict.fromkeys(("keys", "add_keys"), "--key"),
+    "remove_keys": "--remove",
+}
 #: Flags that are fields of the spec as they stand.
 _PLAIN = ("image", "queue", "priority", "home", "storage_class", *_LIMITED, "pre_stop", "provider")
+
+
+def flag_of(field: str) -> str:
+    """``--mem`` of ``spec.resources.memory``, ``--env`` of ``env.A``; the field where no flag of a machine sets it."""
+    if field == "spec.name":
+        return "NAME"
+    path = field.removeprefix("spec.").removeprefix("changes.")
+    return _FLAGS.get(path.removeprefix("resources.").partition(".")[0], path)
 
 
 def spec_of(given: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

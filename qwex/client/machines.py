@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from qwex.client.follow import Patience
 from qwex.client.http import DeadlineError, LostError
 from qwex.client.listing import query
 from qwex.client.sse import frames
-from qwex.errors import ControllerUnavailable, InvalidSpec
+from qwex.errors import ControllerUnavailable, InvalidSpec, NotFound
 from qwex.machines import MachineEvent, MachineRecord, MachineState
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ __all__ = ["Machines"]
 
 #: Seconds before the reason is asked for again, while nothing is heard of the machine.
 _PAUSES = (1.0, 1.0, 2.0, 4.0, 8.0)
+#: What may be meant for a name: the controller knows the nearest one. Anything else would be another path.
+_NAME = re.compile(r"[\w-]+")
 
 
 class Machines:
@@ -168,4 +171,6 @@ async def _change_of(machine_id: str, body: AsyncIterator[bytes]) -> None:
 
 
 def _path(name: str, *more: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise NotFound(f"no machine {name!r}. See them with: qwex machine list")
     return "/".join(["/machines", quote(name, safe=""), *more])

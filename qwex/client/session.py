@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import qwex
 from qwex.client import daemon, http
 from qwex.client.address import Address
+from qwex.client.bodies import encoded
 from qwex.client.http import SILENCE, Chunked, Connection, DeadlineError, LostError, Request, SilentError
 from qwex.client.problems import error_of
 from qwex.errors import ControllerUnavailable
@@ -261,7 +262,7 @@ class Session:
         if self.settings.token:
             common.append(("authorization", f"Bearer {self.settings.token}"))
         if body is not None and not isinstance(body, (bytes, memoryview, Chunked)):
-            body = json.dumps(body, separators=(",", ":")).encode()
+            body = encoded(body)
             common.append(("content-type", "application/json"))
         return Request(method, self._address.prefix + target, body or b"", (*common, *headers), repeatable)
 

@@ -14,6 +14,13 @@ def test_variables_are_what_a_shell_can_export(name: str) -> None:
     assert MachineSpec(name="train", env={name: 'a "b" $c \u00e9'}).env == {name: 'a "b" $c \u00e9'}
 
 
+@pytest.mark.parametrize("field", ["idle", "max_age", "grace", "home", "resources.gpu", "resources.cpu"])
+def test_yes_is_no_amount(field: str) -> None:
+    part, _, name = field.partition(".")
+    with pytest.raises(InvalidSpec, match=f"{field}: True is not "):
+        validated(MachineSpec, **{"name": "train", part: {name: True} if name else True})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

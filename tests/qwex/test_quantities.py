@@ -85,6 +85,13 @@ def test_nonsense_is_refused_with_an_example(parse: object, text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize("parse", [parse_cpu, parse_memory, parse_duration, parse_gpu])
+@pytest.mark.parametrize("given", [True, False])
+def test_yes_and_no_are_no_amounts(parse: object, given: bool) -> None:
+    with pytest.raises(ValueError, match=f"{given} is not .*; write"):
+        parse(given)
+
+
 @pytest.mark.parametrize("parse", [parse_cpu, parse_memory, parse_duration])
 @pytest.mark.parametrize("text", ["nan", "inf", "2x", "1m2h", "1 2"])
 def test_nonsense_is_no_amount(parse: object, text: str) -> None:

@@ -69,3 +69,9 @@ def test_a_specs_problems_are_told_by_the_flags():
     fields = ("resources.gpu", "resources.memory", "env.A", "backend_options.x", "timeout", "retry_on.0", "source")
     flagged = ("--gpu", "--mem", "--env", "--option", "--time", "--retry-on", "source")
     assert by_flag((field, "bad") for field in fields) == [(flag, "bad") for flag in flagged]
+
+
+def test_a_machines_problems_are_told_by_the_flags():
+    fields = ("spec.resources.cpu", "resources.gpu", "spec.storage_class", "idle", "spec.provider", "spec.name")
+    flagged = ("--cpu", "--gpu", "--storage-class", "--idle", "--on", "NAME")
+    assert by_flag((field, "bad") for field in fields) == [(flag, "bad") for flag in flagged]

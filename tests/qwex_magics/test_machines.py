@@ -9,7 +9,7 @@ from IPython.core.error import UsageError
 
 from qwex.cli import machine as in_terminal
 from qwex.client.ssh import doors, files, include
-from qwex.errors import Conflict
+from qwex.errors import Conflict, NotFound
 from qwex.machines import MachineRecord, MachineState
 from qwex.state import Why
 from qwex_magics import commands, machines
@@ -110,6 +110,15 @@ def test_a_name_that_ssh_has_for_another_machine_is_refused(run, tmp_path):
         run("create train", TRAIN)
 
 
+def test_one_that_was_joined_is_said_to_be_somebody_elses(run, tmp_path):
+    doors.take(files.ssh_folder(tmp_path / "h"), replace(RUNS, user="bob"), "train")
+    for line in ("stop train", "status train", "start train"):
+        with pytest.raises(NotFound, match="train is bob's machine"):
+            run(line, NotFound("ada has no machine 'train'"))
+    with pytest.raises(NotFound, match="no machine 'other'"):
+        run("stop other", NotFound("ada has no machine 'other'"))
+
+
 @pytest.mark.parametrize(
     ("line", "call", "text"),
     [
@@ -134,6 +143,8 @@ def test_the_other_commands(run, line, call, text):
     [
         ("", "name a command: list, create"),
         ("lst", "Did you mean 'list'"),
+        ("share train", "no command 'machine share' in a notebook. In a terminal: qwex machine share. See"),
+        ("port-forward train 6006", "In a terminal: qwex machine port-forward. See them all: %qwex machine --help"),
         ("stop", "write it as: %qwex machine stop NAME"),
         ("create train --gpus 1", "Did you mean '--gpu'"),
         ("create train --priority high", "is not a whole number"),

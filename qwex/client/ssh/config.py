@@ -103,8 +103,8 @@ def usable(key: Path) -> Path:
     Raises:
         ConfigError: there is none, or ssh could not read its name.
     """
-    given = Path(os.path.abspath(key.expanduser()))
-    if not given.is_file():
+    given = Path(os.path.abspath(os.path.expanduser(key)))
+    if not os.path.isfile(given):
         raise ConfigError(f"there is no key {given}: name the file with its private half, or its .pub for an agent's")
     try:
         _quoted(given)

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qwex.client.ssh import config, files
 from qwex.client.ssh.proxy import kept
-from qwex.errors import ConfigError
+from qwex.errors import ConfigError, NotFound
 from qwex.machines import host_alias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from qwex.machines import MachineRecord
 
-__all__ = ["GROUP", "elsewhere", "forget", "held", "joined", "keep", "leave", "names", "place_of", "put", "take"]
+__all__ = [
+    "GROUP",
+    "elsewhere",
+    "forget",
+    "held",
+    "joined",
+    "keep",
+    "leave",
+    "looked_after",
+    "names",
+    "place_of",
+    "put",
+    "take",
+]
 
 #: The group of entry points of the functions that open doors.
 GROUP = "qwex.doors"
@@ -92,6 +106,24 @@ def joined(folder: Path) -> dict[str, str]:
     """The machines that others share with this user: whose they are, by the names that ssh has for them."""
     known = {name: kept(str(folder), name) for name in names(folder)}
     return {name: found["user"] for name, found in known.items() if found.get("user")}
+
+
+@contextmanager
+def looked_after(folder: Path, name: str) -> Iterator[None]:
+    """Say of a machine that somebody else shares, and that the controller does not know, whose it is.
+
+    Raises:
+        NotFound: as the controller does, or with that.
+    """
+    try:
+        yield
+    except NotFound:
+        if (user := joined(folder).get(name)) is None:
+            raise
+        raise NotFound(
+            f"{name} is {user}'s machine, which you joined: ssh {host_alias(name)} leads there. Only {user} can see "
+            f"how it stands, start it and stop it. Have ssh forget it with: qwex machine leave {name}"
+        ) from None
 
 
 def names(folder: Path) -> list[str]:

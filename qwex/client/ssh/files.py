@@ -92,10 +92,22 @@ def identity(folder: Path) -> Path:
     key = folder / _KEY
     try:
         with locked(folder):
-            make_key(key, "qwex")
+            make_key(key, "" if key.exists() else _owner())
     except OSError as error:
         raise ConfigError(f"the key {key} cannot be made: {error.strerror or error}") from None
     return key
+
+
+def _owner() -> str:
+    """Whose the key is, for all who let it in."""
+    import getpass
+    import platform
+
+    try:
+        person = getpass.getuser()
+    except (KeyError, OSError):  # the system has no name for them
+        person = "qwex"
+    return f"{person}@{platform.node() or 'localhost'}"
 
 
 def public_key(folder: Path) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from qwex.errors import ConfigError
 
-__all__ = ["public_half", "shown"]
+__all__ = ["named", "public_half", "shown"]
 
 #: More is no file of a key's.
 _MOST = 64_000
+
+
+def named(text: str) -> Path:
+    """The file of that name; ``~`` is a home, where there is one."""
+    return Path(os.path.expanduser(text))  # that of Path raises
 
 
 def public_half(key: Path) -> str:
@@ -18,7 +24,7 @@ def public_half(key: Path) -> str:
     Raises:
         ConfigError: there is not exactly one; what is private is not read on.
     """
-    if key.is_dir():
+    if os.path.isdir(key):
         raise ConfigError(f"--key: {key} is a folder; name the file of a key in it")
     file = _public_file(key)
     text = _text(file, key)
@@ -39,12 +45,12 @@ def public_half(key: Path) -> str:
 def shown(key: Path) -> Path:
     """What ssh is told of the key: its private half, or the public one where only an agent has the other."""
     private = key.with_suffix("") if key.suffix == ".pub" else key
-    return private if private.is_file() else _public_file(key)
+    return private if os.path.isfile(private) else _public_file(key)
 
 
 def _public_file(key: Path) -> Path:
     beside = Path(f"{key}.pub")
-    return key if key.suffix == ".pub" or (key.is_file() and not beside.exists()) else beside
+    return key if key.suffix == ".pub" or (os.path.isfile(key) and not os.path.exists(beside)) else beside
 
 
 def _text(file: Path, key: Path) -> str:

@@ -65,7 +65,7 @@ def read(text: str) -> Invitation:
     """
     try:
         raw = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigError("this is no invitation; one is made with: qwex machine share NAME > FILE") from None
     if not isinstance(raw, dict) or raw.get("kind") != _KIND:
         raise ConfigError("this is no invitation; one is made with: qwex machine share NAME > FILE")

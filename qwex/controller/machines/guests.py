@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from qwex.controller.machines.keys import key_name
 from qwex.errors import InvalidSpec, nearest
+from qwex.machinespec import PublicKey
+from qwex.spec import validated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,28 +17,31 @@ if TYPE_CHECKING:
 __all__ = ["with_guests"]
 
 
+class _Guests(BaseModel):
+    """What changes say of keys."""
+
+    keys: list[PublicKey] | None = None
+    add_keys: list[PublicKey] | None = None
+    remove_keys: list[str] | None = None
+
+
 def with_guests(keys: Sequence[str], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes with all ``keys`` as they are to be, in place of ``add_keys`` and ``remove_keys``.
 
     Raises:
-        InvalidSpec: two keys would have the same name, or there is none of the name.
+        InvalidSpec: one is no key, two keys would have the same name, or there is none of the name.
     """
     rest = {name: value for name, value in changes.items() if name not in ("add_keys", "remove_keys")}
     if len(rest) == len(changes):
         return rest
-    now = list(rest.get("keys") or keys)
-    for line in _lines(changes, "add_keys"):
-        now = _added(now, line.strip())
-    for name in _lines(changes, "remove_keys"):
+    said = {name: changes[name] for name in _Guests.model_fields if name in changes}
+    given: _Guests = validated(_Guests.model_validate, said)
+    now = given.keys or [] if "keys" in said else [*keys]
+    for line in given.add_keys or ():
+        now = _added(now, line)
+    for name in given.remove_keys or ():
         now = _removed(now, name.strip())
     return {**rest, "keys": now}
-
-
-def _lines(changes: Mapping[str, Any], field: str) -> list[str]:
-    given = changes.get(field) or []
-    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
-        raise InvalidSpec.of(field, "a list of texts")
-    return given
 
 
 def _added(keys: list[str], line: str) -> list[str]:

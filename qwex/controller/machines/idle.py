@@ -99,18 +99,20 @@ class Policies:
             return MachineReason.TOO_OLD
         provider = await self._providers.get(machine.record.provider)
         found = await asyncio.wait_for(provider.activity(machine.record.native_id or ""), _ANSWER)
-        # What is not known stops nothing.
-        if found is None or not _runs(machine):
+        if not (_runs(machine) and self.watches(machine)):
             return None
         await self._note(machine, found)
+        # What is not known stops nothing.
+        if found is None:
+            return None
         # Both times are the machine's own, so that its clock may be wrong.
         quiet = min(found.at - found.active_at, _age(machine))
         limit = machine.record.idle if machine.record.idle is not None else float("inf")
         return MachineReason.IDLE if not found.doing and quiet >= limit else None
 
-    async def _note(self, machine: LiveMachine, found: Activity) -> None:
+    async def _note(self, machine: LiveMachine, found: Activity | None) -> None:
         before = machine.record
-        machine.change(active_at=found.active_at, doing=tuple(found.doing))
+        machine.change(active_at=found and found.active_at, doing=tuple(found.doing) if found else ())
         if machine.record != before:
             self.on_note(machine)
             await self._store.save(machine)

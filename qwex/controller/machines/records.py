@@ -35,10 +35,13 @@ def recorded(spec: MachineSpec, caller: Caller, provider: str) -> LiveMachine:
 
 
 def shown_of(spec: MachineSpec) -> dict[str, Any]:
-    """What a record shows of a spec."""
-    same = {name: getattr(spec, name) for name in ("image", "queue", "idle", "max_age")}
+    """What a record shows of a spec; the queue of one that names none is the provider's."""
+    same = {name: getattr(spec, name) for name in ("image", "idle", "max_age")}
+    same |= {"queue": spec.queue} if spec.queue else {}
     keys = tuple(map(key_name, spec.keys))
-    return {**same, "resources": spec.resources.model_dump(), "home_size": spec.home, "keys": keys}
+    # Without a limit nobody looks any more what goes on.
+    unknown = {"active_at": None, "doing": ()} if spec.idle is None and spec.max_age is None else {}
+    return {**same, **unknown, "resources": spec.resources.model_dump(), "home_size": spec.home, "keys": keys}
 
 
 def shown_to(record: MachineRecord, caller: Caller) -> MachineRecord:

@@ -188,6 +188,7 @@ class Wishes:
             machine.change(reason="", message="")
         machine.change(native_id=native_id, door=provider.door(native_id))
         provider.adopt(native_id)
+        machine.change(queue=machine.spec.queue or await self._providers.default_queue(provider.name))
 
     async def _native_id(self, machine: LiveMachine, provider: MachineProvider[Any]) -> str | None:
         """The provider's name of the machine: one whose start may have arrived is started again to learn it."""
@@ -261,7 +262,7 @@ def _told(machine: LiveMachine, status: MachineStatus) -> dict[str, Any]:
         said["run"] = status.run
     runs = status.state is MachineState.RUNNING
     if runs and (record.state is not MachineState.RUNNING or said.get("run", record.run) != record.run):
-        said |= {"started_at": now, "active_at": now, "doing": ()}
+        said |= {"started_at": now, "active_at": None, "doing": ()}
     if status.state in _ENDED and record.state not in _ENDED:
         said |= {"stopped_at": now, "doing": ()}
     if not status.reason and status.state in (MachineState.STOPPING, MachineState.STOPPED):

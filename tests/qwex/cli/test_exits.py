@@ -62,7 +62,24 @@ def test_one_problem_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("field", "flag"),
-    [("resources.memory", "--mem"), ("mem", "--mem"), ("env.A", "--env"), ("retries.exit_codes.0", "--retry-on")],
+    [
+        ("resources.memory", "--mem"),
+        ("mem", "--mem"),
+        ("env.A", "--env"),
+        ("retries.exit_codes.0", "--retry-on"),
+        ("name", "--name"),
+        ("spec.resources.cpu", "--cpu"),
+        ("spec.resources.memory", "--mem"),
+        ("spec.max_age", "--max-age"),
+        ("spec.env.A", "--env"),
+        ("spec.provider", "--on"),
+        ("spec.keys.1", "--key"),
+        ("spec.name", "NAME"),
+        ("spec.grace", "grace"),
+        ("changes.idle", "--idle"),
+        ("changes.remove_keys.0", "--remove"),
+        ("pre_stop", "--pre-stop"),
+    ],
 )
 def test_a_field_is_named_by_its_flag(field: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     exits.report(errors.InvalidSpec.of(field, "bad"))

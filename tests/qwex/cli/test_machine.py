@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from qwex.cli import machineshow
+from qwex.cli import machine, machineshow
 from qwex.machines import MachineEvent, MachineRecord, MachineState
 from qwex.machinewords import machine_row, machine_use
 
@@ -68,10 +68,13 @@ def test_what_a_terminal_must_not_be_told_is_written_out(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("create", "Bad_Name"), "small letters"),
+        (("create", "Bad_Name"), "error: NAME: 'Bad_Name': small letters"),
+        (("create", "train", "--cpu", "x"), "error: --cpu: 'x' is not an amount of CPU"),
+        (("create", "train", "--pre-stop", "x\udcff"), "error: --pre-stop: 'x\\udcff' is not text in UTF-8"),
         (("create", "train", "--image", "debian"), "has no image"),
-        (("create", "train", "-e", "FOO"), "NAME=VALUE"),
+        (("create", "train", "-e", "FOO"), "error: --env: 'FOO': write NAME=VALUE"),
         (("create", "train", "--key", "/nowhere"), "/nowhere.pub"),
+        (("create", "train", "--key", "~nosuch/key"), "~nosuch/key cannot be read: there is no such file"),
         (("status", "nope"), "qwex machine list"),
         (("set", "nope"), "--idle 2h"),
         (("create", "train", "--idle", "2"), "'2' has no unit"),
@@ -82,6 +85,15 @@ def test_what_cannot_be_is_refused_in_a_sentence(qwex, words, said, tmp_path):
     done = qwex("machine", *words, HOME=str(tmp_path))
     assert done.code != 0
     assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "default"), [("create", {"--cpu", "--image", "--priority"}), ("start", set()), ("set", set())]
+)
+def test_a_default_is_that_of_a_new_machine_alone(command, default):
+    flags = machine.COMMAND.commands[command].all_flags()
+    assert default <= {flag.long for flag in flags if "(default" in flag.help}
+    assert default or all("(default" not in flag.help for flag in flags)
 
 
 def test_without_machines_the_list_says_how_to_make_one(qwex, tmp_path):

@@ -36,6 +36,9 @@ def test_one_command_and_ssh_works_and_the_home_stays(here, tmp_path):
     inside = ssh(tmp_path, "echo kept > note; pwd; exit 3")
     assert inside.returncode == 3, inside.stderr
     assert f"vscode-remote/ssh-remote+qwex-train{inside.stdout.strip()}" in made.out
+    head, row = here("list").out.splitlines()
+    assert head.split() == ["NAME", "STATE", "SIZE", "QUEUE", "MESSAGE"]
+    assert row.split() == ["train", "RUNNING", "1", "cpu", "default"]
     assert "4 cores" in here("create", "large", "--cpu", "4").err
     running = here("start", "train", "--cpu", "2")
     assert (running.code, "Stop it first: qwex machine stop train" in running.err) == (1, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import pwd
 import shutil
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from qwex.client.ssh import doors
 from qwex.client.ssh.sharing import read
+from qwex.controller.machines.keys import key_name
 from qwex.errors import ConfigError, Conflict
 
 SSHD = Path("/usr/sbin/sshd")
@@ -57,13 +60,14 @@ def ssh(env, *words):
 def test_a_colleague_gets_in_and_out_again(qwex, bob, train, tmp_path):
     key = qwex("machine", "key", **bob).out
     assert key.startswith("ssh-ed25519 ")
-    assert "@" in key.split(" ")[2]
+    own = qwex("machine", "key").out.strip().split(" ", 2)[2]
+    assert own.endswith(f"@{platform.node()}")
     shared = qwex("machine", "share", "train", "--key", key, "--name", "bob")
     assert shared.code == 0, shared.err
     assert "qwex machine join FILE" in shared.err
     invitation = json.loads(shared.out)
     assert sorted(invitation["door"]) == ["box", "home"]
-    assert qwex("machine", "share", "train", "--list").out == "qwex\nbob\n"
+    assert qwex("machine", "share", "train", "--list").out == f"{own}\nbob\n"
 
     (tmp_path / "train.json").write_text(shared.out)
     joined = qwex("machine", "join", "train.json", **bob)
@@ -104,6 +108,25 @@ def test_a_name_that_a_joined_machine_has_is_not_taken(qwex, bob, train, tmp_pat
     qwex("controller", "stop", **bob)
 
 
+def test_a_joined_machine_is_said_to_be_somebody_elses(qwex, home, boxes):
+    doors.take(home / "ssh", read(json.dumps(GOOD)).machine, "train")
+    for command in ("status", "why", "stop", "start", "delete", "events", "kernel", "share"):
+        done = qwex("machine", command, "train")
+        assert done.code == 3
+        assert "train is ada's machine" in done.err
+        assert "ssh qwex-train" in done.err
+        assert "qwex machine leave train" in done.err
+    assert "train is ada's machine" in qwex("machine", "set", "train", "--idle", "2h").err
+    assert "no machine 'other'" in qwex("machine", "stop", "other").err
+
+
+def test_ones_own_machine_is_looked_after_though_another_has_its_name(qwex, home, boxes):
+    assert qwex("machine", "create", "train", "--detach").code == 0
+    doors.leave(home / "ssh", "train")
+    doors.take(home / "ssh", read(json.dumps(GOOD)).machine, "train")
+    assert qwex("machine", "stop", "train").out.startswith("train is ")
+
+
 def test_another_host_key_of_a_joined_machine_is_refused(qwex, bob, train, tmp_path):
     invitation = json.loads(qwex("machine", "share", "train").out)
     (tmp_path / "train.json").write_text(json.dumps(invitation))
@@ -137,22 +160,42 @@ def test_ssh_finds_a_machine_whose_door_nobody_kept_here(qwex, bob, train, home)
     assert "there is no machine other here" in ssh(me, "qwex-other", "true").stderr
 
 
+def test_a_key_is_kept_out_by_each_name_that_is_told(qwex, bob, train):
+    own = qwex("machine", "key").out.strip()
+    fingerprint = key_name(" ".join(own.split(" ")[:2]))
+    shared = qwex("machine", "share", "train", "--key", "ssh-ed25519 AAAA")
+    told = shared.err.splitlines()[0].removeprefix("train lets in ").partition(": ")[0]
+    assert told == key_name("ssh-ed25519 AAAA")
+    for name in (own, own.split(" ", 2)[2], fingerprint):
+        removed = qwex("machine", "share", "train", "--remove", name)
+        assert (removed.code, removed.out.partition(";")[0]) == (0, f"train lets in {told}"), name
+        assert qwex("machine", "share", "train", "--key", own).code == 0
+
+
 REFUSED = {
-    ("share", "train", "--key", "ssh-ed25519 AAAA qwex"): "a key named 'qwex' is let in already",
+    ("share", "train", "--key", "ssh-ed25519 AAAA {own}"): "a key named '{own}' is let in already",
     ("share", "train", "--key", "/nowhere"): "--key: /nowhere cannot be read",
+    ("share", "train", "--key", "~nosuch/key"): "--key: ~nosuch/key cannot be read: there is no such file",
     ("share", "train", "--key", "no key"): "is no public key",
+    ("share", "train", "--key", "A" * 372): "cannot be read: File name too long",
     ("share", "train", "--remove", "ada"): "no key is named 'ada'",
     ("share", "none"): "qwex machine list",
     ("leave", "train"): "qwex machine delete",
     ("join", "/nowhere"): "/nowhere cannot be read",
+    ("join", "~nosuch/train.json"): "~nosuch/train.json cannot be read: No such file",
 }
 
 
 def test_what_cannot_be_shared_is_refused_in_a_sentence(qwex, train):
+    own = qwex("machine", "key").out.strip().split(" ", 2)[2]
     for words, said in REFUSED.items():
-        done = qwex("machine", *words)
+        done = qwex("machine", *(word.replace("{own}", own) for word in words))
         assert done.code != 0, words
-        assert said in done.err
+        assert said.replace("{own}", own) in done.err
+
+
+def test_a_key_is_no_file_however_long_it_is(qwex, train):
+    assert qwex("machine", "share", "train", "--key", f"ssh-rsa {'A' * 372}").code == 0
 
 
 GOOD = {
@@ -187,5 +230,9 @@ def test_of_what_somebody_wrote_only_what_means_something_is_taken():
 def test_an_odd_invitation_is_refused(change, error):
     with pytest.raises(error):
         read(json.dumps({**GOOD, **change}))
+
+
+@pytest.mark.parametrize("text", ["Dear Bob,", "", "[]", "[" * 100_000, '{"kind":' * 100_000, "9" * 5000])
+def test_what_is_no_invitation_is_said(text):
     with pytest.raises(ConfigError, match="no invitation"):
-        read("Dear Bob,")
+        read(text)

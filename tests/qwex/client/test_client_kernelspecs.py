@@ -70,6 +70,34 @@ def test_what_is_not_ours_stays(data, folder, tmp_path):
     assert listed(data) == ["python3", "qwex-machine-eval", "qwex-machine-list", "qwex-machine-odd"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        '{"metadata": null}',
+        '{"metadata": [1]}',
+        '{"metadata": {"qwex": null}}',
+        '{"metadata": {"qwex": "x"}}',
+        '{"metadata": {"qwex": {"folder": 1}}}',
+        "[" * 100_000,
+    ],
+)
+def test_an_odd_one_of_somebody_elses_is_left_alone(data, folder, text):
+    kernelspecs.install(folder, "train")
+    odd = data / "kernels" / "qwex-machine-odd" / "kernel.json"
+    odd.parent.mkdir()
+    odd.write_text(text)
+    kernelspecs.keep(folder, ["train"], add=False)
+    assert [file.parent.name for file in kernelspecs.uninstall(folder)] == ["qwex-machine-train"]
+    assert odd.read_text() == text
+
+
+@pytest.mark.parametrize("argv", ["null", "[1, 2, 3]", '["python", {}, "-m"]'])
+def test_a_python_that_is_none_is_the_usual_one(data, folder, argv):
+    kernelspecs.install(folder, "train").write_text(f'{{"argv": {argv}}}')
+    assert kernelspecs.python_of("train") == kernelspecs.PYTHON
+
+
 def test_a_folder_that_cannot_be_written_is_said(data, folder):
     data.write_text("")
     with pytest.raises(ConfigError, match=r"kernel\.json cannot be written: Not a directory"):

@@ -80,3 +80,31 @@ def test_one_that_does_not_come_up_is_told_once(follow):
 def test_one_that_is_deleted_meanwhile_is_said(follow):
     with pytest.raises(NotFound):
         follow(["QUEUED"], [stream(SUBSCRIBED, change())])
+
+
+CALLS = {
+    "machine": lambda client, name: client.machine(name),
+    "why": lambda client, name: client.machine_why(name),
+    "events": lambda client, name: client.machine_events(name),
+    "start": lambda client, name: client.start_machine(name),
+    "stop": lambda client, name: client.stop_machine(name),
+    "change": lambda client, name: client.change_machine(name, idle="2h"),
+    "delete": lambda client, name: client.delete_machine(name, purge=True),
+    "follow": lambda client, name: next(client.follow_machine(name)),
+}
+
+
+@pytest.mark.parametrize("name", ["", "/", "..", "train/why", "train?purge=1", "a b", "x\udcff"])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_what_can_be_no_name_is_asked_for_nowhere(scripted, scripted_client, call, name):
+    scripted.answer = lambda method, target: stream(SUBSCRIBED)
+    with pytest.raises(NotFound, match=r"no machine '.*See them with: qwex machine list"):
+        call(scripted_client, name)
+    assert [target for _, target in scripted.requests if target.startswith("/machines")] == []
+
+
+@pytest.mark.parametrize("name", ["Train", "tr\u00e4in", "my_train"])
+def test_a_name_that_may_be_a_mistake_is_asked_for(scripted, scripted_client, name):
+    scripted.answer = lambda method, target: _GONE
+    with pytest.raises(NotFound, match="there is no such machine"):
+        scripted_client.machine(name)

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from qwex.client.ssh.keyfiles import public_half, shown
+from qwex.client.ssh.config import usable
+from qwex.client.ssh.keyfiles import named, public_half, shown
 from qwex.errors import ConfigError
 
 LINE = "ssh-ed25519 AAAA ada@laptop"
@@ -32,8 +33,8 @@ def test_the_public_half_is_read_whichever_is_named(key, text, half):
 def test_a_key_that_an_agent_has_is_named_by_its_public_half(key):
     public = key.with_suffix(".pub")
     public.write_text(LINE)
-    for named in (key, public):
-        assert (public_half(named), shown(named)) == (LINE, public)
+    for half in (key, public):
+        assert (public_half(half), shown(half)) == (LINE, public)
 
 
 def test_a_file_of_any_name_may_have_a_public_key(key):
@@ -101,10 +102,26 @@ def wide_text(key):
     ],
 )
 def test_what_is_no_public_key_is_said(key, made, said):
-    named = made(key)
-    with pytest.raises(ConfigError, match="^--key: " + said.replace("{}", str(named))) as caught:
-        public_half(named)
+    file = made(key)
+    with pytest.raises(ConfigError, match="^--key: " + said.replace("{}", str(file))) as caught:
+        public_half(file)
     assert "b3Bl" not in str(caught.value)
+
+
+def test_a_home_is_that_of_a_person_that_there_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert named("~/key") == tmp_path / "key"
+    assert str(named("~nosuch/key")) == "~nosuch/key"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("~nosuch/key", "there is no such file, nor ~nosuch/key.pub"), ("A" * 300, "File name too long")]
+)
+def test_a_name_that_no_file_can_have_is_said(text, why):
+    with pytest.raises(ConfigError, match=f"cannot be read: {why}"):
+        public_half(named(text))
+    with pytest.raises(ConfigError, match=r"there is no key .*: name the file"):
+        usable(shown(named(text)))
 
 
 def test_what_ssh_keygen_makes(key):

@@ -507,6 +507,28 @@ async def test_what_is_used_or_not_known_goes_on(controller, place, activity):
         assert it.service.is_working
 
 
+async def test_what_goes_on_is_said_only_while_it_is_measured(controller, place):
+    def said(record):
+        return record.active_at, record.doing
+
+    async with controller() as it:
+        await it.create()
+        assert said(await it.until_state("RUNNING")) == (None, ())
+        place.activity = (1000.0, 900.0, ("python3",))
+        await it.machines.change("train", {"idle": "2h"}, ME)
+        await it.until(lambda record: said(record) == (900.0, ("python3",)))
+        assert said(await it.machines.change("train", {"idle": None}, ME)) == (None, ())
+
+
+async def test_what_is_not_known_any_more_is_not_said(controller, place):
+    place.activity = (1000.0, 1000.0)
+    async with controller() as it:
+        await it.create(idle=0.05)
+        await it.until(lambda record: record.active_at)
+        place.activity = None
+        assert (await it.until(lambda record: record.active_at is None)).state.value == "RUNNING"
+
+
 async def test_one_that_does_not_answer_keeps_no_other_up(controller, place, monkeypatch):
     monkeypatch.setattr(idle, "_ANSWER", 3600.0)
     place.activity = (1000.0, 900.0)
@@ -523,6 +545,46 @@ async def test_it_ran_for_long_enough(controller):
     async with controller() as it:
         await it.create(max_age=0.05)
         assert (await it.until_state("STOPPED")).reason == "TooOld"
+
+
+@pytest.fixture
+def with_queues(monkeypatch, place):
+    """Has the place be that of the scripted backend, whose default queue is this; an exception is raised."""
+
+    def make(default):
+        async def default_queue(self, backend):
+            assert backend.name == "scripted"
+            if isinstance(default, Exception):
+                raise default
+            return default
+
+        monkeypatch.setattr(Backends, "default_queue", default_queue)
+        make_provider = place.provider
+        monkeypatch.setattr(place, "provider", lambda: make_provider("scripted"))
+
+    return make
+
+
+async def test_the_queue_of_one_that_names_none_is_the_default(controller, with_queues):
+    with_queues("line")
+    async with controller() as it:
+        await it.create(provider="scripted")
+        assert (await it.until_state("RUNNING")).queue == "line"
+        assert (await it.machines.change("train", {"idle": "2h"}, ME)).queue == "line"
+        await it.create("other", provider="scripted", queue="team")
+        assert (await it.until(lambda record: record.state.value == "RUNNING", "other")).queue == "team"
+        await it.machines.stop("other", ME)
+        await it.until(lambda record: record.state.value == "STOPPED", "other")
+        await it.machines.start("other", {"queue": None}, ME)
+        assert (await it.until(lambda record: record.state.value == "RUNNING", "other")).queue == "line"
+
+
+@pytest.mark.parametrize("error", [BackendUnavailable("it is away"), NotAuthorized("you may not list queues")])
+async def test_one_whose_queue_is_not_known_runs_all_the_same(controller, with_queues, error):
+    with_queues(error)
+    async with controller() as it:
+        await it.create(provider="scripted")
+        assert (await it.until_state("RUNNING")).queue is None
 
 
 async def test_preflight(controller, place):
