@@ -65,6 +65,8 @@ class Output:
                     yield numbered
                 return
             except BackendUnavailable:
+                if is_away(run.pod(attempt) or pod):
+                    break  # whenever its node is back, the pod goes
                 # An agent listens a moment after its container runs, and leaves a moment before that is known.
                 if failures == len(_AGAIN):
                     raise

@@ -223,6 +223,23 @@ async def test_an_agent_that_cannot_be_told_is_not_passed_over_in_silence(runs, 
     assert agents.told == [("train-abc-pod-2", 5)]
 
 
+async def test_a_pod_whose_node_is_away_is_not_asked_again_and_again(runs, monkeypatch):
+    asked = []
+
+    async def events(self, after):
+        asked.append(after)
+        raise CUT
+        yield
+
+    monkeypatch.setattr(output_module, "Agent", Agents())
+    monkeypatch.setattr(Agents, "events", events)
+    away = condition("DisruptionTarget", reason="DeletionByTaintManager")
+    runs.pod_changed(None, pod(away, state=RUNNING, agent=RUNNING, deleted=True))
+    output = Output(Server(), runs, NOTHING)
+    assert [lines async for lines in output.records(runs.get("train-abc"), 1, 0)] == []
+    assert asked == [0]
+
+
 async def test_a_pod_on_a_node_that_does_not_answer_holds_up_no_later_attempt(runs, monkeypatch):
     agents = Agents(**{"1": 99})
     monkeypatch.setattr(output_module, "Agent", agents)
