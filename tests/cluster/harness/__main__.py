@@ -6,13 +6,17 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from harness import build, host, images, places, store
+from harness import build, host, images, objects, places, store
 from harness.cluster import BuiltCluster, sweep
 from harness.errors import ClusterError
 from harness.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+#: Volumes of a cluster that is left running.
+_HOMES = 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,18 +58,29 @@ def _build() -> None:
 def _up(name: str) -> None:
     cluster = BuiltCluster.start(name, keep=True, say=Progress())
     program = cluster.kubectl_path()
+    cluster.apply(*objects.homes(_folders(cluster.folder / "homes")))
     print(
         f"""
 Kubernetes and Kueue run, and go on until: make cluster-down{"" if name == "qwex" else f" CLUSTER={name}"}
   kubeconfig   {cluster.kubeconfig}
   node         {cluster.layout.node}, a real one with 4 GPUs in name only; kwok0, whose pods only seem to run
   queues       default (4 cpu, 8 GiB, 2 GPUs) and large, in namespace default
+  volumes      {_HOMES}, for the homes of dev machines
   images       {", ".join(image.name for image in images.planned()[1:])}
   logs         {cluster.folder / "log"}
 Try:
   export KUBECONFIG={cluster.kubeconfig} PATH={program.rpartition("/")[0]}:$PATH
   kubectl get nodes,clusterqueues,localqueues -A"""
     )
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Folders that anybody may write."""
+    made = [parent / str(number) for number in range(_HOMES)]
+    for folder in made:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o777)
+    return made
 
 
 def _down(name: str) -> None:

@@ -9,11 +9,13 @@ from harness import images, kwok
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 __all__ = [
     "GENEROUS",
     "QUEUE_LABEL",
     "cluster_queue",
+    "homes",
     "job",
     "local_queue",
     "namespace",
@@ -141,6 +143,22 @@ def role(namespace: str, user: str, rules: Sequence[Mapping[str, Any]]) -> list[
             "roleRef": {"apiGroup": api, "kind": "Role", "name": metadata["name"]},
             "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
         },
+    ]
+
+
+def homes(folders: Sequence[Path]) -> list[Object]:
+    """A default StorageClass with a volume for each folder: those of Kubernetes' own are root's alone to write."""
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    storage = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"}
+    none = "kubernetes.io/no-provisioner"
+    kind = {"apiVersion": "v1", "kind": "PersistentVolume"}
+    spec = {"capacity": {"storage": "100Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "homes"}
+    return [
+        {**storage, "metadata": {"name": "homes", "annotations": default}, "provisioner": none},
+        *(
+            {**kind, "metadata": {"name": f"home-{number}"}, "spec": {**spec, "hostPath": {"path": str(folder)}}}
+            for number, folder in enumerate(folders)
+        ),
     ]
 
 
