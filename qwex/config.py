@@ -130,22 +130,25 @@ class Settings:
 
 
 def own_folder(folder: Path) -> None:
-    """The data folder of the user's own controller is there, and is nobody else's: in it are keys and sockets.
+    """The data folder of the user's own controller is there, and nobody else puts keys or sockets into it.
+
+    What is in it is private by itself.
 
     Raises:
         ConfigError: it cannot be made, or others can write in it all the same.
     """
+    others = stat.S_IWGRP | stat.S_IWOTH
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = folder.stat()
         # One that is everybody's, such as /tmp, is not qwex's to close, and a disk may take no change.
-        if there.st_mode & 0o077 and there.st_uid == os.getuid() and not there.st_mode & stat.S_ISVTX:
+        if there.st_mode & others and there.st_uid == os.getuid() and not there.st_mode & stat.S_ISVTX:
             with contextlib.suppress(OSError):
-                folder.chmod(0o700)
+                folder.chmod(stat.S_IMODE(there.st_mode) & ~others)
             there = folder.stat()
     except OSError as error:
         raise ConfigError(f"the folder {folder} cannot be used: {error.strerror}. Set QWEX_HOME to another.") from None
-    if there.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if there.st_mode & others:
         raise ConfigError(
             f"others can write in the folder {folder}, where your keys would be. "
             f"Set QWEX_HOME to a folder of your own, such as {folder / 'qwex'}."

@@ -139,6 +139,12 @@ class MachineSpec(_Frozen):
         raw["env"] = {name: value for name, value in raw.get("env", {}).items() if not _SHELLS_OWN.fullmatch(name)}
         return cls.model_validate(raw)
 
+    @property
+    def fixed(self) -> str:
+        """A digest of all that does not change while it runs. Another version of qwex finds the same."""
+        written = self.model_dump_json(exclude={"keys", "idle", "max_age"}, exclude_defaults=True)
+        return hashlib.sha256(written.encode()).hexdigest()[:16]
+
 
 def machine_id(name: str, user: str) -> str:
     """``<name>-<six letters of the user>``: the same again after a delete, so that the home is found again."""

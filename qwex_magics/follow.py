@@ -21,6 +21,7 @@ from qwex_magics.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from concurrent.futures import Future
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -100,11 +101,17 @@ class Follower:
             try:
                 return self._read(interrupts)
             except KeyboardInterrupt:
-                if not self._cancels or kernel_ends(self._shell):
-                    raise self._left("goes on") from None
+                pass
             try:
-                self._cancel(interrupts)
+                # Another interrupt ends the waiting for the answer, never the request.
+                with interrupts.shield():
+                    if not self._cancels or kernel_ends(self._shell):
+                        raise self._left("goes on")
+                    request = self._cancel()
+                request.result()
                 return self._read(interrupts)
+            except Detached:
+                raise
             except KeyboardInterrupt:
                 raise self._left("is being stopped") from None
 
@@ -145,15 +152,14 @@ class Follower:
             self._story = replace(self._story, metrics=asked(self._client, self._story.record.id))
             self._panel.show(self._story, here=here)
 
-    def _cancel(self, interrupts: Interrupts) -> None:
+    def _cancel(self) -> Future[JobRecord]:
+        """Ask for the job's end on a thread, which no interrupt reaches."""
+        sender = ThreadPoolExecutor(1, "qwex cancel")
+        request = sender.submit(self._client.cancel, self._story.record.id)
+        sender.shutdown(wait=False)
         self._note = "cancelling (interrupt again to stop waiting for it; it is being stopped)"
-        with interrupts.shield():
-            # On a thread: another interrupt ends the waiting for the answer, never the request.
-            sender = ThreadPoolExecutor(1, "qwex cancel")
-            request = sender.submit(self._client.cancel, self._story.record.id)
-            sender.shutdown(wait=False)
-            self._panel.show(self._story, note=self._note)
-        request.result()
+        self._panel.show(self._story, note=self._note)
+        return request
 
     def _left(self, what: str) -> Detached:
         run_id = self._story.record.id

@@ -60,15 +60,12 @@ def kernel_ends(shell: InteractiveShell) -> bool:
     """Whether an interrupt was no Stop but the first thing that is done to a kernel that ends or is started anew.
 
     jupyter_client interrupts a kernel before it asks it to shut down, or kills it. ipykernel takes the request in on a
-    thread of its own, and keeps its answer for later. Another interrupt meanwhile is a person's.
+    thread of its own, and keeps its answer for later. Call it in a shield: a person may press again meanwhile.
     """
     kernel = getattr(shell, "kernel", None)
     deadline = time.monotonic() + (_AT_ONCE if kernel else 0)
-    try:
-        while time.monotonic() < deadline:
-            if getattr(kernel, "_shutdown_message", None) is not None:
-                return True
-            time.sleep(_LOOK)
-    except KeyboardInterrupt:
-        pass
+    while time.monotonic() < deadline:
+        if getattr(kernel, "_shutdown_message", None) is not None:
+            return True
+        time.sleep(_LOOK)
     return False

@@ -43,9 +43,10 @@ class Container(NamedTuple):
     reason: str = ""
     message: str = ""
     code: int | None = None
-    #: Reason and message of the time before, when it was started again.
+    #: Reason, message and exit code of the time before, when it was started again.
     last_reason: str = ""
     last_message: str = ""
+    last_code: int | None = None
     #: The image as it was pulled, with its digest.
     image: str = ""
 
@@ -60,6 +61,7 @@ class Container(NamedTuple):
             said.get("exitCode"),
             before.get("reason") or "",
             before.get("message") or "",
+            before.get("exitCode"),
             sys.intern(raw.get("imageID") or ""),
         )
 

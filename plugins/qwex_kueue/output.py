@@ -36,6 +36,8 @@ ResultT = TypeVar("ResultT")
 
 #: Seconds before each further try of a pod that does not answer, before that is said.
 _AGAIN = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)
+#: How many of these tries a pod gets whose node may not answer any more.
+_AWAY = 2
 _ATTEMPT = re.compile(rb'^(\{"type":"[^"]*","ts":[^,]*,"attempt":)\d+', re.MULTILINE)
 
 
@@ -65,7 +67,7 @@ class Output:
                     yield numbered
                 return
             except BackendUnavailable:
-                if is_away(run.pod(attempt) or pod):
+                if failures == _AWAY and is_away(run.pod(attempt) or pod):
                     break  # whenever its node is back, the pod goes
                 # An agent listens a moment after its container runs, and leaves a moment before that is known.
                 if failures == len(_AGAIN):

@@ -222,11 +222,11 @@ def deleted(attempt: int) -> JobStatus:
 
 
 def preemptor(workload: Workload | None, workloads: Mapping[str, Workload]) -> str:
-    """The name of the job that took the workload's place, where it is in this namespace."""
+    """The id of the job or the machine that took the workload's place, where it is in this namespace."""
     preempted = workload.has("Preempted") if workload else None
     named = _PREEMPTOR.search(preempted.message) if preempted else None
     taker = workloads.get(named[1]) if named else None
-    return taker.owner if taker else ""
+    return taker.owner.removeprefix("qwex-") if taker else ""
 
 
 def requeued(workload: Workload | None, attempt: int, taker: str = "") -> JobStatus:

@@ -46,7 +46,7 @@ class Backends:
         self._watches: list[asyncio.Task[None]] = []
         self._watched: set[str] = set()
         self._early: OrderedDict[tuple[str, str], JobStatus] = OrderedDict()
-        self._default_queues: dict[str, str | None] = {}
+        self._default_queues: dict[str, str] = {}
         #: Why a backend could not be started, by name, for as long as it is so.
         self.unavailable: dict[str, str] = {}
         self.on_status: Callable[[LiveJob, JobStatus], None] = lambda job, status: None
@@ -100,9 +100,10 @@ class Backends:
         if Capability.QUEUES not in backend.capabilities:
             return None
         if backend.name not in self._default_queues:
-            named = [queue.name for queue in await backend.queues() if queue.default]
-            self._default_queues[backend.name] = named[0] if named else None
-        return self._default_queues[backend.name]
+            for queue in await backend.queues():
+                if queue.default:
+                    self._default_queues[backend.name] = queue.name
+        return self._default_queues.get(backend.name)
 
     async def watch_no_more(self) -> None:
         """Hear nothing more of any backend."""

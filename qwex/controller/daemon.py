@@ -50,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     say = _teller(given.ready_fd)
     try:
-        _run(config.load(home=given.home), None, None, lambda: say("ready"))
+        settings = config.load(home=given.home)
+        config.own_folder(settings.folder)
+        _run(settings, None, None, lambda: say("ready"))
     except AlreadyRunning:
         return ALREADY_RUNNING
     except QwexError as error:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import qwex
-from qwex.config import own_folder
 from qwex.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,8 +38,8 @@ def lock(folder: Path) -> Iterator[None]:
         AlreadyRunning: another process does.
         ConfigError: the folder cannot be used.
     """
-    own_folder(folder)
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(folder / "controller.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(f"the folder {folder} cannot be used: {error.strerror}. Set QWEX_HOME to another.") from None

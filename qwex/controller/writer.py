@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
 from dataclasses import dataclass, field
@@ -190,7 +191,8 @@ class Writer:
         """After a failure: each insert for itself, so that only the guilty one fails, then the rest."""
         if not isinstance(error, IntegrityError):
             log.error("the store cannot be written: %s", _sentence(error))
-            self._on_full()
+            if _wants_space(error):
+                self._on_full()
         for rows, done in batch.inserts:
             self._alone(connection, [(_INSERT, rows)], done, _TAKEN)
         batch.inserts = []
@@ -208,7 +210,7 @@ class Writer:
     ) -> None:
         """One transaction, tried once more on what space could be made."""
         error = _failed(connection, work)
-        if error and not isinstance(error, IntegrityError):
+        if error and _wants_space(error):
             self._on_full()
             error = _failed(connection, work)
         if isinstance(error, IntegrityError):
@@ -241,6 +243,12 @@ def _failed(connection: Connection, work: list[tuple[Executable, Any]]) -> Excep
     except Exception as error:
         return error
     return None
+
+
+def _wants_space(error: Exception) -> bool:
+    """Whether it may be for want of space here; SQLite has several words for that."""
+    own = getattr(error, "orig", None) or error
+    return isinstance(own, sqlite3.OperationalError) and "locked" not in str(own)
 
 
 def _settle(futures: list[asyncio.Future[None]], error: QwexError | None) -> None:

@@ -155,12 +155,12 @@ def test_a_sites_variables_stand_for_settings_that_nothing_else_says(
     assert settings.sections["kueue"]["namespace"].origin == "QWEX_NAMESPACE"
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o775, 0o755, 0o2770])
-def test_a_data_folder_that_was_open_to_others_is_closed(tmp_path: Path, mode: int) -> None:
+@pytest.mark.parametrize(("mode", "closed"), [(0o777, 0o755), (0o775, 0o755), (0o755, 0o755), (0o2770, 0o2750)])
+def test_a_data_folder_that_others_could_write_in_is_closed_to_that(tmp_path: Path, mode: int, closed: int) -> None:
     (folder := tmp_path / "home").mkdir()
     folder.chmod(mode)
     config.own_folder(folder)
-    assert folder.stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_mode & 0o7777 == closed
 
 
 def test_one_that_is_not_there_is_made_for_its_user_alone(tmp_path: Path) -> None:

@@ -160,6 +160,21 @@ def test_an_interrupt_while_the_job_is_being_cancelled_takes_no_cancelling_back(
     assert cancelled.wait(10)
 
 
+def test_two_presses_at_once_cancel_the_job_and_leave_it(follow, shell, client, event):
+    """The second comes while it is not known yet whether the first one is that of a kernel that ends."""
+
+    class Kernel:
+        @property
+        def _shutdown_message(self):
+            presses and presses.pop()()
+
+    presses = [lambda: signal.raise_signal(signal.SIGINT)]
+    shell.kernel = Kernel()
+    with pytest.raises(Detached, match="it is being stopped"):
+        follow(*running(event), KeyboardInterrupt())
+    assert client.cancelled == ["train-7k3f9q"]
+
+
 def test_who_only_looks_on_stops_nothing(follow, shell, client, event):
     with pytest.raises(Detached, match=r"train-7k3f9q is no longer followed; it goes on"):
         follow(*running(event), KeyboardInterrupt(), cancels=False)

@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from qwex.machinespec import MachineSpec
     from qwex_kueue.settings import KueueSettings
 
-__all__ = ["CONTAINER", "CONTROLLER", "HOME", "MACHINE", "SHAPE", "MachineRequest", "as_yaml", "object_name", "render"]
+__all__ = [
+    "ASKED",
+    "CONTAINER",
+    "CONTROLLER",
+    "HOME",
+    "MACHINE",
+    "SHAPE",
+    "MachineRequest",
+    "as_yaml",
+    "object_name",
+    "render",
+]
 
 #: The container that people log into, and where its home is.
 CONTAINER, HOME = "machine", "/home/dev"
@@ -34,6 +45,8 @@ MACHINE = "qwex.dev/machine"
 CONTROLLER = "qwex.dev/machines-of"
 #: A digest of what cannot be changed without making the StatefulSet anew: Kueue keeps a workload's shape as it is.
 SHAPE = "qwex.dev/shape"
+#: A digest of what its user asked for: no other version of qwex, and no other setting, ends a machine that runs.
+ASKED = "qwex.dev/asked"
 _SCRIPTS = Path(__file__).parent / "scripts"
 #: Before the name of a variable, in the Secret.
 _VARIABLE = "variable."
@@ -73,6 +86,11 @@ class MachineRequest:
         """See ``SHAPE``."""
         return str(self.stateful_set["metadata"]["annotations"][SHAPE])
 
+    @property
+    def asked(self) -> str:
+        """See ``ASKED``."""
+        return str(self.stateful_set["metadata"]["annotations"][ASKED])
+
 
 def object_name(machine_id: str, part: str = "") -> str:
     """``qwex-<id>``, ``qwex-<id>-home``, ``qwex-<id>-auth``."""
@@ -107,7 +125,7 @@ def render(plan: MachinePlan, settings: KueueSettings, controller: str) -> Machi
         "metadata": {
             "name": object_name(plan.machine_id),
             "labels": {**labels, **queueing},
-            "annotations": {names.NAME: spec.name, SHAPE: shape},
+            "annotations": {names.NAME: spec.name, SHAPE: shape, ASKED: spec.fixed},
         },
         "spec": {
             "replicas": 1,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qwex_kueue import names
-from qwex_kueue.machines.manifests import CONTROLLER, MACHINE, SHAPE
+from qwex_kueue.machines.manifests import ASKED, CONTROLLER, MACHINE, SHAPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ class StatefulSet:
     controller: str
     queue: str
     shape: str
+    asked: str
     deleted: bool
     replicas: int
     #: Seconds that its pod has to end.
@@ -47,6 +48,7 @@ class StatefulSet:
             labels.get(CONTROLLER, ""),
             labels.get(names.QUEUE, ""),
             annotations.get(SHAPE, ""),
+            annotations.get(ASKED, ""),
             "deletionTimestamp" in metadata,
             spec.get("replicas", 1),
             spec["template"]["spec"].get("terminationGracePeriodSeconds", _GRACE),

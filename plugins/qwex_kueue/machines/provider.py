@@ -83,12 +83,12 @@ class KueueMachines(MachineProvider[MachineRequest]):
         return manifests.as_yaml(request)
 
     async def start(self, request: MachineRequest) -> str:
-        """Create what is not there; scale up what is; make anew what has another shape."""
+        """Create what is not there; scale up what is; make anew what its user wants otherwise, or would be by now."""
         await self._ready()
         known = self._sets.objects.get(object_name(request.machine_id))
         if known is None:
             await self._writer.check_free(request)
-        if is_new := known is None or known.deleted or known.shape != request.shape:
+        if is_new := known is None or known.deleted or _is_another(known, request):
             request = await self._checked(request)
         await self._writer.prepare(request)
         if known and is_new:
@@ -344,3 +344,8 @@ class KueueMachines(MachineProvider[MachineRequest]):
         for listener in self._listeners if status else ():
             assert status is not None
             listener.put_nowait((machine_id, status))
+
+
+def _is_another(known: StatefulSet, request: MachineRequest) -> bool:
+    """Whether the machine has to be made anew; of one that runs only what its user asked for counts."""
+    return known.asked != request.asked if known.replicas else known.shape != request.shape

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["holds_quota", "is_lost", "status_of", "wastes"]
 
+#: What ``start.sh`` ends with where it says why it does not start.
+_REFUSALS = (77, 127)
 #: What a user or a site can do about an image that cannot be pulled.
 _WHICH_IMAGE = ". It is that of --image, else of [kueue] machine_image, which a controller reads as it starts"
 
@@ -92,9 +94,10 @@ def _again(container: Container) -> tuple[str, str] | None:
         message = "it was out of memory and starts again; its home is as it was. More memory: qwex machine start"
         return MachineReason.OUT_OF_MEMORY.value, message
     if container.state == "terminated" or (container.state == "waiting" and container.last_reason):
-        if refused := container.message if container.state == "terminated" else container.last_message:
-            return "Unready", f"it cannot start: {refused.strip()}"
-        said = container.last_reason or container.message or container.reason
+        over = container.state == "terminated"
+        if (container.code if over else container.last_code) in _REFUSALS:
+            return "Unready", f"it cannot start: {(container.message if over else container.last_message).strip()}"
+        said = container.last_message or container.last_reason or container.message or container.reason
         return "Restarting", f"its ssh server ended and is started again: {said}"
     return None
 

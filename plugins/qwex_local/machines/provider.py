@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -24,11 +23,12 @@ from qwex_local.backend import LocalBackend
 from qwex_local.machines import request as requests
 from qwex_local.machines import sshd
 from qwex_local.machines.box import Asked, Box, Damaged
+from qwex_local.machines.refusals import refusals
 from qwex_local.machines.request import LocalMachineRequest, run_id
 from qwex_local.machines.states import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from qwex.machine import MachineContext, MachinePlan
 
@@ -38,16 +38,11 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks whether a machine that has just begun takes connections.
 _SOON = 0.02
+#: Seconds until what could not be read is looked at again.
+_LATER = 1.0
 #: Seconds beyond its grace until a machine that ends must be gone.
 _GONE = 30.0
 _ID = re.compile(r"[a-z0-9-]+")
-_FULL, _ITS_PLACE = "Make room on that disk and try again", "Move what is there away and try again"
-#: What helps where a file cannot be written.
-_DO = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
-    **dict.fromkeys((errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR), _ITS_PLACE),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Make that writable for you and try again"),
-}
 
 
 class _Known(NamedTuple):
@@ -119,14 +114,14 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
     async def start(self, request: LocalMachineRequest) -> str:
         """Queue what is not there or has ended; have what has another shape end first."""
         async with self._starting[request.machine_id]:
-            with _written():
+            with refusals():
                 await self._start(request, Box(self._folder(request.machine_id)))
         return request.machine_id
 
     async def stop(self, native_id: str, reason: str = "") -> None:
         """Have its holder end."""
         async with self._starting[native_id]:
-            with _written():
+            with refusals():
                 if (box := self._box(native_id)) and (known := await self._found(box)):
                     await self._end(native_id, box, known, reason)
 
@@ -135,7 +130,7 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         async with self._starting[native_id]:
             if not (box := self._box(native_id)):
                 return
-            with _written():
+            with refusals():
                 if known := await self._found(box):
                     await self._end(native_id, box, known, "it is deleted")
                     await self._until_ended(native_id)
@@ -144,14 +139,14 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
 
     async def update(self, request: LocalMachineRequest) -> None:
         """Have the next connections go by its keys, and the holder by its limits."""
-        with _written():
+        with refusals():
             if (box := self._box(request.machine_id)) and await self._found(box):
                 box.update(request)
 
     async def status(self, native_ids: Sequence[str]) -> dict[str, MachineStatus]:
         """From the machines' folders and the queue."""
         boxes = {native_id: box for native_id in native_ids if (box := self._box(native_id))}
-        with _written():
+        with refusals():
             found = {native_id: (box, await self._found(box)) for native_id, box in boxes.items()}
             return {native_id: self._status(box, known) for native_id, (box, known) in found.items() if known}
 
@@ -174,7 +169,8 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
     async def activity(self, native_id: str) -> Activity | None:
         """What its holder says, unless that is old."""
         box = self._box(native_id)
-        known = await self._found(box) if box else None
+        with refusals():
+            known = await self._found(box) if box else None
         if not box or not known or not known.job or known.job.state is not JobState.RUNNING:
             return None
         said = box.activity(known.job.attempt or 1)
@@ -188,7 +184,8 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         if said.state is MachineState.STARTING:
             return Why(said.message or "has its place; it begins to take connections", WaitReason.STARTING.value)
         box = self._box(native_id)
-        known = await self._found(box) if box else None
+        with refusals():
+            known = await self._found(box) if box else None
         return await self._queue.explain(known.asked.entry) if known else None
 
     async def preflight(self, plan: MachinePlan) -> Why | None:
@@ -200,14 +197,16 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
     # What follows serves the above, in its order.
 
     async def _follow(self, changes: AsyncIterator[tuple[str, JobStatus]]) -> None:
-        async for name, job in changes:
-            machine_id = name.removeprefix(run_id("")).rpartition(".")[0]
-            self._change.set()
-            try:
+        try:
+            async for name, job in changes:
+                self._change.set()
+                machine_id = name.removeprefix(run_id("")).rpartition(".")[0]
                 if box := self._box(machine_id):
-                    await self._hear(machine_id, box, name, job)
-            except OSError as error:
-                log.warning("it is not told that the machine %s has changed: %s", machine_id, error)
+                    async with self._looking(machine_id, box):
+                        await self._hear(machine_id, box, name, job)
+        finally:  # whoever listens begins again
+            for listener in self._listeners:
+                listener.put_nowait(None)
 
     async def _hear(self, machine_id: str, box: Box, name: str, job: JobStatus) -> None:
         known = await self._found(box)
@@ -224,11 +223,30 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
             self._keep(self._until_ready(machine_id, box, job))
 
     async def _until_ready(self, machine_id: str, box: Box, job: JobStatus) -> None:
-        while (known := await self._found(box)) and known.job == job:
-            if any(_readiness(box, job)):
+        async with self._looking(machine_id, box):
+            while (known := await self._found(box)) and known.job == job:
+                if any(_readiness(box, job)):
+                    self._tell(machine_id, box, known)
+                    return
+                await asyncio.sleep(_SOON)
+
+    @contextlib.asynccontextmanager
+    async def _looking(self, machine_id: str, box: Box) -> AsyncIterator[None]:
+        """What cannot be read now, because this process or the disk has too much on it, is looked at again later."""
+        try:
+            yield
+        except Exception as error:
+            log.warning(
+                "where the machine %s is will be told later: %s", machine_id, str(error) or type(error).__name__
+            )
+            self._keep(self._look_again(machine_id, box))
+
+    async def _look_again(self, machine_id: str, box: Box) -> None:
+        await asyncio.sleep(_LATER)
+        async with self._looking(machine_id, box):
+            if known := await self._found(box):
                 self._tell(machine_id, box, known)
-                return
-            await asyncio.sleep(_SOON)
+                self._expect(machine_id, box, known)
 
     def _tell(self, machine_id: str, box: Box, known: _Known) -> None:
         for listener in self._listeners:
@@ -264,7 +282,7 @@ class LocalMachines(MachineProvider[LocalMachineRequest]):
         if program and (problem := await sshd.problem(program, box.folder)):
             if is_new:
                 box.clear(purge=not any(box.home.iterdir()))
-            raise InvalidSpec.of("provider", f"{problem}. For plain shells, without ssh, set sshd = '' in [local]")
+            raise InvalidSpec(f"{problem}. For plain shells, without ssh, set sshd = '' in [local]")
         return bool(program)
 
     async def _end(self, machine_id: str, box: Box, known: _Known, reason: str) -> None:
@@ -371,16 +389,3 @@ def _tidy(attempts: Path, present: str) -> None:
         for attempt in attempts.iterdir():
             if attempt.name != present:
                 shutil.rmtree(attempt, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _written() -> Iterator[None]:
-    """What cannot be read or written now may be later."""
-    try:
-        yield
-    except Damaged as error:
-        raise BackendUnavailable(str(error)) from error
-    except OSError as error:
-        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        do = _DO.get(error.errno or 0)
-        raise BackendUnavailable(f"{said}. {do}" if do else said) from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -40,12 +38,8 @@ class LocalMachineRequest:
     keys: tuple[str, ...]
     host_key: Path
     limits: Limits
-
-    @property
-    def shape(self) -> str:
-        """A digest of what is not changed while it runs."""
-        job = {**vars(self.job), "attempt": 0}
-        return hashlib.sha256(json.dumps([job, self.holder], sort_keys=True).encode()).hexdigest()[:16]
+    #: A digest of what is not changed while it runs.
+    shape: str
 
 
 def run_id(machine_id: str) -> str:
@@ -77,7 +71,7 @@ def render(
     }
     limits = Limits(spec.idle, spec.max_age)
     job = _first(plan, folder, choose)
-    return LocalMachineRequest(plan.machine_id, plan.user, job, holder, spec.keys, plan.host_key, limits)
+    return LocalMachineRequest(plan.machine_id, plan.user, job, holder, spec.keys, plan.host_key, limits, spec.fixed)
 
 
 def entry(plan: MachinePlan, folder: Path, gpu: str | None) -> Plan:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 from qwex.controller.machines.store import RUNNING
 from qwex.controller.machines.waiting import ended, woken
+from qwex.controller.problems import StoreUnavailable
 from qwex.machines import MachineReason, MachineState
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ class Policies:
                 await self._stop(machine, reason)
         except Exception as error:
             log.warning("the machine %s does not say what goes on: %s", machine.id, str(error) or type(error).__name__)
+            with contextlib.suppress(StoreUnavailable):
+                await self._note(machine, None)
         del self._looks[machine]
         self._due[machine.id] = time.time() + _interval(machine)
         self._wake.set()

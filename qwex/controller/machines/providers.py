@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from qwex.controller.machines.waiting import ended
-from qwex.errors import NotFound, QwexError
+from qwex.errors import NotFound
 from qwex.machine import MachineContext, MachineProvider
 
 if TYPE_CHECKING:
@@ -87,11 +87,8 @@ class Providers:
         return self._opened[name]
 
     async def default_queue(self, name: str) -> str | None:
-        """The queue of its machines that name none, which is that of such jobs; None where that is not known."""
-        try:
-            return await self._backends.default_queue(await self._backends.get(name))
-        except QwexError:
-            return None
+        """The queue of its machines that name none, which is that of such jobs; None where there is none."""
+        return await self._backends.default_queue(await self._backends.get(name))
 
     async def watch_no_more(self) -> None:
         """Hear nothing more of any provider."""

@@ -104,6 +104,8 @@ class Machines(MachineAnswers):
         values = {"state": MachineState.PENDING, "reason": "", "message": "", "run": run}
         if _goes_on(machine) and set(changes) <= set(ALWAYS):
             values = {}  # it is not started anew
+        if machine.spec.queue and not spec.queue:
+            values["queue"] = None  # the default one, once its provider has said that
         asked = Asked("start", caller.user, ", ".join(changes))
         return await self._wish(machine, RUNNING, spec, asked, **values, **shown_of(spec))
 

@@ -179,6 +179,19 @@ class Wishes:
         elif native_id := await self._native_id(machine, provider):
             await provider.stop(native_id, machine.record.reason)
         await self._fulfilled(machine, provider, wish)
+        if machine.wanted == RUNNING and machine.record.queue is None:
+            await self._name_queue(machine)
+
+    async def _name_queue(self, machine: LiveMachine) -> None:
+        """Which queue it waits in that names none; it runs whether that can be told or not."""
+        try:
+            queue = await self._providers.default_queue(machine.record.provider)
+            if queue and machine.record.queue is None:
+                machine.change(queue=queue)
+                self.on_change(machine)
+                await self._store.save(machine)
+        except Exception as error:
+            log.info("the queue of the machine %s is not known: %s", machine.id, str(error) or type(error).__name__)
 
     async def _start(self, machine: LiveMachine, provider: MachineProvider[Any]) -> None:
         request = provider.render(await self._plan(machine))
@@ -188,7 +201,6 @@ class Wishes:
             machine.change(reason="", message="")
         machine.change(native_id=native_id, door=provider.door(native_id))
         provider.adopt(native_id)
-        machine.change(queue=machine.spec.queue or await self._providers.default_queue(provider.name))
 
     async def _native_id(self, machine: LiveMachine, provider: MachineProvider[Any]) -> str | None:
         """The provider's name of the machine: one whose start may have arrived is started again to learn it."""

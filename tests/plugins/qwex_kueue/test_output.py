@@ -231,13 +231,14 @@ async def test_a_pod_whose_node_is_away_is_not_asked_again_and_again(runs, monke
         raise CUT
         yield
 
+    monkeypatch.setattr(output_module, "_AGAIN", (0.0,) * 9)
     monkeypatch.setattr(output_module, "Agent", Agents())
     monkeypatch.setattr(Agents, "events", events)
     away = condition("DisruptionTarget", reason="DeletionByTaintManager")
     runs.pod_changed(None, pod(away, state=RUNNING, agent=RUNNING, deleted=True))
     output = Output(Server(), runs, NOTHING)
     assert [lines async for lines in output.records(runs.get("train-abc"), 1, 0)] == []
-    assert asked == [0]
+    assert asked == [0, 0, 0]
 
 
 async def test_a_pod_on_a_node_that_does_not_answer_holds_up_no_later_attempt(runs, monkeypatch):

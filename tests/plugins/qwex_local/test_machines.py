@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ from pathlib import Path
 import anyio
 import pytest
 from qwex_local.door import connect
+from qwex_local.machines import provider as provider_module
 from qwex_local.machines import sshd
 from qwex_local.machines.box import Box
 from qwex_local.machines.holder import session
@@ -127,6 +129,34 @@ async def test_one_of_higher_priority_takes_its_place_and_it_comes_back(machines
     assert (await driver.ssh(train, "cat note", OPENER)).out == "here\n"
     await driver.stopped(train)
     assert (await driver.status(await driver.running(driver.plan(train.rpartition("-")[0])))).run == 3
+
+
+@needs_sshd
+async def test_another_python_ends_none_that_runs(machines, tmp_path, monkeypatch):
+    """As after an upgrade: a start that is repeated finds what its user asked for."""
+    driver = await machines()
+    train = await driver.running(plan := driver.plan())
+    pid = holder_of(driver, train)
+    (other := tmp_path / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(other))
+    assert await driver.start(plan) == train
+    assert holder_of(driver, train) == pid
+    assert (await driver.status(train)).run == 1
+
+
+async def test_what_is_not_read_of_a_change_is_told_a_little_later(machines, monkeypatch):
+    driver = await machines()
+    found, times = LocalMachines._found, iter(range(2))
+
+    async def busy(self, box):
+        if box.asked() and next(times, None) is not None:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await found(self, box)
+
+    monkeypatch.setattr(provider_module, "_LATER", 0.01)
+    train = await driver.start(driver.plan())
+    monkeypatch.setattr(LocalMachines, "_found", busy)
+    await driver.until(train, MachineState.RUNNING)
 
 
 @needs_sshd

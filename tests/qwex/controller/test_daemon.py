@@ -17,8 +17,7 @@ import urllib.request
 import pytest
 from daemons import Daemon
 
-from qwex.controller.listening import lock
-from qwex.errors import ConfigError
+from qwex.controller import daemon as daemon_module
 
 
 @pytest.fixture
@@ -240,9 +239,9 @@ def test_serving_needs_tokens(home, plugin):
     assert "--token-file" in done.stderr
 
 
-def test_a_home_that_everybody_shares_is_refused_before_anything_is_written(tmp_path):
+def test_a_home_that_everybody_shares_is_refused_before_anything_is_written(tmp_path, capfd):
     (shared := tmp_path / "shared").mkdir()
     shared.chmod(0o1777)
-    with pytest.raises(ConfigError, match="others can write in the folder"), lock(shared):
-        pass
+    assert daemon_module.main(["--home", str(shared)]) == 1
+    assert "others can write in the folder" in capfd.readouterr().err
     assert list(shared.iterdir()) == []

@@ -15,7 +15,7 @@ connections() {
     case $local:$state in *:08AE:01) count=$((count + 1)) ;; esac
     # One that was closed, by either side, is kept for a minute, with the hundredths of a second that are left of it.
     case $local:$remote:$state in *:08AE:06 | *:08AE:*:06)
-      [ "$((6000 - 0x${timer#*:}))" -le "$((every * 100 + 200))" ] && ended=$((ended + 1)) ;;
+      [ "$((6000 - 0x${timer#*:}))" -le "$(((looked - before + 2) * 100))" ] && ended=$((ended + 1)) ;;
     esac
   done < "$proc/net/tcp"
   [ "$count" -gt 0 ] && printf '%s ssh connection%s;' "$count" "$([ "$count" -gt 1 ] && echo s)"
@@ -91,8 +91,9 @@ rm -f "$run"/told-*
 touch "$run/looked"
 ticks > "$run/ticks"
 started=$(date +%s)
-active=$(date +%s)
+active=$started looked=$started
 while read_limits; sleep "$every"; do
+  before=$looked looked=$(date +%s)
   ticks > "$run/ticks.new"
   doing=$(connections; shown; works; gpus)
   now=$(date +%s)

@@ -89,8 +89,8 @@ def test_who_is_logged_in_counts(said, count, words):
 
 @pytest.mark.parametrize("connections", [LEFT, LEFT_BY_CLIENT])
 def test_so_does_who_came_and_went_since_the_last_look(said, connections):
-    assert said(connections + LEFT_LONG_AGO).doing == ("1 ssh connection that ended",)
-    assert said(LEFT_LONG_AGO).doing == ()
+    assert said(connections + LEFT_LONG_AGO, took=10).doing == ("1 ssh connection that ended",)
+    assert said(LEFT_LONG_AGO, took=10).doing == ()
 
 
 @pytest.mark.parametrize("name", ["python3", "odd) name (x"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from qwex_kueue import apiserver
@@ -11,6 +12,8 @@ from qwex_kueue.backend import KueueBackend
 from qwex_kueue.errors import Missing
 from qwex_kueue.machines import provider as provider_module
 from qwex_kueue.machines.activity import RECENT
+from qwex_kueue.machines.manifests import MachineRequest
+from qwex_kueue.machines.objects import StatefulSet
 from qwex_kueue.machines.provider import KueueMachines
 
 from qwex.backend import BackendContext
@@ -182,6 +185,18 @@ async def test_a_machine_is_gone_once_its_pod_and_its_set_are_and_its_quota_is_f
 
 
 GONE_AWAY = condition("Ready", "False", reason="NodeStatusUnknown")
+
+
+@pytest.mark.parametrize(
+    ("replicas", "asked", "shape", "another"),
+    [(1, "a", "s", False), (1, "b", "s", True), (1, "a", "t", False), (0, "a", "s", False), (0, "a", "t", True)],
+)
+def test_another_version_or_setting_makes_anew_only_what_does_not_run(replicas, asked, shape, another):
+    there = stateful_set(replicas)
+    there["metadata"]["annotations"] = {"qwex.dev/asked": asked, "qwex.dev/shape": shape}
+    wanted = {"metadata": {"annotations": {"qwex.dev/asked": "a", "qwex.dev/shape": "s"}}}
+    request = MachineRequest(TRAIN, "default", wanted, {}, {}, Path("key"))
+    assert provider_module._is_another(StatefulSet.of(there), request) is another
 
 
 @pytest.mark.parametrize(

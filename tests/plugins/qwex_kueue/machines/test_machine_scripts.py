@@ -87,7 +87,11 @@ def test_a_server_is_waited_for_as_it_starts_and_only_looked_for_later(tmp_path)
     table.parent.mkdir()
     table.write_text("  sl  local_address rem_address   st\n")
     assert run("ready", QWEX_PROC=tmp_path).returncode == 1
-    waiting = subprocess.Popen(["sh", SCRIPTS / "ready.sh", "wait"], env={**os.environ, "QWEX_PROC": str(tmp_path)})
-    table.write_text("  sl  local_address rem_address   st\n   0: 0100007F:08AE 00000000:0000 0A\n")
-    assert waiting.wait(10) == 0
+    # What happens while it waits: the server begins to listen.
+    (sleep := tmp_path / "bin" / "sleep").parent.mkdir()
+    sleep.write_text(f"#!/bin/sh\necho '   0: 0100007F:08AE 00000000:0000 0A' >> {table}\n")
+    sleep.chmod(0o755)
+    path = f"{sleep.parent}{os.pathsep}{os.environ['PATH']}"
+    waited = subprocess.run(["sh", SCRIPTS / "ready.sh", "wait"], env={"PATH": path, "QWEX_PROC": str(tmp_path)})
+    assert waited.returncode == 0
     assert run("ready", QWEX_PROC=tmp_path).returncode == 0

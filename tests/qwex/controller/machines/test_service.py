@@ -520,12 +520,13 @@ async def test_what_goes_on_is_said_only_while_it_is_measured(controller, place)
         assert said(await it.machines.change("train", {"idle": None}, ME)) == (None, ())
 
 
-async def test_what_is_not_known_any_more_is_not_said(controller, place):
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_what_is_not_known_any_more_is_not_said(controller, place, is_away):
     place.activity = (1000.0, 1000.0)
     async with controller() as it:
         await it.create(idle=0.05)
         await it.until(lambda record: record.active_at)
-        place.activity = None
+        place.activity, place.is_away = None, is_away
         assert (await it.until(lambda record: record.active_at is None)).state.value == "RUNNING"
 
 
@@ -569,17 +570,17 @@ async def test_the_queue_of_one_that_names_none_is_the_default(controller, with_
     with_queues("line")
     async with controller() as it:
         await it.create(provider="scripted")
-        assert (await it.until_state("RUNNING")).queue == "line"
+        assert (await it.until(lambda record: record.queue == "line")).state.value == "RUNNING"
         assert (await it.machines.change("train", {"idle": "2h"}, ME)).queue == "line"
         await it.create("other", provider="scripted", queue="team")
         assert (await it.until(lambda record: record.state.value == "RUNNING", "other")).queue == "team"
         await it.machines.stop("other", ME)
         await it.until(lambda record: record.state.value == "STOPPED", "other")
         await it.machines.start("other", {"queue": None}, ME)
-        assert (await it.until(lambda record: record.state.value == "RUNNING", "other")).queue == "line"
+        await it.until(lambda record: (record.state.value, record.queue) == ("RUNNING", "line"), "other")
 
 
-@pytest.mark.parametrize("error", [BackendUnavailable("it is away"), NotAuthorized("you may not list queues")])
+@pytest.mark.parametrize("error", [BackendUnavailable("it is away"), NotAuthorized("no"), ValueError("odd")])
 async def test_one_whose_queue_is_not_known_runs_all_the_same(controller, with_queues, error):
     with_queues(error)
     async with controller() as it:
