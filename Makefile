@@ -33,8 +33,8 @@ lab: .venv/.lab  ## open JupyterLab with the demo notebook, the sidebar and the 
 
 test: .venv/.test  ## run all tests
 	$(SAY) 'tests'
-	@# One more than there are processors: most of them wait for a process, a pod or a server.
-	@$(BIN)/python -m pytest -n $(shell expr $$(nproc) + 1) --ignore tests/lab $(PYTEST)
+	@# One worker more than there are processors: most tests wait for a process, a pod or a server, some for long.
+	@$(BIN)/python -m pytest -n $(shell expr $$(nproc) + 1) --dist worksteal --ignore tests/lab $(PYTEST)
 	$(SAY) 'tests in a browser'
 	@# Apart: a browser drops its requests when the network changes, as the test cluster makes it.
 	@$(BIN)/python -m pytest tests/lab $(PYTEST) || [ $$? -eq 5 ]
