@@ -20,7 +20,9 @@ from qwex.state import JobState
 def small_disk(home):
     """The home on a file system of 24 MB."""
     home.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", str(home)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", str(home)], capture_output=True
+    )
     if os.getuid() or mounted.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     yield home

@@ -230,7 +230,6 @@ def _container(plan: MachinePlan, settings: KueueSettings) -> dict[str, Any]:
     }
     if spec.resources.gpu_choices and settings.gpu_resource.startswith("nvidia.com/"):
         own["QWEX_GPUS"] = str(parse_gpu(spec.resources.gpu_choices[0]).count)
-    look = ["/bin/sh", "/qwex/machine/ready"]
     container = {
         "name": CONTAINER,
         "image": spec.image or settings.machine_image,
@@ -239,14 +238,13 @@ def _container(plan: MachinePlan, settings: KueueSettings) -> dict[str, Any]:
         "workingDir": HOME,
         "ports": [{"name": "ssh", "containerPort": SSH_PORT}],
         "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "/qwex/machine/stop"]}}},
-        # Looked at often until it is there, and seldom from then on.
-        "startupProbe": {
-            "exec": {"command": [*look, "wait"]},
-            "periodSeconds": 1,
-            "timeoutSeconds": 5,
-            "failureThreshold": 3600,
+        # Looked at as soon as it runs, for as long as its server takes to be there, and seldom from then on. A startup
+        # probe would look once a second, counted from when the pod has a node.
+        "readinessProbe": {
+            "exec": {"command": ["/bin/sh", "/qwex/machine/ready"]},
+            "periodSeconds": 20,
+            "timeoutSeconds": 20,
         },
-        "readinessProbe": {"exec": {"command": look}, "periodSeconds": 20, "timeoutSeconds": 5},
         "resources": _resources(spec, settings),
         "securityContext": _RESTRICTED,
         "volumeMounts": [
