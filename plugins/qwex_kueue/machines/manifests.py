@@ -238,12 +238,13 @@ def _container(plan: MachinePlan, settings: KueueSettings) -> dict[str, Any]:
         "workingDir": HOME,
         "ports": [{"name": "ssh", "containerPort": SSH_PORT}],
         "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "/qwex/machine/stop"]}}},
-        # Looked at as soon as it runs, for as long as its server takes to be there, and seldom from then on. A startup
-        # probe would look once a second, counted from when the pod has a node.
-        "readinessProbe": {
+        # Once it is there it ends only with the machine's first process. A readiness probe beside this one, looked at
+        # seldom, would be late by up to its whole period: the kubelet's first look may come before its own news.
+        "startupProbe": {
             "exec": {"command": ["/bin/sh", "/qwex/machine/ready"]},
-            "periodSeconds": 20,
+            "periodSeconds": 1,
             "timeoutSeconds": 20,
+            "failureThreshold": 3600,
         },
         "resources": _resources(spec, settings),
         "securityContext": _RESTRICTED,

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Whether somebody listens on port 2222 (08AE) of the loopback: a probe of the kubelet's own comes from outside the pod.
-# A server that is not there yet has some seconds: the kubelet looks at once when the container runs, and seldom again.
+# A server that is not there yet has some seconds: the kubelet looks no more often than once a second.
 tries=0
 while [ "$tries" -lt 300 ]; do
   while read -r _ local _ state _; do
