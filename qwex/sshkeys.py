@@ -1,7 +1,10 @@
-"""Key pairs for ssh, made by OpenSSH's own ssh-keygen."""
+"""Keys for ssh: pairs made by OpenSSH's own ssh-keygen, and what people call a public one."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["make_key"]
+__all__ = ["key_name", "make_key"]
 
 
 def make_key(file: Path, comment: str = "") -> None:
@@ -32,6 +35,18 @@ def make_key(file: Path, comment: str = "") -> None:
     elif not os.path.exists(public):
         part.write_bytes(_keygen(["-y", "-P", "", "-f", str(file)]))
         os.replace(part, public)
+
+
+def key_name(line: str) -> str:
+    """What people know a public key by: its comment, else its fingerprint as ssh-keygen shows it."""
+    _, key, *comment = line.split(" ", 2)
+    if comment:
+        return comment[0]
+    try:
+        digest = hashlib.sha256(base64.b64decode(key)).digest()
+    except binascii.Error:
+        return key
+    return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
 
 
 def _keygen(arguments: Sequence[str]) -> bytes:

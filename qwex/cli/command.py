@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-__all__ = ["JSON", "JSON_LINES", "Command", "Flag", "Given", "Group", "Word"]
+__all__ = ["JSON", "JSON_LINES", "MACHINE", "Command", "Flag", "Given", "Group", "Word"]
 
 #: What was given, by the names of words and flags: text, a number, a bool, a tuple where there may be several, or None.
 #: ``rest`` holds the words after ``--`` of a command that takes them.
@@ -65,6 +65,8 @@ class Group(NamedTuple):
     commands: dict[str, Command]
 
 
+#: The machine that a command is about, which the user, or somebody else, has.
+MACHINE = Word("name", "NAME", "the machine", complete="machine")
 JSON = Flag("json", "--json", "print a JSON document")
 #: For a command that may follow a job.
 JSON_LINES = JSON._replace(help="print JSON; when following, a line for each event")

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, NoReturn
 
 from qwex.cli import exits, gpus, machinecode, machinekernel, machineports, machineshare, machineshow
-from qwex.cli.command import JSON, Command, Flag, Given, Group, Word
+from qwex.cli.command import JSON, MACHINE, Command, Flag, Given, Group, Word
 from qwex.cli.connect import client
 from qwex.cli.screen import note, print_json, safe, say
 from qwex.client import kernelspecs
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMAND"]
 
-_NAME = Word("name", "NAME", "the machine", complete="machine")
 _NEW = Word("name", "NAME", "what to call it")
 
 
@@ -237,7 +236,7 @@ def _looked_after(command: Command) -> Command:
         with doors.looked_after(setup.folder(), given["name"]):
             return command.run(given)
 
-    return command._replace(run=run) if _NAME in command.words else command
+    return command._replace(run=run) if MACHINE in command.words else command
 
 
 _GROUP = Group(
@@ -258,27 +257,27 @@ _GROUP = Group(
             examples=("qwex machine create train --gpu 1 --idle 2h", "ssh qwex-train"),
         ),
         "list": Command("list your machines", _list, (), (Flag("all", "--all", "everybody's", "-a"), JSON)),
-        "status": Command("show a machine", _status, (_NAME,), (JSON,)),
+        "status": Command("show a machine", _status, (MACHINE,), (JSON,)),
         "start": Command(
             "start a stopped machine; what no flag says is as it was, and so is its home",
             _start,
-            (_NAME,),
+            (MACHINE,),
             (*_flags(*SIZE, DETACH), JSON),
             examples=("qwex machine start train --gpu A100:2",),
         ),
-        "stop": Command("stop a machine: its quota is given back, its home is kept", _stop, (_NAME,), (JSON,)),
+        "stop": Command("stop a machine: its quota is given back, its home is kept", _stop, (MACHINE,), (JSON,)),
         "delete": Command(
             "delete a machine; its home is kept",
             _delete,
-            (_NAME,),
+            (MACHINE,),
             (*_flags(PURGE), JSON),
         ),
-        "why": Command("say why a machine does not run yet", _why, (_NAME,), (JSON,)),
-        "events": Command("list what became of a machine, and who asked for what", _events, (_NAME,), (JSON,)),
+        "why": Command("say why a machine does not run yet", _why, (MACHINE,), (JSON,)),
+        "events": Command("list what became of a machine, and who asked for what", _events, (MACHINE,), (JSON,)),
         "ssh": Command(
             "log in, or run a command there",
             _ssh,
-            (_NAME,),
+            (MACHINE,),
             rest="options of ssh and the command",
             examples=("qwex machine ssh train", "qwex machine ssh train -- nvidia-smi"),
         ),
@@ -288,12 +287,12 @@ _GROUP = Group(
         "port-forward": Command(
             "have ports of this computer lead into a machine, until Ctrl-C",
             machineports.port_forward,
-            (_NAME, Word("ports", "PORT", "6006, or HERE:THERE as 8080:80", many=True)),
+            (MACHINE, Word("ports", "PORT", "6006, or HERE:THERE as 8080:80", many=True)),
             (JSON,),
             examples=("qwex machine port-forward train 6006 8888", "qwex machine port-forward train 8080:80"),
         ),
         **machineshare.COMMANDS,
-        "set": Command("change a machine's limits while it runs", _set, (_NAME,), (*_flags(*LIMITS), JSON)),
+        "set": Command("change a machine's limits while it runs", _set, (MACHINE,), (*_flags(*LIMITS), JSON)),
         "uninstall-ssh": Command(
             "take qwex's line out of your ssh configuration, and the machines out of Jupyter's kernels",
             _uninstall,

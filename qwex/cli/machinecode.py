@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from qwex.cli import exits
-from qwex.cli.command import JSON, Command, Flag, Given, Word
+from qwex.cli.command import JSON, MACHINE, Command, Flag, Given, Word
 from qwex.cli.connect import client
 from qwex.cli.screen import note, print_json, say
 from qwex.client.ssh import doors, proxy, setup
@@ -85,7 +85,7 @@ COMMAND = Command(
     "open an editor in a machine: VS Code, Cursor or one of their kind",
     _code,
     (
-        Word("name", "NAME", "the machine", complete="machine"),
+        MACHINE,
         Word("path", "PATH", "folder in it (default its home)", required=False),
     ),
     (

@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from qwex.cli import exits
-from qwex.cli.command import JSON, Command, Flag, Given, Word
+from qwex.cli.command import JSON, MACHINE, Command, Flag, Given
 from qwex.cli.connect import client
 from qwex.cli.screen import note, print_json, say
 from qwex.client import kernelspecs
@@ -111,7 +111,7 @@ def _ran(folder: Path, record: MachineRecord, command: str, *, shown: bool = Fal
 COMMAND = Command(
     "have Jupyter list a kernel that runs there; new machines are listed without it",
     _kernel,
-    (Word("name", "NAME", "the machine", complete="machine"),),
+    (MACHINE,),
     (
         Flag("python", "--python", "the Python there (default what its sessions find)", "", str, metavar="PATH"),
         Flag("install", "--install", "install ipykernel there if it is missing"),

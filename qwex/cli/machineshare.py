@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from qwex.cli import exits
-from qwex.cli.command import JSON, Command, Flag, Given, Word
+from qwex.cli.command import JSON, MACHINE, Command, Flag, Given, Word
 from qwex.cli.connect import client
 from qwex.cli.screen import note, print_json, safe, say
 from qwex.client import kernelspecs
@@ -15,6 +15,7 @@ from qwex.client.ssh import config as sshconfig
 from qwex.client.ssh import doors, files, keyfiles, setup, sharing
 from qwex.errors import ConfigError, InvalidSpec, NotFound
 from qwex.machines import host_alias
+from qwex.sshkeys import key_name
 
 if TYPE_CHECKING:
     from qwex.client import Client
@@ -38,7 +39,7 @@ def _invited(connection: Client, given: Given) -> int:
     if given["key"]:
         line = _named(_line(given["key"]), given["person"])
         record = connection.change_machine(record.name, add_keys=[line])
-        note(f"{record.name} lets in {safe(record.keys[-1])}: within a minute where it runs", "green")
+        note(f"{record.name} lets in {safe(key_name(line))}: within a minute where it runs", "green")
     elif given["person"]:
         raise InvalidSpec.of("--name", "it is for the key that --key gives")
     else:
@@ -147,7 +148,7 @@ COMMANDS = {
     "share": Command(
         "let a colleague in, and print the file that they join with",
         _share,
-        (Word("name", "NAME", "the machine", complete="machine"),),
+        (MACHINE,),
         (
             Flag("key", "--key", "their public key, or the file that has it", "", str, metavar="KEY"),
             Flag("person", "--name", "what to call that key (default its comment)", "", str, metavar="WHO"),

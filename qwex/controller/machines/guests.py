@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from qwex.controller.machines.keys import key_name
 from qwex.errors import InvalidSpec, nearest
 from qwex.machinespec import PublicKey
 from qwex.spec import validated
+from qwex.sshkeys import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

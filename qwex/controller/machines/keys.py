@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +11,7 @@ from qwex.sshkeys import make_key
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["HostKey", "MachineKeys", "key_name"]
+__all__ = ["HostKey", "MachineKeys"]
 
 #: Shown in place of a key that a rehearsal does not make.
 _NOT_MADE = "ssh-ed25519 (made with the machine)"
@@ -56,15 +53,3 @@ class MachineKeys:
     async def drop(self, machine_id: str) -> None:
         """Forget the machine's files."""
         await asyncio.to_thread(shutil.rmtree, self._folder / machine_id, ignore_errors=True)
-
-
-def key_name(line: str) -> str:
-    """What people know a public key by: its comment, else its fingerprint as ssh-keygen shows it."""
-    _, key, *comment = line.split(" ", 2)
-    if comment:
-        return comment[0]
-    try:
-        digest = hashlib.sha256(base64.b64decode(key)).digest()
-    except binascii.Error:
-        return key
-    return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qwex.controller.machines.guests import with_guests
-from qwex.controller.machines.keys import key_name
 from qwex.controller.machines.store import LiveMachine
 from qwex.controller.merging import merged
 from qwex.errors import InvalidSpec
 from qwex.machines import MachineRecord, MachineState
 from qwex.machinespec import MachineSpec, machine_id
 from qwex.spec import validated
+from qwex.sshkeys import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,8 +14,8 @@ import pytest
 
 from qwex.client.ssh import doors
 from qwex.client.ssh.sharing import read
-from qwex.controller.machines.keys import key_name
 from qwex.errors import ConfigError, Conflict
+from qwex.sshkeys import key_name
 
 SSHD = Path("/usr/sbin/sshd")
 

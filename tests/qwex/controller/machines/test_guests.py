@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from qwex.controller.machines.guests import with_guests
-from qwex.controller.machines.keys import key_name
 from qwex.errors import InvalidSpec
+from qwex.sshkeys import key_name
 
 ADA, BOB, BARE = "ssh-ed25519 AAAA ada@laptop", "ssh-ed25519 BBBB bob", "ssh-ed25519 CCCC"
 
