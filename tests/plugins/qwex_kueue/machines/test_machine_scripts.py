@@ -82,24 +82,21 @@ def test_a_machine_whose_home_cannot_be_written_does_not_start(tmp_path):
     assert words.read_text() in done.stderr
 
 
-def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path):
-    (table := tmp_path / "net" / "tcp").parent.mkdir()
+def looked(folder, meanwhile):
+    """The probe's answer where nobody listens at first; the program ``meanwhile`` stands for the time that passes."""
+    (table := folder / "net" / "tcp").parent.mkdir()
     table.write_text("  sl  local_address rem_address   st\n")
-    # What happens while it waits: the server begins to listen.
-    (sleep := tmp_path / "bin" / "sleep").parent.mkdir()
-    sleep.write_text(f"#!/bin/sh\necho '   0: 0100007F:08AE 00000000:0000 0A' >> {table}\n")
+    (sleep := folder / "bin" / "sleep").parent.mkdir()
+    sleep.write_text(f"#!/bin/sh\ncd {folder}\n{meanwhile}\n")
     sleep.chmod(0o755)
-    look = {"PATH": f"{sleep.parent}{os.pathsep}{os.environ['PATH']}", "QWEX_PROC": tmp_path}
-    assert run("ready", **look).returncode == 0
-    assert table.read_text().count("08AE") == 1
+    return run("ready", PATH=f"{sleep.parent}{os.pathsep}{os.environ['PATH']}", QWEX_PROC=folder).returncode
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path):
+    assert looked(tmp_path, "echo '   0: 0100007F:08AE 00000000:0000 0A' >> net/tcp") == 0
+    assert (tmp_path / "net" / "tcp").read_text().count("08AE") == 1
 
 
 def test_one_that_never_is_is_waited_for_no_longer_than_the_kubelet_does(tmp_path):
-    (table := tmp_path / "net" / "tcp").parent.mkdir()
-    table.write_text("  sl  local_address rem_address   st\n")
-    (sleep := tmp_path / "bin" / "sleep").parent.mkdir()
-    sleep.write_text(f"#!/bin/sh\necho $1 >> {tmp_path / 'slept'}\n")
-    sleep.chmod(0o755)
-    look = {"PATH": f"{sleep.parent}{os.pathsep}{os.environ['PATH']}", "QWEX_PROC": tmp_path}
-    assert run("ready", **look).returncode == 1
+    assert looked(tmp_path, "echo $1 >> slept") == 1
     assert sum(map(float, (tmp_path / "slept").read_text().split())) < 20
