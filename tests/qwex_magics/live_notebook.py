@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import tempfile
@@ -117,6 +118,7 @@ class Notebook:
         """A new kernel in the place of the old one, which is asked to end, or killed ``now``."""
         self.manager.restart_kernel(now=now)
         self.client.wait_for_ready(timeout=SECONDS)
+        self._nudge()
         self.run(STACKS.format(str(self._stacks)))
 
     def close(self) -> None:
@@ -124,6 +126,16 @@ class Notebook:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
         shutil.rmtree(self._stacks.parent, ignore_errors=True)
+
+    def _nudge(self) -> None:
+        """Return once what the kernel publishes arrives: the way to a new one may be there later than the kernel."""
+        for _ in range(SECONDS):
+            parent = self.client.execute("", silent=True)
+            with contextlib.suppress(Empty):
+                while self.client.get_iopub_msg(timeout=1)["parent_header"].get("msg_id") != parent:
+                    pass
+                return
+        raise AssertionError(f"nothing of the new kernel was heard in {SECONDS} s")
 
     def _messages(self, parent: str, shown: Shown) -> Any:
         end = time.monotonic() + SECONDS

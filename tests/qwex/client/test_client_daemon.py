@@ -39,12 +39,12 @@ def test_a_start_that_is_ready(home, plays):
     assert oct(home.stat().st_mode & 0o777) == "0o700"
 
 
-def test_a_start_closes_a_folder_that_is_open_to_others(home, plays):
+def test_a_start_closes_a_folder_that_others_could_write_in(home, plays):
     home.mkdir()
     home.chmod(0o777)
     plays(READY)
     daemon.ensure(home)
-    assert oct(home.stat().st_mode & 0o777) == "0o700"
+    assert oct(home.stat().st_mode & 0o777) == "0o755"
 
 
 def test_a_daemon_that_answers_is_not_started_again(home, plays):

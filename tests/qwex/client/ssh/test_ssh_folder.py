@@ -326,8 +326,8 @@ def test_a_door_says_whom_to_log_in_as(folder, points, user, logs_in_as):
     assert read_by_ssh(folder, "qwex-eval")["user"] == ["dev"]
 
 
-def test_a_data_folder_that_is_open_to_others_is_closed_before_a_key_is_in_it(tmp_path):
+def test_a_data_folder_that_others_could_write_in_is_closed_before_a_key_is_in_it(tmp_path):
     (home := tmp_path / "home").mkdir()
     home.chmod(0o777)
     files.prepare(files.ssh_folder(home))
-    assert home.stat().st_mode & 0o777 == 0o700
+    assert home.stat().st_mode & 0o777 == 0o755
