@@ -181,6 +181,9 @@ class MachineProvider(ABC, Generic[RequestT]):
     def door(self, native_id: str) -> dict[str, Any]:
         """How a client on another machine reaches this one: data for the function that the entry point of the group
         ``qwex.doors`` with the provider's name has there (see ``qwex.door``). Nothing secret.
+
+        ``place`` in it says in words where that is, for a provider whose settings may name another place some day: what
+        it does not know then is not taken for gone.
         """
 
     async def activity(self, native_id: str) -> Activity | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -35,6 +35,8 @@ __all__ = ["Detached", "Follower"]
 
 #: Times in events are rounded.
 _ROUNDED = 1e-3
+#: Seconds that a request to stop has to arrive before somebody who does not want to wait is told of it.
+_MOMENT = 2.0
 
 
 class Detached(KeyboardInterrupt):
@@ -113,7 +115,8 @@ class Follower:
             except Detached:
                 raise
             except KeyboardInterrupt:
-                raise self._left("is being stopped") from None
+                with interrupts.shield():
+                    raise self._left(_asked(request)) from None
 
     def _read(self, interrupts: Interrupts) -> None:
         run_id = self._story.record.id
@@ -154,7 +157,7 @@ class Follower:
 
     def _cancel(self) -> Future[JobRecord]:
         """Ask for the job's end on a thread, which no interrupt reaches."""
-        sender = ThreadPoolExecutor(1, "qwex cancel")
+        sender = futures.ThreadPoolExecutor(1, "qwex cancel")
         request = sender.submit(self._client.cancel, self._story.record.id)
         sender.shutdown(wait=False)
         self._note = "cancelling (interrupt again to stop waiting for it; it is being stopped)"
@@ -173,3 +176,12 @@ class Follower:
         if isinstance(error, RemoteError):
             error.traceback += unsent(self._story.error, self._sent, self._shell)
         return error
+
+
+def _asked(request: Future[JobRecord]) -> str:
+    """What becomes of a job whose end was asked for, as far as that is known in a moment."""
+    try:
+        error = request.exception(_MOMENT)
+    except futures.TimeoutError:
+        return "was asked to stop; whether that has arrived is not known yet"
+    return f"goes on: it could not be stopped ({error})" if error else "is being stopped"

@@ -43,6 +43,8 @@ REASONS = {
 }
 #: Its reason before that: Kueue has not come to it.
 _NOT_LOOKED_AT = "PendingEvaluation"
+#: What it says of a machine that was stopped, until it looks at it again.
+_SCALED_DOWN = "StatefulSet scaled to zero"
 _UNUSED = re.compile(r"insufficient unused quota for (\S+) in flavor (\S+?), (\S+) more needed")
 _MAXIMUM = re.compile(
     r"insufficient quota for (\S+) in flavor (\S+?), previously considered podsets requests \((\S+)\) \+ "
@@ -97,7 +99,7 @@ def explain(known: Known) -> Why:
     if known.workload is None:
         return Why("it is in the cluster, and Kueue has not looked at it yet", WaitReason.RECORDED.value)
     reserved = known.workload.conditions.get("QuotaReserved")
-    if reserved and reserved.reason == _NOT_LOOKED_AT:
+    if reserved and (reserved.reason == _NOT_LOOKED_AT or reserved.message.startswith(_SCALED_DOWN)):
         reserved = None
     asked = known.workload.requests
     reason, summary = _reason(known, reserved, asked)

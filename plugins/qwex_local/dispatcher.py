@@ -29,7 +29,9 @@ __all__ = ["Dispatcher", "LiveJob"]
 log = logging.getLogger(__name__)
 
 CANCELLED, PREEMPTED = Reason.CANCELLED_BY_USER.value, Reason.PREEMPTED.value
-#: Seconds until a start for which there was no file descriptor is tried again.
+#: What says nothing of a job that cannot start for it: too many files are open, the disk is full.
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
+#: Seconds until such a start is tried again.
 _PAUSE = 1.0
 _VANISHED = "the job's process vanished without a word, as when it is killed or the machine restarts"
 
@@ -203,10 +205,11 @@ class Dispatcher:
         except FileExistsError:
             attempt.adopt()
         except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE):
-                attempt.process_ended(f"cannot start: {error.strerror}: {error.filename}")
+            if error.errno not in _PASSING:
+                of = f": {error.filename}" if error.filename else ""
+                attempt.process_ended(f"cannot start: {error.strerror or error}{of}")
                 return
-            log.warning("%s starts once fewer files are open: %s", attempt.run_id, error)
+            log.warning("%s starts once there are files and space for it: %s", attempt.run_id, error)
             asyncio.get_running_loop().call_later(_PAUSE, self._launch, attempt, description, interpreter)
 
     def _attempt(self, job: LiveJob, request: LocalRequest) -> Attempt:

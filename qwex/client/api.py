@@ -310,11 +310,11 @@ class AsyncClient(Storage, Machines):
             if not all(entry["spec"].get("backend") for entry in entries):
                 self._say_where_to()
 
-    def _say_where_to(self) -> None:
+    def _say_where_to(self, *of: str) -> None:
         from qwex.client.whereto import difference
 
         its = self.session.greeting.get("default_backend")
-        if its and (said := difference(self.settings, its)):
+        if its and (said := difference(self.settings, its, *of)):
             warnings.warn(said, stacklevel=2)
 
     def _job(self, raw: dict[str, Any]) -> AsyncJob:

@@ -46,7 +46,15 @@ class Machines:
             InvalidSpec: it cannot be as described; nothing was stored.
             Conflict: you have one of that name.
         """
-        return await self._machine("POST", "/machines", {"spec": self._machine_spec(spec)})
+        raw = self._machine_spec(spec)
+        try:
+            return await self._machine("POST", "/machines", {"spec": raw})
+        finally:
+            if not raw.get("provider"):
+                self._say_where_to("machines", "--on")
+
+    def _say_where_to(self, *of: str) -> None:
+        raise NotImplementedError
 
     async def machines(self, user: str | None = None) -> list[MachineRecord]:
         """Every machine, oldest first; ``user`` has only that user's, ``me`` your own."""

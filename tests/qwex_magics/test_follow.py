@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from qwex.errors import CaptureError, JobCancelled, JobFailed, RemoteError
+from qwex.errors import CaptureError, ControllerUnavailable, JobCancelled, JobFailed, RemoteError
 from qwex_magics.follow import Detached, Follower
 
 
@@ -173,6 +173,17 @@ def test_two_presses_at_once_cancel_the_job_and_leave_it(follow, shell, client, 
     with pytest.raises(Detached, match="it is being stopped"):
         follow(*running(event), KeyboardInterrupt())
     assert client.cancelled == ["train-7k3f9q"]
+
+
+def test_a_request_to_stop_that_failed_is_not_said_to_stop_it(follow, client, event, monkeypatch):
+    def away(run_id):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        raise ControllerUnavailable("no controller answers")
+
+    monkeypatch.setattr(client, "cancel", away)
+    with pytest.raises((Detached, ControllerUnavailable), match=r"no controller answers") as raised:
+        follow(*running(event), KeyboardInterrupt())
+    assert "is being stopped" not in str(raised.value)
 
 
 def test_who_only_looks_on_stops_nothing(follow, shell, client, event):

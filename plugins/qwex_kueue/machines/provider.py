@@ -139,12 +139,13 @@ class KueueMachines(MachineProvider[MachineRequest]):
 
     def door(self, native_id: str) -> dict[str, Any]:
         """The pod's name, and whose kubeconfig knows the way."""
-        settings = self._cluster.settings
+        settings, server = self._cluster.settings, self._cluster.server
         return {
+            "place": f"the namespace {server.namespace} of {server.address}",
             "kubeconfig": settings.kubeconfig,
             "context": settings.context,
-            "server": self._cluster.server.address,
-            "namespace": self._cluster.server.namespace,
+            "server": server.address,
+            "namespace": server.namespace,
             "pod": f"{object_name(native_id)}-0",
             "port": SSH_PORT,
             "home": HOME,
@@ -175,6 +176,9 @@ class KueueMachines(MachineProvider[MachineRequest]):
             pod = None  # Kueue holds it back
         if pod and (found := await self._unplaced(pod, native_id)):
             return found
+        stands = status_of(known, pod, workload)
+        if pod and stands.state is MachineState.STARTING and stands.message:
+            return Why(stands.message, stands.reason)
         queueing = self._cluster.queueing
         clusters = await queueing.clusters()
         waits = workload is not None and not workload.has("Admitted")

@@ -86,7 +86,8 @@ class Box:
         Raises:
             Damaged: that is not known.
         """
-        return self._text(_OWNER, "Write into it whose the home is")
+        text = self._text(_OWNER, "Write into it whose the home is")
+        return None if text is None else text.strip()
 
     def asked(self) -> Asked | None:
         """What was last asked of it; None where there is no machine.
@@ -176,7 +177,7 @@ class Box:
         Raises:
             OSError: something of it cannot be removed.
         """
-        if purge and self.folder.is_symlink():
+        if self.folder.is_symlink():
             self.folder.unlink()  # whose the folder behind it is nobody here knows
             return
         # First of all: what is left after a kill is then nobody's machine.

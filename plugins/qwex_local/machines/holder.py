@@ -44,10 +44,11 @@ _OWN = ("QWEX_RUN_ID", "QWEX_ATTEMPT")
 _SESSION = """\
 # qwex made this. Every session of the machine begins with it.
 {exports}cd "$HOME" || exit 1
+[ -x "${{SHELL:-}}" ] || SHELL=/bin/sh
 if [ -n "${{SSH_ORIGINAL_COMMAND+x}}" ]; then
-    exec "${{SHELL:-/bin/sh}}" -c "$SSH_ORIGINAL_COMMAND"
+    exec "$SHELL" -c "$SSH_ORIGINAL_COMMAND"
 fi
-exec "${{SHELL:-/bin/sh}}" -l
+exec "$SHELL" -l
 """
 
 

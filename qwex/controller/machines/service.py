@@ -136,6 +136,7 @@ class Machines(MachineAnswers):
             if machine.record.native_id is None:
                 return await self._change(machine, changes, caller)
             provider = await self._providers.get(machine.record.provider)
+            await self._wishes.check_place(machine, provider)
             key = await self._keys.made(machine.id)
             request = provider.render(plan_of(machine.id, LiveMachine(machine.record, spec), key))
             try:

@@ -73,6 +73,21 @@ class Wishes:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _PAUSE[1])
 
+    async def check_place(self, machine: LiveMachine, provider: MachineProvider[Any]) -> None:
+        """Return unless the machine is where its provider, by its settings of now, does not look.
+
+        Raises:
+            BackendUnavailable: it is; says where.
+        """
+        native_id, there = machine.record.native_id, machine.record.door.get("place")
+        here = provider.door(native_id).get("place") if native_id and there else there
+        # The same place may have come to have another name.
+        if native_id and here != there and native_id not in await provider.status([native_id]):
+            raise BackendUnavailable(
+                f"it is in {there}, and this controller looks at {here}: start that anew with the settings of then "
+                "(qwex controller stop)"
+            )
+
     async def close(self) -> None:
         """Stop trying; the next start goes on."""
         await ended([*self._tasks.values(), *self._storing.values()])
@@ -125,8 +140,19 @@ class Wishes:
             said = {**said, **(await provider.status(missing) if missing else {})}
             for native_id in ids:
                 machine = ours[native_id]
-                if native_id in said or machine.record.state not in _ENDED:
-                    await self._hear(machine, said.get(native_id, _LOST))
+                if native_id in said:
+                    await self._hear(machine, said[native_id])
+                elif machine.record.state not in _ENDED:
+                    await self._missed(machine, provider)
+
+    async def _missed(self, machine: LiveMachine, provider: MachineProvider[Any]) -> None:
+        try:
+            await self.check_place(machine, provider)
+        except BackendUnavailable as error:
+            machine.change(reason=WaitReason.BACKEND_UNAVAILABLE.value, message=error.message)
+            self.on_change(machine)
+        else:
+            await self._hear(machine, _LOST)
 
     async def _bring(self, machine: LiveMachine) -> None:
         pause = _PAUSE[0]
@@ -167,6 +193,7 @@ class Wishes:
     async def _step(self, machine: LiveMachine, wish: int) -> None:
         """Tell the provider; the machine's wish is fulfilled unless there is a newer one by now."""
         provider = await self._providers.get(machine.record.provider)
+        await self.check_place(machine, provider)
         if machine.goes:
             await self._delete(machine, provider, wish)
             return

@@ -21,6 +21,8 @@ class Place:
         self.requests = {}
         self.asked = []
         self.is_away = False
+        #: Where its provider says that machines are, if it does.
+        self.where = ""
         #: A start, an update or a delete is not answered until ``go``.
         self.go = asyncio.Event()
         self.go.set()
@@ -122,7 +124,7 @@ class _Provider(MachineProvider[dict]):
             place.watching -= 1
 
     def door(self, native_id):
-        return {"path": native_id}
+        return {"path": native_id, **({"place": self.place.where} if self.place.where else {})}
 
     async def activity(self, native_id):
         self.place.note("activity", native_id)

@@ -669,3 +669,35 @@ async def test_a_wish_that_could_not_be_stored_is_no_event(controller, monkeypat
         await it.machines.stop("train", ME)
         await it.until_state("STOPPED")
         assert [each.asked for each in it.machines.events("train", ME)][len(before) :] == ["stop", ""]
+
+
+async def test_one_of_another_place_is_not_taken_for_gone(controller, place):
+    """Its controller was started with other settings, as after another namespace was chosen."""
+    place.where = "the namespace research"
+    async with controller() as it:
+        await it.create()
+        await it.until_state("RUNNING")
+    there, place.machines, place.where = place.machines, {}, "the namespace default"
+    said = "it is in the namespace research, and this controller looks at the namespace default"
+    async with controller() as it:
+        record = await it.until(lambda record: record.message.startswith(said))
+        assert (record.state.value, record.reason) == ("RUNNING", "BackendUnavailable")
+        with pytest.raises(BackendUnavailable, match=said):
+            await it.machines.change("train", {"idle": "2h"}, ME)
+        await it.machines.delete("train", ME, purge=True)
+        await it.until(lambda record: record.message.startswith(said))
+        assert ("delete", NATIVE, True) not in place.asked
+    place.machines, place.where = there, "the namespace research"
+    async with controller() as it:
+        await it.until_gone()
+    assert ("delete", NATIVE, True) in place.asked
+
+
+async def test_a_place_that_has_another_name_now_is_the_same(controller, place):
+    place.where = "the cluster 10.0.0.1"
+    async with controller() as it:
+        await it.create()
+        await it.until_state("RUNNING")
+        place.where = "the cluster at example.org"
+        await it.machines.stop("train", ME)
+        await it.until_state("STOPPED")
