@@ -18,6 +18,7 @@ __all__ = [
     "USUAL_EDITORS",
     "Editor",
     "editor_links",
+    "goes_on",
     "machine_lines",
     "machine_message",
     "machine_row",
@@ -95,11 +96,19 @@ def machine_message(record: MachineRecord) -> str:
     return record.message
 
 
+def goes_on(record: MachineRecord) -> str:
+    """What becomes of one that nobody watches any more as it comes up."""
+    if record.state is not MachineState.STARTING:
+        return "it starts when its turn comes"
+    return f"it is being started{f', and {record.message}' if record.message else ''}"
+
+
 def machine_lines(record: MachineRecord) -> Iterator[tuple[str, str | None]]:
     """What there is to say of one beyond its state: what it is of, and the text, which may be nothing."""
     yield "", machine_message(record)
     yield "ssh", f"ssh {record.host}"
     yield "size", machine_size(record)
+    yield "on", ": ".join(filter(None, (record.provider, record.door.get("place"))))
     yield "queue", record.queue
     yield "node", record.node
     yield "image", record.image

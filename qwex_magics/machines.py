@@ -11,6 +11,7 @@ from qwex.client.machinefields import CREATE, DETACH, LIMITS, PURGE, SIZE, chang
 from qwex.client.ssh import doors, files, setup
 from qwex.errors import ConfigError, Conflict
 from qwex.machines import MachineState
+from qwex.machinewords import goes_on
 from qwex.options import Flag
 from qwex_magics.commands import Command
 from qwex_magics.machinecard import MachineCard, MachineTable, Screen
@@ -59,7 +60,7 @@ def _shown(shell: InteractiveShell, record: MachineRecord, parsed: Parsed) -> No
             with suppress(ConfigError, Conflict):  # it is said already
                 setup.learn(folder, record)
         except KeyboardInterrupt:
-            note = "no longer followed; it starts when its turn comes"
+            note = f"no longer followed; {goes_on(record)}"
     screen.show(MachineCard(record, note=note))
 
 

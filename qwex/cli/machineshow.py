@@ -11,7 +11,7 @@ from qwex.cli.screen import LiveLine, note, safe, say
 from qwex.cli.table import print_table
 from qwex.client import kernelspecs
 from qwex.machines import MachineState
-from qwex.machinewords import machine_lines, machine_row
+from qwex.machinewords import goes_on, machine_lines, machine_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ def until_up(connection: Client, record: MachineRecord) -> MachineRecord:
             last = said
     except KeyboardInterrupt:
         line.clear()
-        note(f"{record.name} goes on: it starts when its turn comes. See: qwex machine why {record.name}", over=True)
+        note(f"{record.name} goes on: {safe(goes_on(record))}. See: qwex machine why {record.name}", over=True)
         return record
     line.clear()
     return record
