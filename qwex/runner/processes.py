@@ -102,7 +102,9 @@ def usage(*whose: int) -> Usage:
 
 def has_other_children(child: int) -> bool:
     """Whether anything but ``child``, itself childless, is below this process; true where that cannot be known."""
-    return _children(os.getpid()) != [child] or _children(child) != []
+    # In this order: what a child that ends leaves behind comes to this process.
+    below = _children(child)
+    return below != [] or _children(os.getpid()) != [child]
 
 
 def descendants(pid: int) -> list[int]:
