@@ -114,7 +114,11 @@ def test_a_job_is_followed_through_a_reload_stopped_and_submitted_again(tab, clu
     expect(card).to_contain_text("Running")
     tab.run("window.jupyterapp.shell.currentWidget.context.save()")
     job = card.locator(".qwex-Card-name").inner_text()
-    with tab.page.expect_response(lambda answer: "api/workspaces" in answer.url and answer.request.method == "PUT"):
+
+    def kept(answer):  # that of the layout before may come first
+        return answer.request.method == "PUT" and "api/workspaces" in answer.url and job in answer.request.post_data
+
+    with tab.page.expect_response(kept):
         tab.command("qwex:open-job", f"{{id: '{job}', tab: 'logs'}}")
     page = tab.page.locator(".qwex-Page:visible")
     log = page.locator(".qwex-Log-lines")
