@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -308,14 +307,9 @@ class AsyncClient(Storage, Machines):
             return await self.session.call("POST", target, body, headers=headers)
         finally:
             if not all(entry["spec"].get("backend") for entry in entries):
-                self._say_where_to()
+                from qwex.client.whereto import warn
 
-    def _say_where_to(self, *of: str) -> None:
-        from qwex.client.whereto import difference
-
-        its = self.session.greeting.get("default_backend")
-        if its and (said := difference(self.settings, its, *of)):
-            warnings.warn(said, stacklevel=2)
+                warn(self.settings, self.session.greeting)
 
     def _job(self, raw: dict[str, Any]) -> AsyncJob:
         from qwex.client.job import AsyncJob

@@ -51,10 +51,9 @@ class Machines:
             return await self._machine("POST", "/machines", {"spec": raw})
         finally:
             if not raw.get("provider"):
-                self._say_where_to("machines", "--on")
+                from qwex.client.whereto import warn
 
-    def _say_where_to(self, *of: str) -> None:
-        raise NotImplementedError
+                warn(self.settings, self.session.greeting, "machines", "--on")
 
     async def machines(self, user: str | None = None) -> list[MachineRecord]:
         """Every machine, oldest first; ``user`` has only that user's, ``me`` your own."""

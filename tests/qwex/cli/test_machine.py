@@ -186,3 +186,16 @@ def test_ipykernel_goes_into_machines_that_run(qwex, boxes):
     assert refused.err.count("\n") == 1
     assert "train does not run: STOPPED. Start it: qwex machine start train" in refused.err
     assert qwex("machine", "kernel", "train").code == 0
+
+
+def test_a_controller_with_another_default_place_is_told(qwex, boxes):
+    def create(name, **more):
+        return qwex("machine", "create", name, "--cpu", "0.1", "--detach", QWEX_BACKEND="", **more)
+
+    said = "warning: machines that name no backend go to 'local', as your controller was started; here it is 'box' by "
+    assert said not in create("first").err
+    made = create("train", QWEX_DEFAULT_BACKEND="box")
+    assert made.code == 0
+    assert said in made.err
+    assert made.err.rstrip().endswith("or name one: --on box")
+    assert said not in qwex("machine", "create", "other", "--on", "box", "-d", QWEX_DEFAULT_BACKEND="box").err
