@@ -91,7 +91,10 @@ def _list(given: Given) -> int:
 
 
 def _status(given: Given) -> int:
-    record = client().machine(given["name"])
+    return _shown(client().machine(given["name"]), given)
+
+
+def _shown(record: MachineRecord, given: Given) -> int:
     if given["json"]:
         print_json(record.as_dict())
     else:
@@ -189,12 +192,7 @@ def _plain_shell(record: MachineRecord, words: Sequence[str]) -> int:
 
 
 def _set(given: Given) -> int:
-    record = client().change_machine(given["name"], **limits(given))
-    if given["json"]:
-        print_json(record.as_dict())
-    else:
-        machineshow.details(record)
-    return exits.OK
+    return _shown(client().change_machine(given["name"], **limits(given)), given)
 
 
 def _uninstall(given: Given) -> int:

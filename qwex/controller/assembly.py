@@ -43,6 +43,7 @@ from qwex.tracker import TrackerContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from qwex.config import Settings
     from qwex.controller.artifacts import Artifacts
@@ -95,29 +96,35 @@ class Parts:
         self.lifecycle.start_again = self.handover.again
         self.cancelling = Cancelling(store, backends, self.handover, self.lifecycle)
         self.handover.ask_to_end = self.cancelling.ask
-        self.submission = Submission(
-            registry,
-            store,
+        self.submission = self._submission(settings, planner)
+        self.adding = Adding(self.finding, store, self.logs, self.blobs, self.tracking)
+        self.streams = Streams(self.logs, self.bus, backends, self.reading.followed)
+        backends.on_status = self.lifecycle.on_status
+        self.machines = Machines(settings, backends, store, self.bus)
+        self.collecting = self._collecting(folder / "collected.json", keep, shared)
+
+    def _submission(self, settings: Settings, planner: Planner) -> Submission:
+        return Submission(
+            self.registry,
+            self.store,
             self.bus,
-            backends,
+            self.backends,
             planner,
             self.environments,
             self.handover,
             self.tracking,
             settings.max_jobs_per_user,
         )
-        self.adding = Adding(self.finding, store, self.logs, self.blobs, self.tracking)
-        self.streams = Streams(self.logs, self.bus, backends, self.reading.followed)
-        backends.on_status = self.lifecycle.on_status
-        self.machines = Machines(settings, backends, store, self.bus)
-        self.collecting = Collecting(
-            registry,
-            store,
+
+    def _collecting(self, told: Path, keep: float | None, shared: Artifacts | None) -> Collecting:
+        return Collecting(
+            self.registry,
+            self.store,
             self.logs,
-            Removing(store, self.logs, backends, self.tracking, shared, self.adding.changing),
+            Removing(self.store, self.logs, self.backends, self.tracking, shared, self.adding.changing),
             self._sweeping(),
             keep,
-            folder / "collected.json",
+            told,
         )
 
     def _open_artifacts(self, settings: Settings, plugins: Plugins) -> Artifacts | None:
