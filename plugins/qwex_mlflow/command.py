@@ -68,6 +68,7 @@ def _place(folder: Path) -> str:
 
 def _show(url: str, *, open_it: bool) -> int:
     sys.stdout.write(f"{url}\n")
+    sys.stdout.flush()  # who reads a pipe waits for it, and the server runs on
     if open_it:
         webbrowser.open(url)
     return 0

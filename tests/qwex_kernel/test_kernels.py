@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def test_a_cell_runs_in_the_machine_and_ends_with_its_kernel(machine, start):
     printed, status = kernel.run("import os; print(os.environ['TMPDIR'], os.getpid(), os.getcwd())")
     assert (printed.split()[0], status) == (str(machine.temporary), "ok")
     assert machine.kernels() == [int(printed.split()[1])]
-    assert printed.split()[2] == os.path.expanduser("~")
+    assert printed.split()[2] == pwd.getpwuid(os.getuid()).pw_dir  # ssh's home, whatever HOME is here
     assert kernel.run("1 / 0")[1] == "error"
     kernel.client.shutdown()
     wait_until(lambda: not kernel.manager.is_alive(), "the end of the kernel", SECONDS)
